@@ -1,0 +1,1 @@
+"""The convolutional networks from LeNet-5 to ResNet as they were published, in JAX."""

@@ -1,0 +1,57 @@
+"""Weight initializers, in the readings of the papers.
+
+Each returns a jax initializer `(key, shape, dtype) -> array`. Kernels are `[..., in, out]`: dense
+`[in, out]`, convolution `[h, w, in, out]`; fan_in = h·w·in and fan_out = h·w·out. A grouped
+convolution's `in` is the number of inputs of its group, as a unit sees them.
+"""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+Initializer = Callable[..., jax.Array]
+
+
+def constant(value: float) -> Initializer:
+    """Every weight equal to `value`: units of a layer stay equal for ever (lecture, "W = 0")."""
+    return jax.nn.initializers.constant(value)
+
+
+def gaussian(std: float) -> Initializer:
+    """N(0, std²), untruncated. AlexNet: std 0.01 (Krizhevsky et al. 2012, sec. 5)."""
+    return jax.nn.initializers.normal(std)
+
+
+def lecun_1998() -> Initializer:
+    """U(-2.4/fan_in, 2.4/fan_in) (LeCun et al. 1998, appendix A)."""
+
+    def init(key, shape, dtype=jnp.float32):
+        limit = 2.4 / math.prod(shape[:-1])
+        return jax.random.uniform(key, shape, dtype, -limit, limit)
+
+    return init
+
+
+def xavier(mode: str = "fan_in", distribution: str = "normal") -> Initializer:
+    """Variance 1/fan_in (`fan_in`, the lecture's) or 2/(fan_in + fan_out) (`fan_avg`, the paper's).
+
+    Source: Glorot & Bengio 2010, eq. 12 and 16. `distribution` is `normal` or `uniform`.
+    Raises ValueError for another mode or distribution.
+    """
+    if mode not in ("fan_in", "fan_avg"):
+        raise ValueError(f"xavier's mode is fan_in or fan_avg, not '{mode}'.")
+    if distribution not in ("normal", "uniform"):
+        raise ValueError(f"xavier's distribution is normal or uniform, not '{distribution}'.")
+    return jax.nn.initializers.variance_scaling(1.0, mode, distribution)
+
+
+def he(mode: str = "fan_in") -> Initializer:
+    """N(0, 2/fan), untruncated, fan being `fan_in` (eq. 10) or `fan_out` (eq. 14).
+
+    Source: He et al. 2015, "Delving deep into rectifiers". Raises ValueError for another mode.
+    """
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"he's mode is fan_in or fan_out, not '{mode}'.")
+    return jax.nn.initializers.variance_scaling(2.0, mode, "normal")

@@ -1,0 +1,24 @@
+"""Layers that Flax lacks, or does otherwise than the papers."""
+
+from cnn_history.layers.activations import scaled_tanh
+from cnn_history.layers.batch_norm import BatchNorm
+from cnn_history.layers.fully_connected import FullyConnected
+from cnn_history.layers.local_response_norm import LocalResponseNorm, local_response_norm
+from cnn_history.layers.partial_convolution import PartialConv
+from cnn_history.layers.pooling import AvgPool, GlobalAvgPool, MaxPool
+from cnn_history.layers.rbf import RBFOutput
+from cnn_history.layers.subsampling import TrainableSubsampling
+
+__all__ = [
+    "AvgPool",
+    "BatchNorm",
+    "FullyConnected",
+    "GlobalAvgPool",
+    "LocalResponseNorm",
+    "MaxPool",
+    "PartialConv",
+    "RBFOutput",
+    "TrainableSubsampling",
+    "local_response_norm",
+    "scaled_tanh",
+]

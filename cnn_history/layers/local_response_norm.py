@@ -1,0 +1,33 @@
+"""Local response normalization (Krizhevsky et al. 2012, sec. 3.3)."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+def local_response_norm(
+    x: jax.Array, k: float = 2.0, n: int = 5, alpha: float = 1e-4, beta: float = 0.75
+) -> jax.Array:
+    """[..., c] -> [..., c]: a_i / (k + alpha · Σ_j a_j²)^beta over the n maps around i.
+
+    The paper's sum is not divided by n. Other readings by the same function: Caffe's and torch's
+    layers divide alpha by n (`alpha=alpha / n`) and start from k = 1.
+    """
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    window = (1,) * (x.ndim - 1) + (n,)
+    padding = ((0, 0),) * (x.ndim - 1) + ((n // 2, (n - 1) // 2),)
+    sums = jax.lax.reduce_window(jnp.square(wide), 0.0, jax.lax.add, window, (1,) * x.ndim, padding)
+    return (wide / (k + alpha * sums) ** beta).astype(x.dtype)
+
+
+class LocalResponseNorm(nn.Module):
+    """`local_response_norm` as a layer with a name, with the paper's constants."""
+
+    k: float = 2.0
+    n: int = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[n, h, w, c] -> [n, h, w, c]."""
+        return local_response_norm(x, self.k, self.n, self.alpha, self.beta)

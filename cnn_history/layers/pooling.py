@@ -1,0 +1,87 @@
+"""Pooling layers. They are modules, so that a trace of a network sees them under their names."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+def _padding(size: int, window: int, stride: int, pad: int, ceil_mode: bool) -> tuple[int, int]:
+    """Return the padding before and behind that makes a VALID pooling give the wanted windows.
+
+    Ceil mode (Caffe's, hence GoogLeNet's) adds the last, partial window, if it starts inside the
+    image or its first padding.
+    """
+    windows = (size + 2 * pad - window) / stride
+    if not ceil_mode:
+        return pad, pad
+    count = math.ceil(windows) + 1
+    if (count - 1) * stride >= size + pad:
+        count -= 1
+    return pad, max(pad, (count - 1) * stride + window - size - pad)
+
+
+def _paddings(x, window, strides, pad, ceil_mode):
+    return [
+        _padding(size, k, s, pad, ceil_mode)
+        for size, k, s in zip(x.shape[1:3], window, strides, strict=True)
+    ]
+
+
+class MaxPool(nn.Module):
+    """Largest value of each window.
+
+    Attributes:
+      window: (k, k).
+      strides: (s, s).
+      padding: positions added on every side; they never win.
+      ceil_mode: keep a last window that reaches over the edge, as Caffe does.
+    """
+
+    window: tuple[int, int]
+    strides: tuple[int, int]
+    padding: int = 0
+    ceil_mode: bool = False
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[n, h, w, c] -> [n, h', w', c]."""
+        padding = _paddings(x, self.window, self.strides, self.padding, self.ceil_mode)
+        return nn.max_pool(x, self.window, self.strides, padding)
+
+
+class AvgPool(nn.Module):
+    """Mean of each window; attributes as in MaxPool.
+
+    Attributes:
+      count_padding: whether a window's mean counts the zeros of `padding` (torch's default, and
+        Caffe's); positions that ceil mode adds beyond them are never counted.
+    """
+
+    window: tuple[int, int]
+    strides: tuple[int, int]
+    padding: int = 0
+    ceil_mode: bool = False
+    count_padding: bool = True
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[n, h, w, c] -> [n, h', w', c]."""
+        padding = _paddings(x, self.window, self.strides, self.padding, self.ceil_mode)
+        counted = jnp.ones((1, *x.shape[1:3], 1), x.dtype)
+        if self.count_padding:
+            p = self.padding
+            counted = jnp.pad(counted, ((0, 0), (p, p), (p, p), (0, 0)), constant_values=1)
+            beyond = [(before - p, behind - p) for before, behind in padding]
+        else:
+            beyond = padding
+        sums = nn.pooling.pool(x, 0.0, jax.lax.add, self.window, self.strides, padding)
+        counts = nn.pooling.pool(counted, 0.0, jax.lax.add, self.window, self.strides, beyond)
+        return sums / counts
+
+
+class GlobalAvgPool(nn.Module):
+    """Mean over all positions (Lin et al. 2013, "Network in network", sec. 3.2)."""
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[n, h, w, c] -> [n, c]."""
+        return jnp.mean(x, (1, 2))
