@@ -1,9 +1,9 @@
 """LeNet-5: LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document
 recognition", Proc. IEEE 86(11), fig. 2 and sec. II-B.
 
-`lenet5_1998` is the paper's network. `lenet5` is the one that lectures draw: every C3 map sees every
-S2 map, pooling has no parameters, and a fully-connected layer of logits stands in place of the
-radial basis functions.
+`lenet5_1998` is the paper's network. `lenet5` is the one that lectures draw: every C3 map sees
+every S2 map, pooling has no parameters, and a fully-connected layer of logits stands in place of
+the radial basis functions.
 """
 
 from collections.abc import Callable
@@ -103,8 +103,8 @@ class LeNet51998(nn.Module):
         del train
         if self.num_classes != CLASSES:
             raise ValueError(
-                f"lenet5_1998 has codes for the ten digits only, not for {self.num_classes} classes; "
-                "lenet5 takes any number."
+                f"lenet5_1998 has codes for the ten digits only, not for {self.num_classes} "
+                "classes; lenet5 takes any number."
             )
         check_size(images, IMAGE_SIZE, "lenet5_1998")
         param_dtype = jnp.promote_types(self.dtype, jnp.float32)
@@ -121,9 +121,8 @@ class LeNet51998(nn.Module):
 
 
 PAPER = "LeCun et al. 1998"
+INPUT = (IMAGE_SIZE, IMAGE_SIZE, 1)
 NETWORKS = {
-    "lenet5": Network(
-        LeNet5, f"{PAPER} (as lectures draw it)", (IMAGE_SIZE, IMAGE_SIZE, 1), CLASSES
-    ),
-    "lenet5_1998": Network(LeNet51998, PAPER, (IMAGE_SIZE, IMAGE_SIZE, 1), CLASSES),
+    "lenet5": Network(LeNet5, f"{PAPER} (as lectures draw it)", INPUT, CLASSES),
+    "lenet5_1998": Network(LeNet51998, PAPER, INPUT, CLASSES),
 }
