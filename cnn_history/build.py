@@ -193,5 +193,5 @@ def _piecewise(rate: float, steps: tuple[int, ...], factors: tuple[float, ...]) 
 def check_input(network: nn.Module, config: ConfigDict, channels: int) -> None:
     """Raise UserError if the network cannot take the config's images, without computing."""
     images = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, channels), jnp.float32)
-    with field("image_size"):
+    with blame("config.model, config.image_size"):
         jax.eval_shape(functools.partial(network.init, train=False), jax.random.key(0), images)

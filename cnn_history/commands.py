@@ -4,10 +4,10 @@ Exit status: 0 finished; 2 a wrong flag, config or input, after one line on stan
 what and how to mend it; 143, 130, 129 stopped by SIGTERM, SIGINT, SIGHUP after saving; 1 else.
 """
 
-import glob
 import os
 import pathlib
 import re
+import runpy
 import sys
 from collections.abc import Callable
 
@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from cnn_history.lookup import nearest
 
 WRONG_INPUT = 2
+CONFIG_FLAG = r"--?config=([^:]*)(?::(.*))?"
 CHECKOUT = pathlib.Path(__file__).parents[1]  # experiments/ stands there, beside the package
 
 
@@ -65,21 +66,32 @@ def _flag_message(error: Exception) -> str:
 
 def _check_config_file(argv: list[str]) -> None:
     for argument in argv:
-        match = re.fullmatch(r"--?config=([^:]*)(:.*)?", argument)
+        match = re.fullmatch(CONFIG_FLAG, argument)
         if match and not os.path.isfile(match[1]):
-            there = [os.path.relpath(path) for path in glob.glob(f"{CHECKOUT}/experiments/**/*.py")]
+            there = [os.path.relpath(path) for path in CHECKOUT.glob("experiments/**/*_*.py")]
             raise UserError(f"there is no config file '{match[1]}'; {nearest(match[1], there)}")
+
+
+def _config_without_overrides(argv: list[str]) -> ConfigDict | None:
+    for argument in argv:
+        if match := re.fullmatch(CONFIG_FLAG, argument):
+            try:
+                return runpy.run_path(match[1])["get_config"](match[2])
+            except Exception:  # the file itself is to blame, and has been reported
+                return None
+    return None
 
 
 def _wrong_field(argv: list[str]) -> str | None:
     """Say which `--config.field` does not exist, or is a group, if one is to blame."""
-    if "config" not in flags.FLAGS or not isinstance(flags.FLAGS["config"].value, ConfigDict):
+    config = _config_without_overrides(argv)
+    if config is None:
         return None
     for argument in argv:
         match = re.fullmatch(r"--?(?:no)?config\.([^=]*)(=.*)?", argument)
         if not match:
             continue
-        node, seen = flags.FLAGS["config"].value, "config"
+        node, seen = config, "config"
         for field in match[1].split("."):
             if not isinstance(node, ConfigDict):
                 return f"--config.{match[1]}: {seen} is a value and has no field '{field}'."

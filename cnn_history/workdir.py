@@ -32,6 +32,12 @@ def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
         raise UserError(f"'{workdir / CONFIG}' is damaged: {error}") from error
 
 
+def check_run(workdir: pathlib.Path) -> None:
+    """Raise UserError unless the directory holds a run, or an imported network."""
+    read_config(workdir)
+    load_inputs(workdir)
+
+
 def check_same(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     """Raise UserError if the directory holds a run of another config."""
     if not (workdir / CONFIG).exists():

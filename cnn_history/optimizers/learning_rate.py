@@ -22,7 +22,7 @@ def scale_by_rate(learning_rate: Rate) -> optax.GradientTransformation:
 
     def rate(count):
         value = learning_rate(count) if callable(learning_rate) else learning_rate
-        return jnp.asarray(value, jnp.float32)
+        return jnp.asarray(value, float)  # float32, or float64 where jax has it enabled
 
     def init(params):
         del params

@@ -45,6 +45,8 @@ def run(config: ml_collections.ConfigDict, folder: pathlib.Path) -> dict:
             raise UserError(
                 f"config.{name}: {config[name]} is no multiple of the {jax.device_count()} devices."
             )
+    if config.init_from:
+        workdir.check_run(pathlib.Path(config.init_from))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with record.lock(folder), StopRequest() as stop:

@@ -1,0 +1,132 @@
+"""Every wrong input: exit status 2, and one line that names it and the nearest right one."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.training.runs import CHECKOUT
+
+# Runs many command lines in one process, each in a fork made before any device is touched: a start
+# of Python and jax for each would take minutes.
+FORKS = """
+import importlib, io, json, os, sys
+from cnn_history import commands
+cases, made = json.load(sys.stdin), []
+module = importlib.import_module(f"cnn_history.{sys.argv[1]}")
+for case in cases:
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.dup2(write, 1), os.dup2(write, 2)
+        sys.argv = [module.__file__, *case]
+        commands.run(module.main)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        text = pipe.read()
+    made.append((os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), text))
+json.dump(made, sys.stdout)
+"""
+
+LENET = "--config=experiments/lenet5_digits.py"
+RESNET = "--config=experiments/resnet_cifar10.py"
+
+TRAIN = {
+    (): "--config",
+    (LENET,): "workdir",
+    (LENET, "--workdir=W", "--workdri=x"): "Did you mean: workdir",
+    (LENET, "--workdir=W", "extra"): "'extra' is not understood",
+    (LENET, "--workdir=W", "--seeds=0"): "--seeds=0",
+    ("--config=experiments/lenet5_digit.py", "--workdir=W"): "did you mean 'experiments/lenet5_",
+    (LENET + ":smok", "--workdir=W"): "no option 'smok'",
+    (RESNET + ":depth=21", "--workdir=W"): "depth is one of 20, 32, 44, 56, 110, not 21",
+    (RESNET + ":depth=x", "--workdir=W"): "depth takes int, not 'x'",
+    (RESNET + ":split=40k", "--workdir=W"): "50k or 45k, not 40k",
+    # A typo in every section of the config.
+    (LENET, "--workdir=W", "--config.step=1"): "did you mean 'steps'",
+    (LENET, "--workdir=W", "--config.modle.name=x"): "did you mean 'model'",
+    (LENET, "--workdir=W", "--config.model.nam=x"): "did you mean 'name'",
+    (LENET, "--workdir=W", "--config.model.kernel_init.nam=x"): "did you mean 'name'",
+    (LENET, "--workdir=W", "--config.loss.nam=x"): "did you mean 'name'",
+    (LENET, "--workdir=W", "--config.optimizer.nam=x"): "did you mean 'name'",
+    (LENET, "--workdir=W", "--config.optimizer.momentum.deca=1"): "did you mean 'decay'",
+    (LENET, "--workdir=W", "--config.schedule.nam=x"): "did you mean 'name'",
+    (LENET, "--workdir=W", "--config.paper.sourc=x"): "did you mean 'source'",
+    (LENET, "--workdir=W", "--config.seed.x=1"): "config.seed is a value",
+    (LENET, "--workdir=W", "--config.optimizer=sgd"): "--config.optimizer.name",
+    # A wrong value in every field.
+    (LENET, "--workdir=W", "--config.seed=x"): "--config.seed",
+    (LENET, "--workdir=W", "--config.steps=0"): "config.steps: 0 is not positive",
+    (LENET, "--workdir=W", "--config.batch_size=-1"): "config.batch_size: -1",
+    (LENET, "--workdir=W", "--config.learning_rate=-1.0"): "config.learning_rate: -1.0",
+    (LENET, "--workdir=W", "--config.weight_decay=nan"): "config.weight_decay: nan",
+    (LENET, "--workdir=W", "--config.dtype=flot32"): "did you mean 'float32'",
+    (LENET, "--workdir=W", "--config.dtype=float64"): "JAX_ENABLE_X64=1",
+    (LENET, "--workdir=W", "--config.decayed=kernel"): "did you mean 'kernels'",
+    (LENET, "--workdir=W", "--config.model.name=lenet6"): "did you mean 'lenet5'",
+    (LENET, "--workdir=W", "--config.model.activation=rellu"): "did you mean 'relu'",
+    (LENET, "--workdir=W", "--config.model.kernel_init.name=xavir"): "did you mean 'xavier'",
+    (LENET, "--workdir=W", "--config.model.kernel_init.xavier.mode=fan"): "fan_in or fan_avg",
+    (RESNET, "--workdir=W", "--config.model.norm.name=batchnorm"): "did you mean 'batch_norm'",
+    (
+        RESNET + ":dataset=digits",
+        "--workdir=W",
+        "--config.model.shortcut=D",
+    ): "one of A, B, C, not 'D'",
+    (RESNET, "--workdir=W", "--config.model.name=plain20"): "plain20 has no option 'shortcut'",
+    (LENET, "--workdir=W", "--config.loss.name=cross_entrpy"): "did you mean 'cross_entropy'",
+    (LENET, "--workdir=W", "--config.optimizer.name=momentun"): "did you mean 'momentum'",
+    (LENET, "--workdir=W", "--config.schedule.name=picewise"): "did you mean 'piecewise'",
+    (RESNET, "--workdir=W", "--config.schedule.piecewise.steps=(1,)"): "1 steps, but 2 factors",
+    (LENET, "--workdir=W", "--config.adapter=paad"): "did you mean 'pad'",
+    (LENET, "--workdir=W", "--config.scaling=unity"): "did you mean 'unit'",
+    (LENET, "--workdir=W", "--config.augmentation=trnslate"): "did you mean 'translate'",
+    (LENET, "--workdir=W", "--config.dataset=digit"): "did you mean 'digits'",
+    (LENET, "--workdir=W", "--config.train_split=trian"): "train and test, not 'trian'",
+    (LENET, "--workdir=W", "--config.image_size=28"): "smallest is 32x32",
+    (LENET, "--workdir=W", "--config.image_size=4", "--config.adapter=pad"): "smallest is 32x32",
+    (LENET + ":dataset=cifar10", "--workdir=W", "--config.data_dir=W"): "prepare_data --dataset=",
+    (LENET, "--workdir=W", "--config.init_from=W/none"): "'W/none' is no work directory",
+    (LENET, "--workdir=setup.cfg"): "--workdir",
+}
+EVALUATE = {
+    (): "workdir",
+    ("--workdir=W/none",): "'W/none' is no work directory of a run",
+    ("--workdir=W/none", "--protocol=single_crp"): "did you mean 'single_crop'",
+    ("--workdir=W/none", "--format=xml"): "--format=xml",
+    ("--workdir=W/none", "--output=W/no/file.npz"): "'W/no' does not exist",
+}
+PREPARE_DATA = {
+    (): "dataset",
+    ("--dataset=cifr10",): "did you mean 'cifar10'",
+    ("--dataset=digits",): "embedded",
+}
+
+
+@pytest.mark.parametrize(
+    ("verb", "cases"), [("train", TRAIN), ("evaluate", EVALUATE), ("prepare_data", PREPARE_DATA)]
+)
+def test_one_line_names_it(verb, cases, tmp_path):
+    """`W` in a command line stands for a folder."""
+    inputs = [[argument.replace("W", str(tmp_path), 1) if "=W" in argument else argument
+               for argument in case] for case in cases]  # fmt: skip
+    result = subprocess.run(
+        [sys.executable, "-c", FORKS, verb],
+        cwd=CHECKOUT,
+        env={key: value for key, value in os.environ.items() if key != "JAX_ENABLE_X64"},
+        input=json.dumps(inputs),
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    for case, (status, text), message in zip(
+        cases, json.loads(result.stdout), cases.values(), strict=True
+    ):
+        said = text.replace(str(tmp_path), "W")
+        assert status == 2, f"{case} ended with {status}: {said}"
+        assert len(said.strip().splitlines()) == 1, f"{case} said {said}"
+        assert said.startswith(f"{verb}: "), said
+        assert message in said, f"{case} said {said}"
+    assert not list(tmp_path.iterdir())  # and nothing was begun
