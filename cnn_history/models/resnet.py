@@ -43,9 +43,9 @@ CIFAR_SMALLEST = 4  # two halvings
 SHORTCUTS = ("A", "B", "C")  # sec. 3.3 and table 3
 
 
-def check_shortcut(option: str | None) -> None:
-    """Raise ValueError unless `option` is A, B or C, or None, which makes a net plain."""
-    if option not in (*SHORTCUTS, None):
+def check_shortcut(option: str) -> None:
+    """Raise ValueError unless `option` is A, B or C."""
+    if option not in SHORTCUTS:
         raise ValueError(f"shortcut is one of {', '.join(SHORTCUTS)}, not '{option}'.")
 
 
@@ -112,7 +112,7 @@ class BasicBlock(nn.Module):
 
 
 class BottleneckBlock(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions, and the shortcut (fig. 5, right).
+    """1x1, 3x3 and 1x1 convolutions, and the shortcut where it is not None (fig. 5, right).
 
     Attributes:
       stride_on_1x1: whether the first 1x1 has the stride, as published, or the 3x3.
@@ -120,7 +120,7 @@ class BottleneckBlock(nn.Module):
 
     features: int
     strides: int
-    shortcut: str
+    shortcut: str | None
     stride_on_1x1: bool
     conv: Callable
     norm: Callable
@@ -138,7 +138,8 @@ class BottleneckBlock(nn.Module):
         features = EXPANSION * self.features
         y = self.conv(features, (1, 1), padding=0, name="conv3")(y)
         y = self.norm(name="norm3")(y)
-        y += shortcut_path(self.shortcut, x, features, self.strides, self.conv, self.norm)
+        if self.shortcut is not None:
+            y += shortcut_path(self.shortcut, x, features, self.strides, self.conv, self.norm)
         return self.activation(y)
 
 
@@ -185,7 +186,8 @@ class ResNet(nn.Module):
 
         Raises ValueError for an unknown shortcut and for images below 32x32.
         """
-        check_shortcut(self.shortcut)
+        if self.shortcut is not None:
+            check_shortcut(self.shortcut)
         check_size(images, IMAGENET_SMALLEST, "a residual network for ImageNet")
         conv, norm = conv_and_norm(self, train)
         parts = {"conv": conv, "norm": norm, "activation": self.activation}
@@ -228,7 +230,8 @@ class CifarResNet(nn.Module):
 
         Raises ValueError for an unknown shortcut and for images below 4x4.
         """
-        check_shortcut(self.shortcut)
+        if self.shortcut is not None:
+            check_shortcut(self.shortcut)
         check_size(images, CIFAR_SMALLEST, "a CIFAR residual network")
         conv, norm = conv_and_norm(self, train)
         parts = {"conv": conv, "norm": norm, "activation": self.activation}

@@ -9,7 +9,8 @@ Readings:
   - ImageNet: the paper puts the first activation "right after conv1" and is silent on the pooling
     between conv1 and the first unit; here the pooling comes first, so that the first unit is like
     any other. BatchNorm's statistics are then those of the pooled maps.
-  - A bottleneck halves the image in its 3x3 convolution; the paper does not say where.
+  - The paper does not say where a bottleneck halves the image. Here CIFAR's do it in the first 1x1,
+    as in the authors' code for them, ImageNet's in the 3x3, as the ports of those networks do.
   - Projections are neither normalized nor activated.
   - No convolution has a bias but where nothing is normalized; kernels are drawn by fan-in, as in
     the networks of 2015.
@@ -36,12 +37,14 @@ class PreActivationUnit(nn.Module):
 
     Attributes:
       features: maps of the 3x3 convolutions; a bottleneck gives four times as many.
+      stride_on_1x1: whether a bottleneck's first 1x1 has the stride, or its 3x3.
       first: whether it is the first unit of the network.
     """
 
     features: int
     strides: int
     bottleneck: bool
+    stride_on_1x1: bool
     first: bool
     shortcut: str
     conv: Callable
@@ -54,9 +57,10 @@ class PreActivationUnit(nn.Module):
         strides, unit = (self.strides, self.strides), (1, 1)
         features = resnet.EXPANSION * self.features if self.bottleneck else self.features
         if self.bottleneck:
+            first, second = (strides, unit) if self.stride_on_1x1 else (unit, strides)
             convolutions = (
-                (self.features, (1, 1), unit),
-                (self.features, (3, 3), strides),
+                (self.features, (1, 1), first),
+                (self.features, (3, 3), second),
                 (features, (1, 1), unit),
             )
         else:
@@ -115,6 +119,7 @@ class ResNetV2(nn.Module):
                 features=features,
                 strides=strides,
                 bottleneck=self.bottleneck,
+                stride_on_1x1=not self.imagenet,
                 first=name == "conv2_1",
                 shortcut=self.shortcut,
                 conv=conv,
