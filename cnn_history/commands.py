@@ -1,0 +1,91 @@
+"""What the verbs share: how they start, and how they end.
+
+Exit status: 0 finished; 2 a wrong flag, config or input, after one line on standard error that says
+what and how to mend it; 143, 130, 129 stopped by SIGTERM, SIGINT, SIGHUP after saving; 1 else.
+"""
+
+import glob
+import os
+import pathlib
+import re
+import sys
+from collections.abc import Callable
+
+from absl import app, flags
+from ml_collections import ConfigDict
+
+from cnn_history.lookup import nearest
+
+WRONG_INPUT = 2
+CHECKOUT = pathlib.Path(__file__).parents[1]  # experiments/ stands there, beside the package
+
+
+class UserError(Exception):
+    """A flag, config or input is wrong; the message is one line and says how to mend it."""
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Parse the flags, call `main(argv)`, and exit with the status documented above."""
+    sys.path.append(str(CHECKOUT))  # config files import experiments.common, from whichever folder
+
+    def guarded(argv):
+        try:
+            if argv[1:]:
+                raise UserError(f"'{argv[1]}' is not understood; a flag looks like --name=value.")
+            main(argv)
+        except UserError as error:
+            _refuse(error)
+
+    app.run(guarded, flags_parser=_parse)
+
+
+def _refuse(error) -> None:
+    verb = pathlib.Path(sys.argv[0]).stem
+    print(f"{verb}: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(WRONG_INPUT)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    """Return what is no flag. A wrong flag, config file or config field ends the program."""
+    try:
+        _check_config_file(argv)
+        return flags.FLAGS(argv)
+    except SystemExit:  # absl printed the help that was asked for, and calls that a failure
+        sys.exit(0)
+    except Exception as error:
+        _refuse(_wrong_field(argv) or _flag_message(error))
+
+
+def _flag_message(error: Exception) -> str:
+    if isinstance(error, flags.Error | ValueError | UserError):
+        return str(error)
+    return f"the config file fails: {type(error).__name__}: {error}"
+
+
+def _check_config_file(argv: list[str]) -> None:
+    for argument in argv:
+        match = re.fullmatch(r"--?config=([^:]*)(:.*)?", argument)
+        if match and not os.path.isfile(match[1]):
+            there = [os.path.relpath(path) for path in glob.glob(f"{CHECKOUT}/experiments/**/*.py")]
+            raise UserError(f"there is no config file '{match[1]}'; {nearest(match[1], there)}")
+
+
+def _wrong_field(argv: list[str]) -> str | None:
+    """Say which `--config.field` does not exist, or is a group, if one is to blame."""
+    if "config" not in flags.FLAGS or not isinstance(flags.FLAGS["config"].value, ConfigDict):
+        return None
+    for argument in argv:
+        match = re.fullmatch(r"--?(?:no)?config\.([^=]*)(=.*)?", argument)
+        if not match:
+            continue
+        node, seen = flags.FLAGS["config"].value, "config"
+        for field in match[1].split("."):
+            if not isinstance(node, ConfigDict):
+                return f"--config.{match[1]}: {seen} is a value and has no field '{field}'."
+            if field not in node:
+                return f"--config.{match[1]}: {seen} has no field '{field}'; {nearest(field, node)}"
+            node, seen = node[field], f"{seen}.{field}"
+        if isinstance(node, ConfigDict):
+            inside = ", ".join(f"--{seen}.{field}" for field in node)
+            return f"--{seen} is a group; set one of {inside}."
+    return None

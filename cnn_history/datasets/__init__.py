@@ -1,0 +1,44 @@
+"""Data sets: a name and a split become a `Source`, from which examples are taken by index.
+
+`digits` is embedded; every other name is a TensorFlow Datasets image-classification data set that
+has been prepared as array_record. A data set of another kind is a file and a line below.
+"""
+
+import re
+
+from cnn_history.datasets import digits, tfds_images
+from cnn_history.datasets.source import Source, cut
+
+EMBEDDED = {"digits": digits.source}
+
+SPLIT = re.compile(r"(?P<name>\w+)(\[(?P<start>\d*):(?P<stop>\d*)\])?")
+
+
+def source(name: str, split: str, data_dir: str = "") -> Source:
+    """Return the examples of a split, `NAME` or `NAME[START:STOP]`.
+
+    Args:
+      name: of the data set.
+      split: such as `train`, or `train[:45000]` for the first 45,000 examples.
+      data_dir: folder of prepared data sets; empty for $TFDS_DATA_DIR or ~/tensorflow_datasets.
+
+    Raises:
+      ValueError: there is no such data set or split, or it is not prepared; the message says what
+        to do.
+    """
+    match = SPLIT.fullmatch(split)
+    if not match:
+        raise ValueError(f"'{split}' is no split; one looks like train or train[:45000].")
+    whole = EMBEDDED[name] if name in EMBEDDED else None
+    if whole:
+        examples = whole(match["name"])
+    else:
+        examples = tfds_images.source(name, match["name"], data_dir)
+    start = int(match["start"] or 0)
+    stop = min(int(match["stop"] or len(examples)), len(examples))
+    if start >= stop:
+        raise ValueError(f"split '{split}' of {name} is empty; it has {len(examples)} examples.")
+    return cut(examples, split, start, stop)
+
+
+__all__ = ["EMBEDDED", "Source", "source"]
