@@ -9,10 +9,16 @@ import functools
 import flax.linen as nn
 
 from cnn_history.lookup import lookup, nearest
-from cnn_history.models import lenet5, resnet
+from cnn_history.models import alexnet, lenet5, resnet, vgg, zfnet
 from cnn_history.models.network import Network
 
-NETWORKS: dict[str, Network] = {**lenet5.NETWORKS, **resnet.NETWORKS}
+NETWORKS: dict[str, Network] = {
+    **lenet5.NETWORKS,
+    **alexnet.NETWORKS,
+    **zfnet.NETWORKS,
+    **vgg.NETWORKS,
+    **resnet.NETWORKS,
+}
 
 
 def names() -> list[str]:
