@@ -9,11 +9,14 @@ import functools
 import flax.linen as nn
 
 from cnn_history.lookup import lookup, nearest
-from cnn_history.models import lenet5, resnet, resnet_v2
+from cnn_history.models import alexnet, lenet5, resnet, resnet_v2, vgg, zfnet
 from cnn_history.models.network import Network
 
 NETWORKS: dict[str, Network] = {
     **lenet5.NETWORKS,
+    **alexnet.NETWORKS,
+    **zfnet.NETWORKS,
+    **vgg.NETWORKS,
     **resnet.NETWORKS,
     **resnet_v2.NETWORKS,
 }
