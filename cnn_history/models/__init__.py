@@ -9,10 +9,16 @@ import functools
 import flax.linen as nn
 
 from cnn_history.lookup import lookup, nearest
-from cnn_history.models import lenet5, resnet
+from cnn_history.models import bn_inception, googlenet, inception_v3, lenet5, resnet
 from cnn_history.models.network import Network
 
-NETWORKS: dict[str, Network] = {**lenet5.NETWORKS, **resnet.NETWORKS}
+NETWORKS: dict[str, Network] = {
+    **lenet5.NETWORKS,
+    **googlenet.NETWORKS,
+    **bn_inception.NETWORKS,
+    **inception_v3.NETWORKS,
+    **resnet.NETWORKS,
+}
 
 
 def names() -> list[str]:

@@ -1,0 +1,1 @@
+"""Weights trained elsewhere: PyTorch files to the variables of our networks."""
