@@ -35,6 +35,7 @@ OPERATIONS = {
     layers.TrainableSubsampling: "subsampling",
     layers.MaxPool: "max_pool",
     layers.AvgPool: "avg_pool",
+    layers.AdaptiveAvgPool: "adaptive_avg_pool",
     layers.GlobalAvgPool: "global_avg_pool",
     layers.LocalResponseNorm: "lrn",
     layers.BatchNorm: "batch_norm",
@@ -133,6 +134,8 @@ def trace(network: nn.Module, size: tuple[int, int, int]) -> tuple[int, list[Lay
         params = {name: v for name, v in variables.items() if not isinstance(v, Mapping)}
         if type(module) not in OPERATIONS and not params:
             return y  # it is made of layers, or has no parameters, like dropout
+        if isinstance(module, layers.AdaptiveAvgPool) and y.shape == args[0].shape:
+            return y  # on the network's own size it does nothing
         label = f"layer {len(called)}"
         called[label] = module, params, y.shape
         y = checkpoint_name(y, label)

@@ -3,9 +3,11 @@
 An array is followed as long as it depends on the image. What it sees of the image is kept for each
 side: position p of the array sees the image from `first + p · jump` on, `size` positions of it.
 Sizes are those in the interior of an image without borders, so that they may exceed the image; what
-arrays of several branches see is united.
+arrays of several branches see is united. Where positions are not evenly spaced, as behind torch's
+adaptive pooling, each counts as seeing what they see together.
 """
 
+import math
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
@@ -66,8 +68,8 @@ def _walk(jaxpr, seen: dict, weighted: frozenset[str], named: dict[str, Seen]) -
     """Add to `seen` what each variable of jaxpr sees, and to `named` the named ones."""
     for eqn in jaxpr.eqns:
         operands = [None if isinstance(v, core.Literal) else seen.get(v) for v in eqn.invars]
-        if not any(operands):
-            continue
+        if not any(operands) or not math.prod(eqn.outvars[0].aval.shape):
+            continue  # it does not depend on the image, or is empty
         inner = next((p for p in eqn.params.values() if isinstance(p, core.ClosedJaxpr)), None)
         if inner is not None:
             inside = {v: s for v, s in zip(inner.jaxpr.invars, operands, strict=True) if s}
@@ -132,6 +134,8 @@ def _keep(view, shape, eqn, number):
 
 def _convolution(view, shape, eqn, number):
     del shape
+    if view.axis is None:
+        return view
     params, kernel = eqn.params, eqn.invars[1].aval.shape
     spec = params["dimension_numbers"]
     if number != 0 or view.axis not in spec.lhs_spec[2:] or set(params["lhs_dilation"]) != {1}:
@@ -170,8 +174,17 @@ def _slice(view, shape, eqn, number):
 
 
 def _concatenate(view, shape, eqn, number):
-    del number
-    return _whole(view, shape) if view.axis == eqn.params["dimension"] else view
+    if view.axis is None or view.axis != eqn.params["dimension"]:
+        return view
+    before = sum(v.aval.shape[view.axis] for v in eqn.invars[:number])
+    return _slide(view, view.axis, 1, 1, before)
+
+
+def _stack(view, shape, eqn, number):
+    del shape, number
+    if view.axis is None or view.axis < eqn.params["axis"]:
+        return view
+    return view._replace(axis=view.axis + 1)
 
 
 def _transpose(view, shape, eqn, number):
@@ -249,5 +262,6 @@ RULES: dict[str, Callable[[View, tuple[int, ...], Any, int], View]] = {
     "reshape": _reshape,
     "slice": _slice,
     "squeeze": _squeeze,
+    "stack": _stack,
     "transpose": _transpose,
 }

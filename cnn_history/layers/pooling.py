@@ -104,6 +104,8 @@ class AdaptiveAvgPool(nn.Module):
         """[n, h, w, c] -> [n, h', w', c]."""
         for axis, cells in zip((1, 2), self.size, strict=True):
             size = x.shape[axis]
+            if size == cells:
+                continue
             starts = [i * size // cells for i in range(cells)]
             ends = [-(-(i + 1) * size // cells) for i in range(cells)]
             means = [

@@ -9,7 +9,17 @@ import functools
 import flax.linen as nn
 
 from cnn_history.lookup import lookup, nearest
-from cnn_history.models import alexnet, lenet5, resnet, resnet_v2, vgg, zfnet
+from cnn_history.models import (
+    alexnet,
+    bn_inception,
+    googlenet,
+    inception_v3,
+    lenet5,
+    resnet,
+    resnet_v2,
+    vgg,
+    zfnet,
+)
 from cnn_history.models.network import Network
 
 NETWORKS: dict[str, Network] = {
@@ -17,6 +27,9 @@ NETWORKS: dict[str, Network] = {
     **alexnet.NETWORKS,
     **zfnet.NETWORKS,
     **vgg.NETWORKS,
+    **googlenet.NETWORKS,
+    **bn_inception.NETWORKS,
+    **inception_v3.NETWORKS,
     **resnet.NETWORKS,
     **resnet_v2.NETWORKS,
 }
