@@ -19,9 +19,7 @@ def pad(images: jax.Array, size: int) -> jax.Array:
     missing = [size - side for side in images.shape[1:3]]
     if min(missing) < 0:
         h, w = images.shape[1:3]
-        raise ValueError(
-            f"images of {h}x{w} cannot be padded to {size}x{size}; crop or resize them."
-        )
+        raise ValueError(f"images of {h}x{w} cannot be padded to {size}x{size}; crop or resize them.")
     sides = [(m // 2, m - m // 2) for m in missing]
     return jnp.pad(images, ((0, 0), *sides, (0, 0)))
 
@@ -30,9 +28,7 @@ def crop(images: jax.Array, size: int) -> jax.Array:
     """Cut [n, size, size, c] out of the centre; raise ValueError if the images are smaller."""
     h, w = images.shape[1:3]
     if min(h, w) < size:
-        raise ValueError(
-            f"no {size}x{size} can be cut out of images of {h}x{w}; pad or resize them."
-        )
+        raise ValueError(f"no {size}x{size} can be cut out of images of {h}x{w}; pad or resize them.")
     top, left = (h - size) // 2, (w - size) // 2
     return images[:, top : top + size, left : left + size]
 

@@ -113,7 +113,8 @@ def test_a_whole_network_sees_what_its_gradient_shows():
     """A residual network of 8 layers, without its activation functions."""
     model = CifarResNet(blocks=1, activation=lambda x: x)
     image = jnp.zeros((1, 32, 32, 3))
-    variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)), train=False)
+    abstract = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), image)
+    variables = jax.tree.map(lambda leaf: jnp.full(leaf.shape, 0.5), abstract)
 
     def stage(x):
         found = model.apply(variables, x, train=False, mutable=["intermediates"])[1]
