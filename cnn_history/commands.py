@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable
 
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import ConfigDict
 
 from cnn_history.lookup import nearest
@@ -26,6 +26,7 @@ class UserError(Exception):
 
 def run(main: Callable[[list[str]], None]) -> None:
     """Parse the flags, call `main(argv)`, and exit with the status documented above."""
+    logging.set_verbosity(logging.ERROR)  # the libraries' advice is not for who runs an experiment
     sys.path.append(str(CHECKOUT))  # config files import experiments.common, from whichever folder
 
     def guarded(argv):

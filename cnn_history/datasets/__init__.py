@@ -29,9 +29,8 @@ def source(name: str, split: str, data_dir: str = "") -> Source:
     match = SPLIT.fullmatch(split)
     if not match:
         raise ValueError(f"'{split}' is no split; one looks like train or train[:45000].")
-    whole = EMBEDDED[name] if name in EMBEDDED else None
-    if whole:
-        examples = whole(match["name"])
+    if name in EMBEDDED:
+        examples = EMBEDDED[name](match["name"])
     else:
         examples = tfds_images.source(name, match["name"], data_dir)
     start = int(match["start"] or 0)

@@ -1,15 +1,25 @@
-"""Augmentations: pure functions `(key, image [h, w, c]) -> image [h, w, c]` of preprocessed images."""
+"""Augmentations of preprocessed images: pure functions `(key, image [h, w, c]) -> image`."""
 
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
+PAD = 4  # He et al. 2015, sec. 4.2
+
 
 def none(key: jax.Array, image: jax.Array) -> jax.Array:
     """Leave the image as it is."""
     del key
     return image
+
+
+def translate(key: jax.Array, image: jax.Array) -> jax.Array:
+    """Shift by up to 4 pixels each way, the edge repeated.
+
+    Source: the translations among the distortions of LeCun et al. 1998, sec. III-B.
+    """
+    return _random_crop(key, jnp.pad(image, ((PAD, PAD), (PAD, PAD), (0, 0)), "edge"), image.shape)
 
 
 def pad_crop_flip(key: jax.Array, image: jax.Array) -> jax.Array:
@@ -19,16 +29,19 @@ def pad_crop_flip(key: jax.Array, image: jax.Array) -> jax.Array:
     that zeros are the mean.
     """
     crop_key, flip_key = jax.random.split(key)
-    offset = jax.random.randint(crop_key, (2,), 0, 2 * PAD + 1)
     padded = jnp.pad(image, ((PAD, PAD), (PAD, PAD), (0, 0)))
-    image = jax.lax.dynamic_slice(padded, (*offset, 0), image.shape)
+    image = _random_crop(crop_key, padded, image.shape)
     return jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
 
 
-PAD = 4
+def _random_crop(key: jax.Array, padded: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
+    offset = jax.random.randint(key, (2,), 0, 2 * PAD + 1)
+    return jax.lax.dynamic_slice(padded, (*offset, 0), shape)
+
 
 AUGMENTATIONS: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
     "none": none,
+    "translate": translate,
     "pad_crop_flip": pad_crop_flip,
 }
 

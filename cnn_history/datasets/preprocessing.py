@@ -9,8 +9,8 @@ import numpy as np
 
 from cnn_history.lookup import lookup
 
-# LeCun et al. 1998, sec. II-B: background -0.1 and foreground 1.175, so that the mean of an input is
-# about 0 and its variance about 1.
+# LeCun et al. 1998, sec. II-B: background -0.1 and foreground 1.175, so that the mean of an input
+# is about 0 and its variance about 1.
 BACKGROUND_1998, FOREGROUND_1998 = -0.1, 1.175
 
 
@@ -19,7 +19,9 @@ def pad(images: jax.Array, size: int) -> jax.Array:
     missing = [size - side for side in images.shape[1:3]]
     if min(missing) < 0:
         h, w = images.shape[1:3]
-        raise ValueError(f"images of {h}x{w} cannot be padded to {size}x{size}; crop or resize them.")
+        raise ValueError(
+            f"images of {h}x{w} cannot be padded to {size}x{size}; crop or resize them."
+        )
     sides = [(m // 2, m - m // 2) for m in missing]
     return jnp.pad(images, ((0, 0), *sides, (0, 0)))
 
@@ -28,7 +30,9 @@ def crop(images: jax.Array, size: int) -> jax.Array:
     """Cut [n, size, size, c] out of the centre; raise ValueError if the images are smaller."""
     h, w = images.shape[1:3]
     if min(h, w) < size:
-        raise ValueError(f"no {size}x{size} can be cut out of images of {h}x{w}; pad or resize them.")
+        raise ValueError(
+            f"no {size}x{size} can be cut out of images of {h}x{w}; pad or resize them."
+        )
     top, left = (h - size) // 2, (w - size) // 2
     return images[:, top : top + size, left : left + size]
 

@@ -55,13 +55,13 @@ class LeNet5(nn.Module):
     """The lecture's LeNet-5: CONV-POOL-CONV-POOL-FC-FC and an output layer; 61,706 parameters.
 
     Departures from the paper: full C3, pooling without parameters, linear output for softmax,
-    average pooling in place of trainable subsampling; the squashing function after each layer but
-    pooling and output.
+    average pooling in place of trainable subsampling, the squashing function after each layer but
+    pooling and output, the lecture's Xavier initialization.
     """
 
     num_classes: int = CLASSES
     dtype: jnp.dtype = jnp.float32
-    kernel_init: Callable = initializers.lecun_1998()
+    kernel_init: Callable = initializers.xavier()
     activation: Callable = layers.scaled_tanh
 
     @nn.compact

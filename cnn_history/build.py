@@ -1,0 +1,192 @@
+"""From a config to the objects that it names: the only place where names become objects.
+
+A wrong field raises UserError with the field's name, before anything is compiled.
+"""
+
+import contextlib
+import functools
+import math
+import numbers
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import ml_collections
+import optax
+
+from cnn_history import datasets, initializers, layers, models, optimizers, schedules
+from cnn_history.commands import UserError
+from cnn_history.datasets import augment, preprocessing
+from cnn_history.lookup import lookup, nearest
+from cnn_history.training import losses
+
+ConfigDict = ml_collections.ConfigDict
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float64": jnp.float64}
+ACTIVATIONS = {
+    "relu": nn.relu,
+    "tanh": nn.tanh,
+    "sigmoid": nn.sigmoid,
+    "scaled_tanh": layers.scaled_tanh,
+}
+KERNEL_INITS = {
+    "constant": initializers.constant,
+    "gaussian": initializers.gaussian,
+    "lecun_1998": initializers.lecun_1998,
+    "xavier": initializers.xavier,
+    "he": initializers.he,
+}
+NORMS = {
+    "none": lambda: None,
+    "batch_norm": lambda **options: functools.partial(layers.BatchNorm, **options),
+}
+# (rate at the start, steps of the run, **options) -> schedule
+SCHEDULES = {
+    "constant": lambda rate, run: schedules.constant(rate),
+    "step_decay": lambda rate, run, **o: schedules.step_decay(rate, **o),
+    "exponential_decay": lambda rate, run, **o: schedules.exponential_decay(rate, **o),
+    "inverse_time_decay": lambda rate, run, **o: schedules.inverse_time_decay(rate, **o),
+    "polynomial_decay": lambda rate, run, **o: schedules.polynomial_decay(rate, run, **o),
+    "piecewise": lambda rate, run, **o: _piecewise(rate, **o),
+}
+DECAYED = {
+    "all": lambda params: True,
+    "kernels": lambda params: jax.tree.map(lambda p: p.ndim > 1, params),
+}
+
+POSITIVE = ("steps", "batch_size", "eval_batch_size", "image_size")
+POSITIVE += ("log_every", "eval_every", "checkpoint_every", "keep_checkpoints")
+NOT_NEGATIVE = ("learning_rate", "weight_decay")
+FIELDS = {
+    **dict.fromkeys(("seed", *POSITIVE), numbers.Integral),
+    **dict.fromkeys(NOT_NEGATIVE, numbers.Real),
+    **dict.fromkeys(("dtype", "init_from", "dataset", "data_dir", "decayed"), str),
+    **dict.fromkeys(("train_split", "test_split", "adapter", "scaling", "augmentation"), str),
+    **dict.fromkeys(("model", "loss", "optimizer", "schedule", "paper"), ConfigDict),
+}
+
+
+@contextlib.contextmanager
+def field(name: str):
+    """Turn a ValueError of what stands inside into a UserError that names the config's field."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"config.{name}: {error}") from error
+
+
+def check(config: ConfigDict) -> None:
+    """Raise UserError for a field that is missing, unknown, or of a wrong type or value."""
+    for name in config:
+        if name not in FIELDS:
+            raise UserError(f"config.{name}: unknown field; {nearest(name, FIELDS)}")
+    for name, kind in FIELDS.items():
+        if name not in config:
+            raise UserError(f"config.{name} is missing; experiments/common.py lists every field.")
+        value = config[name]
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise UserError(f"config.{name}: {value!r} is not {_words(kind)}.")
+        if name in POSITIVE and value < 1:
+            raise UserError(f"config.{name}: {value} is not positive.")
+        if name in NOT_NEGATIVE and not (0 <= value < math.inf):
+            raise UserError(f"config.{name}: {value} is not a finite number of 0 or more.")
+    for name, table in {"dtype": DTYPES, "decayed": DECAYED}.items():
+        with field(name):
+            lookup(table, config[name], name)
+    if config.dtype == "float64" and not jax.config.jax_enable_x64:
+        raise UserError("config.dtype: float64 needs JAX_ENABLE_X64=1 in the environment.")
+    with field("adapter"):
+        lookup(preprocessing.ADAPTERS, config.adapter, "adapter")
+    scaling(config)
+    augmentation(config)
+    loss(config)
+    optimizer(config)
+    model(config, num_classes=10)
+
+
+def _words(kind: type) -> str:
+    words = {numbers.Integral: "a whole number", numbers.Real: "a number", str: "a string"}
+    return words.get(kind, "a group of fields")
+
+
+def choice(group: ConfigDict, table: dict[str, Callable], name: str) -> Callable:
+    """Return the chosen candidate of `table` with its options bound."""
+    chosen = lookup(table, group.name, name)
+    if group.name not in group:
+        raise ValueError(f"it has no options of '{group.name}'.")
+    return functools.partial(chosen, **group[group.name])
+
+
+def sources(config: ConfigDict) -> tuple[datasets.Source, datasets.Source]:
+    """Return the training and the test examples."""
+    with field("dataset"):
+        return tuple(
+            datasets.source(config.dataset, split, config.data_dir)
+            for split in (config.train_split, config.test_split)
+        )
+
+
+def scaling(config: ConfigDict) -> Callable:
+    """Return (all training images, size, adapter) -> Preprocessing."""
+    with field("scaling"):
+        return lookup(preprocessing.SCALINGS, config.scaling, "scaling")
+
+
+def augmentation(config: ConfigDict) -> Callable:
+    """Return (key, image) -> image."""
+    with field("augmentation"):
+        return lookup(augment.AUGMENTATIONS, config.augmentation, "augmentation")
+
+
+def model(config: ConfigDict, num_classes: int) -> nn.Module:
+    """Return the network with its options."""
+    options = {}
+    for name, value in config.model.items():
+        with field(f"model.{name}"):
+            if name == "kernel_init":
+                options[name] = choice(value, KERNEL_INITS, "initializer")()
+            elif name == "norm":
+                options[name] = choice(value, NORMS, "normalization")()
+            elif name == "activation":
+                options[name] = lookup(ACTIVATIONS, value, "activation")
+            elif name != "name":
+                options[name] = value
+    with field("model.name"):
+        models.info(config.model.name)
+    with field("model"):
+        return models.create(
+            config.model.name, num_classes=num_classes, dtype=DTYPES[config.dtype], **options
+        )
+
+
+def loss(config: ConfigDict) -> Callable:
+    """Return (logits, labels) -> [n]."""
+    with field("loss.name"):
+        return choice(config.loss, losses.LOSSES, "loss")()
+
+
+def optimizer(config: ConfigDict) -> optax.GradientTransformation:
+    """Return the rule with its schedule, after coupled weight decay."""
+    with field("schedule"):
+        make_schedule = choice(config.schedule, SCHEDULES, "schedule")
+        schedule = make_schedule(config.learning_rate, config.steps)
+    with field("optimizer"):
+        rule = choice(config.optimizer, optimizers.OPTIMIZERS, "optimizer")(schedule)
+    if not config.weight_decay:
+        return rule
+    decay = optax.add_decayed_weights(config.weight_decay, DECAYED[config.decayed])
+    return optax.chain(decay, rule)
+
+
+def _piecewise(rate: float, steps: tuple[int, ...], factors: tuple[float, ...]) -> Callable:
+    if len(steps) != len(factors):
+        raise ValueError(f"piecewise has {len(steps)} steps, but {len(factors)} factors.")
+    return schedules.piecewise(rate, dict(zip(steps, factors, strict=True)))
+
+
+def check_input(network: nn.Module, config: ConfigDict, channels: int) -> None:
+    """Raise UserError if the network cannot take the config's images, without computing."""
+    images = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, channels), jnp.float32)
+    with field("image_size"):
+        jax.eval_shape(functools.partial(network.init, train=False), jax.random.key(0), images)

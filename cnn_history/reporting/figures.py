@@ -1,0 +1,129 @@
+"""The figures of a training run."""
+
+import pathlib
+
+import numpy as np
+
+from cnn_history.reporting import style
+
+SHOWN = 40  # test images in the grid
+MANY_CLASSES = 20  # above, the confusion matrix has no numbers and no names
+
+
+def curves(path: pathlib.Path, lines: list[dict], title: str, paper: dict | None) -> None:
+    """Draw loss and error over steps, from the lines of metrics.jsonl.
+
+    Args:
+      path: of the PNG.
+      lines: of metrics.jsonl.
+      title: of the run.
+      paper: `top1_error` and `source` of the paper's number, drawn as a line; None for none.
+    """
+    with style.figure(path, 1, 2, figsize=(8.4, 3.2)) as (drawing, (loss, error)):
+        for split, colour in (("train", style.TRAIN), ("test", style.TEST)):
+            chosen = [line for line in lines if line["split"] == split]
+            steps = [line["step"] for line in chosen]
+            mark = {"marker": "o", "markersize": 3} if len(chosen) <= 12 else {}
+            loss.plot(steps, [x["loss"] for x in chosen], color=colour, label=split, **mark)
+            percent = [100 * x["top1_error"] for x in chosen]
+            error.plot(steps, percent, color=colour, label=split, **mark)
+        if paper:
+            value = 100 * paper["top1_error"]
+            error.axhline(value, color=style.PAPER, linestyle="--", linewidth=1)
+            text = f"{paper['source']}: {value:.2f} %"
+            error.annotate(
+                text, (1, value), (0, 3), ("axes fraction", "data"), "offset points",
+                ha="right", fontsize=7, color=style.PAPER,
+            )  # fmt: skip
+        for axes, name in ((loss, "loss"), (error, "error, %")):
+            axes.set(title=name, xlabel="step", yscale="log")
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.legend()
+        drawing.suptitle(title, x=0.01, ha="left", fontweight="bold")
+
+
+def predictions(
+    path: pathlib.Path,
+    images: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: tuple[str, ...],
+) -> None:
+    """Draw test images with what the network says: the worst mistakes first, then first images.
+
+    Args:
+      path: of the PNG.
+      images: uint8 [n, h, w, c].
+      labels: int [n].
+      probabilities: [n, classes].
+      classes: their names.
+    """
+    said = probabilities.argmax(-1)
+    wrong = np.flatnonzero(said != labels)
+    confidence = probabilities[np.arange(len(said)), said]
+    worst = wrong[np.argsort(-confidence[wrong])][: SHOWN // 2]
+    right = np.flatnonzero(said == labels)[: SHOWN - len(worst)]
+    chosen = [*worst, *right]
+    columns = 10
+    rows = -(-len(chosen) // columns)
+    with style.figure(path, rows, columns, figsize=(9, 1.18 * rows + 0.5)) as (drawing, grid):
+        for axes in np.ravel(grid):
+            axes.axis("off")
+        for axes, i in zip(np.ravel(grid), chosen, strict=False):
+            axes.imshow(images[i].squeeze(), cmap="gray", interpolation="nearest")
+            name, percent = classes[said[i]], f"{100 * confidence[i]:.0f} %"
+            colour = style.RIGHT if said[i] == labels[i] else style.WRONG
+            text = f"{name}  {percent}"
+            if said[i] != labels[i]:
+                text += f"\nis {classes[labels[i]]}"
+            axes.set_title(text, fontsize=6.5, color=colour, loc="center")
+        found = f"{len(wrong)} of {len(labels)} test images are wrong"
+        order = "the surest mistakes first, then the first images that are right"
+        drawing.suptitle(f"{found}; {order}", x=0.01, ha="left", fontweight="bold")
+
+
+def confusion(
+    path: pathlib.Path, labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]
+) -> None:
+    """Draw the confusion matrix: rows are the labels, columns what the network says.
+
+    Shading is the share of the row, and leaves the diagonal out, so that mistakes can be seen.
+    """
+    k = len(classes)
+    counts = np.zeros((k, k), int)
+    np.add.at(counts, (labels, probabilities.argmax(-1)), 1)
+    mistakes = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    np.fill_diagonal(mistakes, 0)
+    few = k <= MANY_CLASSES
+    with style.figure(path, figsize=(5.6, 5.2)) as (_, axes):
+        axes.imshow(mistakes, cmap=style.SEQUENTIAL, vmin=0, vmax=max(mistakes.max(), 1e-9))
+        axes.grid(False)
+        axes.set(xlabel="the network says", ylabel="the label says")
+        axes.set_title("confusion matrix (mistakes shaded by their share of the row)")
+        if few:
+            turned = {"rotation": 45, "ha": "right"} if max(map(len, classes)) > 2 else {}
+            axes.set_xticks(range(k), classes, **turned)
+            axes.set_yticks(range(k), classes)
+            for row, column in np.argwhere(counts):
+                dark = mistakes[row, column] > 0.6 * mistakes.max()
+                colour = "white" if dark and mistakes.max() else style.PAPER
+                if row == column:
+                    colour = style.RIGHT
+                text = f"{counts[row, column]:,}"
+                axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+
+
+def run(
+    folder: pathlib.Path,
+    lines: list[dict],
+    title: str,
+    paper: dict | None,
+    images: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: tuple[str, ...],
+) -> None:
+    """Draw all figures of a run into `folder`; arguments as above."""
+    curves(folder / "curves.png", lines, title, paper)
+    predictions(folder / "predictions.png", images, labels, probabilities, classes)
+    confusion(folder / "confusion.png", labels, probabilities, classes)

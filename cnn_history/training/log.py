@@ -1,0 +1,92 @@
+"""From the metrics that steps make to the lines of metrics.jsonl, without holding the device up."""
+
+import statistics
+import time
+
+import jax
+import ml_collections
+import numpy as np
+
+from cnn_history.evaluation import errors
+from cnn_history.training.progress import ProgressBar
+from cnn_history.training.record import Metrics
+
+
+class NonFinite(Exception):
+    """A loss or gradient was NaN or infinite; the update was not applied."""
+
+
+class Log:
+    """Metrics are fetched when the next call has been made, so that the device never waits for us.
+
+    A train line holds the means over the `log_every` steps up to it, the rate of the last of them,
+    and the seconds that the run has trained, in earlier processes too.
+    """
+
+    def __init__(self, metrics: Metrics, bar: ProgressBar, config: ml_collections.ConfigDict):
+        self._metrics, self._bar, self._config = metrics, bar, config
+        self._started = time.monotonic() - metrics.seconds()
+        self._pending, self._window = None, []
+        # The rate counts the time of steps alone, from the second call on: the first compiles.
+        self._mark, self._timed_images, self._timed_seconds = None, 0, 0.0
+
+    def made(self, step: int, count: int, made: dict) -> None:
+        """Take the metrics of the `count` steps from `step`; raise NonFinite for earlier ones."""
+        earlier, self._pending = self._pending, (step, count, made)
+        if earlier:
+            self._fetch(*earlier)
+
+    def settle(self) -> None:
+        """Fetch what is pending; raise NonFinite if a step was not applied."""
+        if self._pending:
+            self._fetch(*self._pending)
+        self._pending = self._mark = None
+
+    def test(self, step: int, made: dict, labels: np.ndarray) -> None:
+        """Write the test line of a step, once."""
+        if not self._metrics.evaluated(step):
+            numbers = errors(made["probabilities"], labels)
+            line = {"loss": float(np.mean(made["loss"])), **numbers, "seconds": self._seconds()}
+            self._metrics.write({"step": step, "split": "test", **line})
+        self._bar.test(self._metrics.test_error())
+
+    def totals(self) -> dict[str, float]:
+        """Return `seconds` of the whole run and the median `images_per_second` of its lines."""
+        rates = [x["images_per_second"] for x in self._metrics.lines if x["split"] == "train"]
+        rate = statistics.median(rates) if rates else 0.0
+        return {"seconds": self._seconds(), "images_per_second": round(rate, 1)}
+
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self._started, 3)
+
+    def _fetch(self, step: int, count: int, made: dict) -> None:
+        made = {name: np.reshape(values, -1) for name, values in jax.device_get(made).items()}
+        now = time.monotonic()
+        if self._mark is not None:
+            self._timed_images += count * self._config.batch_size
+            self._timed_seconds += now - self._mark
+        self._mark = now
+        for i in range(count):
+            one = {name: float(values[i]) for name, values in made.items()}
+            if not one.pop("applied"):
+                raise NonFinite(_blame(step + i, one))
+            self._window.append(one)
+            if (step + i + 1) % self._config.log_every == 0 or step + i + 1 == self._config.steps:
+                self._write(step + i + 1)
+
+    def _write(self, step: int) -> None:
+        mean = {name: statistics.fmean(m[name] for m in self._window) for name in self._window[0]}
+        mean["learning_rate"] = self._window[-1]["learning_rate"]
+        rate = self._timed_images / self._timed_seconds if self._timed_seconds else 0.0
+        line = {**mean, "images_per_second": round(rate, 1), "seconds": self._seconds()}
+        self._metrics.write({"step": step, "split": "train", **line})
+        self._bar.train(step, line)
+        self._window, self._timed_images, self._timed_seconds = [], 0, 0.0
+
+
+def _blame(step: int, metrics: dict[str, float]) -> str:
+    name = "loss" if not np.isfinite(metrics["loss"]) else "gradient_norm"
+    return (
+        f"step {step}: the {name.replace('_', ' ')} is {metrics[name]}. The update was not "
+        "applied and no checkpoint was written since; a lower learning_rate is the usual mend."
+    )

@@ -1,0 +1,164 @@
+"""The training loop: the home of side effects."""
+
+import contextlib
+import functools
+import json
+import pathlib
+
+import flax.linen as nn
+import jax
+import ml_collections
+
+from cnn_history import build, evaluation, workdir
+from cnn_history.commands import UserError
+from cnn_history.datasets import Source
+from cnn_history.datasets.order import Order
+from cnn_history.reporting import figures, tables
+from cnn_history.training import devices, program, record
+from cnn_history.training.checkpoint import Checkpoints
+from cnn_history.training.log import Log
+from cnn_history.training.progress import ProgressBar
+from cnn_history.training.signals import Stop, StopRequest
+from cnn_history.training.state import State
+
+PROTOCOL = "single_crop"  # how a run measures its own test error
+
+
+def run(config: ml_collections.ConfigDict, folder: pathlib.Path) -> dict:
+    """Train to `config.steps` in the work directory `folder`, resuming if it holds a checkpoint.
+
+    Returns the summary. Raises UserError for wrong input, before anything is compiled; NonFinite
+    where a loss or gradient was not finite; Stop after a signal.
+    """
+    build.check(config)
+    workdir.check_same(config, folder)
+    done = _summary(folder)
+    if done and done["steps"] == config.steps:
+        return done
+    train, test = build.sources(config)
+    network = build.model(config, len(train.classes))
+    build.check_input(network, config, train.shape[-1])
+    for name in ("batch_size", "eval_batch_size"):
+        if config[name] % jax.device_count():
+            raise UserError(
+                f"config.{name}: {config[name]} is no multiple of the {jax.device_count()} devices."
+            )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with record.lock(folder), StopRequest() as stop:
+            return _train(config, folder, network, train, test, stop)
+    except (PermissionError, NotADirectoryError, FileExistsError, record.InUse) as error:
+        raise UserError(f"--workdir: {error}") from error
+
+
+def _train(
+    config: ml_collections.ConfigDict,
+    folder: pathlib.Path,
+    network: nn.Module,
+    train: Source,
+    test: Source,
+    stop: StopRequest,
+) -> dict:
+    mesh = devices.mesh()
+    images, labels = train.arrays()
+    test_images, test_labels = test.arrays()
+    preprocessing = build.scaling(config)(images, config.image_size, config.adapter)
+    compiled = program.make(config, network, preprocessing, train.shape[-1], mesh)
+    evaluate = functools.partial(
+        evaluation.over_batches,
+        arrays=(test_images, test_labels),
+        batch_size=config.eval_batch_size,
+        put=lambda array: devices.put(array, devices.over_batch(mesh)),
+    )
+    order = Order(program.keys(config.seed).order, len(labels))
+    cursor = functools.partial(program.cursor, order, batch_size=config.batch_size, mesh=mesh)
+    data = devices.put({"image": images, "label": labels}, devices.replicated(mesh))
+    stride = devices.steps_per_call(config.log_every)
+
+    with contextlib.ExitStack() as stack:
+        checkpoints = stack.enter_context(Checkpoints(folder, config.keep_checkpoints))
+        state = _first_state(config, compiled, checkpoints, len(train.classes), mesh)
+        step = int(state.step)
+        record.write_json(folder / workdir.CONFIG, record.config_json(config))
+        workdir.save_inputs(folder, preprocessing, train)
+        metrics = stack.enter_context(record.Metrics(folder, step))
+        log = Log(metrics, stack.enter_context(ProgressBar(step, config.steps)), config)
+        while True:
+            last = step == config.steps
+            if last or step % config.eval_every == 0:
+                log.settle()
+                if last or not metrics.evaluated(step):
+                    made = evaluate(lambda *batch, state=state: compiled.evaluate(state, *batch))
+                    log.test(step, made, test_labels)
+            if last or stop.signal or (step and step % config.checkpoint_every == 0):
+                log.settle()
+                checkpoints.save(step, state)
+            if last:
+                break
+            if stop.signal:
+                raise Stop(128 + stop.signal)
+            count = _steps_to_make(step, stride, config)
+            advance = compiled.step if count == 1 else compiled.steps
+            state, made = advance(state, data, cursor(step, count))
+            log.made(step, count, made)
+            step += count
+
+    summary = {
+        "model": config.model.name,
+        "dataset": train.name,
+        "image_size": config.image_size,
+        "adapter": config.adapter,
+        "parameters": sum(p.size for p in jax.tree.leaves(state.params)),
+        "steps": config.steps,
+        "seed": config.seed,
+        "test": {**evaluation.errors(made["probabilities"], test_labels), "protocol": PROTOCOL},
+        **log.totals(),
+        "versions": record.versions(),
+        "devices": record.devices(),
+    }
+    figures.run(
+        folder / "figures",
+        metrics.lines,
+        title=f"{config.model.name} on {train.name}",
+        paper=tables.paper_of(config, summary),
+        images=test_images,
+        labels=test_labels,
+        probabilities=made["probabilities"],
+        classes=test.classes,
+    )
+    record.write_json(folder / workdir.SUMMARY, summary)
+    return summary
+
+
+def _steps_to_make(step: int, stride: int, config: ml_collections.ConfigDict) -> int:
+    """Return `stride` where that passes over no event, else 1: two compiled programs suffice."""
+    every = (config.eval_every, config.checkpoint_every)
+    until = min(config.steps - step, *(n - step % n for n in every))
+    return stride if step % stride == 0 and until >= stride else 1
+
+
+def _first_state(
+    config: ml_collections.ConfigDict,
+    compiled: program.Program,
+    checkpoints: Checkpoints,
+    num_classes: int,
+    mesh: jax.sharding.Mesh,
+) -> State:
+    """Return the newest checkpoint's state, else a fresh one."""
+    latest = checkpoints.latest()
+    if latest is None:
+        state = compiled.init()
+        if config.init_from:
+            params = workdir.start_from(config.init_from, state.params, num_classes)
+            state = state.replace(params=jax.device_put(params, devices.replicated(mesh)))
+        return state
+    if latest > config.steps:
+        raise UserError(
+            f"config.steps: the run has made {latest} steps already, more than {config.steps}."
+        )
+    return checkpoints.restore(devices.abstract(compiled.init, devices.replicated(mesh)))
+
+
+def _summary(folder: pathlib.Path) -> dict | None:
+    path = folder / workdir.SUMMARY
+    return json.loads(path.read_text()) if path.exists() else None

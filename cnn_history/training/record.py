@@ -1,0 +1,131 @@
+"""What a run writes beside its checkpoints: config, metrics, summary, TensorBoard events."""
+
+import contextlib
+import fcntl
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import subprocess
+
+import jax
+import ml_collections
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+class InUse(Exception):
+    """Another process trains in this work directory."""
+
+
+@contextlib.contextmanager
+def lock(workdir: pathlib.Path):
+    """Keep the work directory for this process until it ends, however it ends.
+
+    Raises InUse if another process has it.
+    """
+    with open(workdir / "lock", "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InUse(f"'{workdir}' is in use by another run.") from None
+        yield
+
+
+def write_json(path: pathlib.Path, value) -> None:
+    """Write a file that is either the old one or the new one, never a part."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(json.dumps(value, indent=2) + "\n")
+    os.replace(unfinished, path)
+
+
+def config_json(config: ml_collections.ConfigDict) -> dict:
+    """Return the config as JSON gives it back: tuples are lists."""
+    return json.loads(config.to_json())
+
+
+class Metrics:
+    """metrics.jsonl and the TensorBoard events: one object a line, in the order of steps."""
+
+    def __init__(self, workdir: pathlib.Path, step: int):
+        """Open them to go on from `step`: lines of later steps, or torn, are dropped."""
+        import tensorboardX  # 0.5 s: only who trains pays
+
+        self._path = workdir / "metrics.jsonl"
+        self.lines = [line for line in read_metrics(workdir) if line["step"] <= step]
+        unfinished = self._path.with_name("metrics.jsonl.unfinished")
+        unfinished.write_text("".join(json.dumps(line) + "\n" for line in self.lines))
+        os.replace(unfinished, self._path)
+        self._file = open(self._path, "a")  # noqa: SIM115 - closed by __exit__
+        self._board = tensorboardX.SummaryWriter(str(workdir), purge_step=step + 1)
+
+    def write(self, line: dict) -> None:
+        """Append a line: `step`, `split` and numbers."""
+        self.lines.append(line)
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        for name, value in line.items():
+            if name not in ("step", "split"):
+                self._board.add_scalar(f"{line['split']}/{name}", value, line["step"])
+
+    def evaluated(self, step: int) -> bool:
+        """Say whether the test split has been evaluated at this step."""
+        return any(line["split"] == "test" and line["step"] == step for line in self.lines)
+
+    def test_error(self) -> float | None:
+        """Return the newest test error."""
+        errors = [line["top1_error"] for line in self.lines if line["split"] == "test"]
+        return errors[-1] if errors else None
+
+    def seconds(self) -> float:
+        """Return how long the run has trained before, in earlier processes too."""
+        return max((line.get("seconds", 0.0) for line in self.lines), default=0.0)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._file.close()
+        self._board.close()
+
+
+def read_metrics(workdir: pathlib.Path) -> list[dict]:
+    """Return the whole lines of metrics.jsonl."""
+    path = workdir / "metrics.jsonl"
+    lines = []
+    for text in path.read_text().splitlines() if path.exists() else []:
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:  # torn by a kill: nothing whole follows
+            break
+    return lines
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a number depends on, and the commit of the checkout."""
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **found, "commit": commit()}
+
+
+def commit() -> str:
+    """Return the checkout's commit, `+` if files differ from it; empty outside a checkout."""
+    here = pathlib.Path(__file__).parent
+
+    def git(*arguments):
+        return subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def devices() -> str:
+    """Return the devices in words: how many of which kind."""
+    kind = jax.devices()[0].device_kind
+    processor = f" ({os.cpu_count()} cores)" if jax.default_backend() == "cpu" else ""
+    return f"{jax.device_count()} {kind}{processor}"

@@ -1,0 +1,131 @@
+"""A work directory: what a run was, and its network, from the files it left."""
+
+import json
+import pathlib
+
+import flax.linen as nn
+import jax
+import ml_collections
+import numpy as np
+
+from cnn_history import build
+from cnn_history.commands import UserError
+from cnn_history.datasets import Source
+from cnn_history.datasets.preprocessing import Preprocessing
+from cnn_history.training import checkpoint, record
+
+CONFIG, INPUTS, SUMMARY = "config.json", "inputs.npz", "summary.json"
+
+# What may differ between a run and the command that resumes it: how long it goes on, what it
+# records, and where the data stand. Anything else would be another run.
+CHANGEABLE = ("steps", "data_dir", "eval_batch_size", "log_every", "eval_every")
+CHANGEABLE += ("checkpoint_every", "keep_checkpoints", "paper")
+
+
+def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
+    """Return the config of a run; raise UserError if the directory holds none."""
+    try:
+        return ml_collections.ConfigDict(json.loads((workdir / CONFIG).read_text()))
+    except FileNotFoundError:
+        raise UserError(f"'{workdir}' is no work directory of a run: it has no {CONFIG}.") from None
+    except (json.JSONDecodeError, OSError) as error:
+        raise UserError(f"'{workdir / CONFIG}' is damaged: {error}") from error
+
+
+def check_same(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
+    """Raise UserError if the directory holds a run of another config."""
+    if not (workdir / CONFIG).exists():
+        return
+    old, new = (_leaves(c) for c in (read_config(workdir), record.config_json(config)))
+    for name in sorted({*old, *new}):
+        if name.split(".")[0] not in CHANGEABLE and old.get(name) != new.get(name):
+            raise UserError(
+                f"'{workdir}' holds a run with config.{name}={old.get(name)}, and this one has "
+                f"{new.get(name)}; choose another --workdir."
+            )
+
+
+def _leaves(tree, prefix: str = "") -> dict[str, object]:
+    if not hasattr(tree, "items"):
+        return {prefix: list(tree) if isinstance(tree, tuple) else tree}
+    found = {}
+    for name, value in tree.items():
+        found.update(_leaves(value, f"{prefix}.{name}" if prefix else name))
+    return found
+
+
+def save_inputs(workdir: pathlib.Path, preprocessing: Preprocessing, data: Source) -> None:
+    """Keep what turns images into the network's, and what its outputs mean."""
+    unfinished = workdir / "unfinished.npz"
+    np.savez(
+        unfinished,
+        mean=preprocessing.mean,
+        std=preprocessing.std,
+        size=preprocessing.size,
+        adapter=preprocessing.adapter,
+        channels=data.shape[-1],
+        classes=np.array(data.classes),
+    )
+    unfinished.replace(workdir / INPUTS)
+
+
+def load_inputs(workdir: pathlib.Path) -> tuple[Preprocessing, int, tuple[str, ...]]:
+    """Return the preprocessing, the number of channels and the classes of a run."""
+    try:
+        with np.load(workdir / INPUTS, allow_pickle=False) as file:
+            values = {name: file[name] for name in file.files}
+        preprocessing = Preprocessing(
+            int(values["size"]), str(values["adapter"]), values["mean"], values["std"]
+        )
+        return preprocessing, int(values["channels"]), tuple(map(str, values["classes"]))
+    except FileNotFoundError:
+        raise UserError(f"'{workdir}' is no work directory of a run: it has no {INPUTS}.") from None
+    except (ValueError, KeyError, OSError, EOFError) as error:
+        raise UserError(f"'{workdir / INPUTS}' is damaged: {error}") from error
+
+
+def load(workdir: str | pathlib.Path) -> tuple[nn.Module, dict, Preprocessing]:
+    """Return (model, variables, preprocessing) of a run's newest checkpoint, or an imported net's.
+
+        model, variables, preprocessing = load("runs/lenet5_digits")
+        logits = model.apply(variables, preprocessing(images_uint8), train=False)
+
+    Raises UserError if the directory holds no run.
+    """
+    workdir = pathlib.Path(workdir)
+    config = read_config(workdir)
+    preprocessing, _, classes = load_inputs(workdir)
+    try:
+        state = checkpoint.restore_variables(workdir)
+    except ValueError as error:
+        raise UserError(error) from error
+    variables = {"params": state["params"], **state["model_state"]}
+    return build.model(config, len(classes)), variables, preprocessing
+
+
+def start_from(workdir: str, params, num_classes: int):
+    """Return `params` with the values of another work directory's, for `config.init_from`.
+
+    A head for another number of classes keeps its fresh values. Raises UserError if anything else
+    differs in name or shape.
+    """
+    _, variables, _ = load(workdir)
+    _, _, classes = load_inputs(pathlib.Path(workdir))
+    theirs = dict(jax.tree_util.tree_leaves_with_path(variables["params"]))
+
+    def choose(path, ours):
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        if path not in theirs:
+            raise UserError(f"config.init_from: '{workdir}' has no parameter {name}.")
+        value = theirs[path]
+        if value.shape == ours.shape:
+            return value.astype(ours.dtype)
+        heads = (value.shape[-1], ours.shape[-1]) == (len(classes), num_classes)
+        if heads and value.shape[:-1] == ours.shape[:-1]:
+            return ours
+        raise UserError(
+            f"config.init_from: {name} is {list(value.shape)} in '{workdir}', "
+            f"and {list(ours.shape)} here."
+        )
+
+    return jax.tree_util.tree_map_with_path(choose, params)

@@ -1,0 +1,129 @@
+"""What the config files share: every field that there is, and the options of every choice.
+
+A choice, such as the optimizer, is a group: `name`, and for each candidate a group of its options.
+So `--config.optimizer.name=sgd` changes the rule, and `--config.optimizer.momentum.decay=0.8`
+an option, with no code.
+"""
+
+import ml_collections
+
+OPTIMIZERS = {
+    "sgd": {},
+    "momentum": {"decay": 0.9},
+}
+SCHEDULES = {
+    "constant": {},
+    "step_decay": {"factor": 0.1, "every": 1000},
+    "exponential_decay": {"k": 1e-4},
+    "inverse_time_decay": {"k": 1e-4},
+    "polynomial_decay": {"power": 1.0},
+    "piecewise": {"steps": (1000,), "factors": (0.1,)},
+}
+LOSSES = {
+    "cross_entropy": {},
+    "rbf_mse": {},
+    "rbf_map": {"j": 1.0},
+}
+KERNEL_INITS = {
+    "constant": {"value": 0.0},
+    "gaussian": {"std": 0.01},
+    "lecun_1998": {},
+    "xavier": {"mode": "fan_in", "distribution": "normal"},
+    "he": {"mode": "fan_in"},
+}
+NORMS = {
+    "none": {},
+    "batch_norm": {"momentum": 0.9, "epsilon": 1e-5},
+}
+
+
+def choose(candidates: dict, name: str, **options) -> ml_collections.ConfigDict:
+    """Return the group of a choice: `name`, with `options` set among the candidate's own."""
+    group = ml_collections.ConfigDict({"name": name, **candidates})
+    group[name].update(options)
+    return group
+
+
+def base() -> ml_collections.ConfigDict:
+    """Return a config with every field; an experiment sets those that its paper names."""
+    return ml_collections.ConfigDict(
+        {
+            "seed": 0,
+            "model": {"name": ""},  # and the network's options
+            "dtype": "float32",  # of the computation: float32, bfloat16, float64
+            "init_from": "",  # a work directory whose parameters to start from
+            # Data.
+            "dataset": "",
+            "data_dir": "",  # empty: $TFDS_DATA_DIR
+            "train_split": "train",
+            "test_split": "test",
+            "image_size": 32,
+            "adapter": "resize",  # how images of another size reach it: pad, crop, resize
+            "scaling": "unit",  # of values: unit, lenet_1998, per_pixel_mean
+            "augmentation": "none",
+            # Training.
+            "steps": 1000,
+            "batch_size": 128,
+            "loss": choose(LOSSES, "cross_entropy"),
+            "optimizer": choose(OPTIMIZERS, "momentum"),
+            "learning_rate": 0.1,  # at the start
+            "schedule": choose(SCHEDULES, "constant"),
+            "weight_decay": 0.0,  # added to the gradient, as L2 is
+            "decayed": "all",  # what weight decay touches: all, kernels
+            # Evaluation and records, in steps.
+            "eval_batch_size": 500,
+            "log_every": 100,
+            "eval_every": 1000,
+            "checkpoint_every": 1000,
+            "keep_checkpoints": 2,
+            # The paper's number, shown beside ours while model and dataset are these.
+            "paper": {"model": "", "dataset": "", "top1_error": 0.0, "source": ""},
+        }
+    )
+
+
+def parse(arg: str | None, **defaults) -> ml_collections.ConfigDict:
+    """Return the options of a config file's `:ARG`, a comma list of `name=value` and `name`.
+
+    The defaults give the options that there are, and their types; `dataset` and `smoke` always are.
+    Raises ValueError for an option that is not there, or of another type.
+    """
+    known = {"dataset": "", "smoke": False, **defaults}
+    options = dict(known)
+    for item in filter(None, (arg or "").split(",")):
+        name, _, text = item.partition("=")
+        if name not in known:
+            raise ValueError(f"this config has no option '{name}'; it has {', '.join(known)}.")
+        kind = type(known[name])
+        try:
+            options[name] = _truth(text) if kind is bool else kind(text)
+        except ValueError:
+            raise ValueError(f"'{item}': {name} takes {kind.__name__}, not '{text}'.") from None
+    return ml_collections.ConfigDict(options)
+
+
+def _truth(text: str) -> bool:
+    values = {"": True, "true": True, "1": True, "false": False, "0": False}
+    if text.lower() not in values:
+        raise ValueError
+    return values[text.lower()]
+
+
+def steps(passes: float, examples: int, batch_size: int) -> int:
+    """Return the number of updates in `passes` over `examples`, rounded to whole updates."""
+    return round(passes * examples / batch_size)
+
+
+def smoke(config: ml_collections.ConfigDict) -> None:
+    """Shrink batch, steps and images so that it ends within a minute on two cores.
+
+    The network, and everything else, stays what it is.
+    """
+    config.batch_size = 16
+    config.steps = 10
+    config.train_split = "train[:160]"
+    config.test_split = "test[:64]"
+    config.eval_batch_size = 32
+    config.log_every = 2
+    config.eval_every = 5
+    config.checkpoint_every = 5

@@ -1,0 +1,37 @@
+"""LeNet-5 on MNIST: LeCun et al. 1998, fig. 9, "LeNet-5", 0.95 % test error.
+
+The lecture's network, 20 passes as in the paper, by momentum and mini-batches in place of one
+example at a time by stochastic diagonal Levenberg-Marquardt.
+
+    ./launch.sh train --config=experiments/lenet5_mnist.py --workdir=runs/lenet5_mnist
+"""
+
+from experiments import common
+
+TRAIN_EXAMPLES = 60_000
+
+
+def get_config(arg=None):
+    options = common.parse(arg)
+    config = common.base()
+    config.model.name = "lenet5"
+    config.model.kernel_init = common.choose(common.KERNEL_INITS, "xavier")
+    config.model.activation = "scaled_tanh"
+
+    config.dataset = options.dataset or "mnist"
+    config.adapter = "pad"  # 28x28 centred in 32x32
+    config.scaling = "lenet_1998"
+
+    config.batch_size = 128
+    config.steps = common.steps(passes=20, examples=TRAIN_EXAMPLES, batch_size=128)
+    config.learning_rate = 0.05
+    config.schedule = common.choose(common.SCHEDULES, "polynomial_decay", power=1.0)
+    config.weight_decay = 5e-4
+    config.decayed = "kernels"
+
+    config.paper.update(
+        model="lenet5", dataset="mnist", top1_error=0.0095, source="LeCun et al. 1998, fig. 9"
+    )
+    if options.smoke:
+        common.smoke(config)
+    return config

@@ -1,0 +1,65 @@
+"""Residual and plain networks on CIFAR-10: He et al. 2015 (arXiv:1512.03385), sec. 4.2, table 6.
+
+    ./launch.sh train --config=experiments/resnet_cifar10.py:depth=20 --workdir=runs/resnet20
+
+`:depth=20|32|44|56|110`, `plain=true` for the plain nets of fig. 6, `split=45k` to train on 45,000
+and test on the other 5,000, as the paper did to choose its schedule.
+
+The paper's recipe: batch 128, rate 0.1 divided by 10 at 32k and 48k of 64k iterations, weight decay
+1e-4, momentum 0.9, He initialization, per-pixel mean, pad-4 crop and flip; ResNet-110 starts at
+0.01 "until the training error is below 80 % (about 400 iterations)", here for 400 iterations.
+Readings: weight decay touches every parameter, as in the authors' code; the paper's two GPUs took
+batch-norm statistics of 64 examples each, here they are of the whole batch.
+"""
+
+from experiments import common
+
+TABLE_6 = {20: 0.0875, 32: 0.0751, 44: 0.0717, 56: 0.0697, 110: 0.0643}  # 110: best of 5
+
+
+def get_config(arg=None):
+    options = common.parse(arg, depth=20, plain=False, split="50k")
+    if options.depth not in TABLE_6:
+        raise ValueError(f"depth is one of {', '.join(map(str, TABLE_6))}, not {options.depth}.")
+    if options.plain and options.depth == 110:
+        raise ValueError("the paper has no plain net of depth 110 in table 6; 56 is the deepest.")
+    if options.split not in ("50k", "45k"):
+        raise ValueError(f"split is 50k or 45k, not {options.split}.")
+
+    config = common.base()
+    config.model.name = f"{'plain' if options.plain else 'resnet'}{options.depth}"
+    config.model.kernel_init = common.choose(common.KERNEL_INITS, "he", mode="fan_in")
+    config.model.norm = common.choose(common.NORMS, "batch_norm")
+    config.model.activation = "relu"
+    if not options.plain:
+        config.model.shortcut = "A"
+
+    config.dataset = options.dataset or "cifar10"
+    config.scaling = "per_pixel_mean"
+    config.augmentation = "pad_crop_flip"
+    if options.split == "45k":
+        config.train_split, config.test_split = "train[:45000]", "train[45000:]"
+
+    config.batch_size = 128
+    config.steps = 64_000
+    config.learning_rate = 0.1
+    drops = {32_000: 0.1, 48_000: 0.1}
+    if options.depth == 110:
+        config.learning_rate = 0.01
+        drops = {400: 10.0, **drops}
+    config.schedule = common.choose(
+        common.SCHEDULES, "piecewise", steps=tuple(drops), factors=tuple(drops.values())
+    )
+    config.optimizer = common.choose(common.OPTIMIZERS, "momentum", decay=0.9)
+    config.weight_decay = 1e-4
+
+    if not options.plain and options.split == "50k":
+        config.paper.update(
+            model=config.model.name,
+            dataset="cifar10",
+            top1_error=TABLE_6[options.depth],
+            source="He et al. 2015, table 6",
+        )
+    if options.smoke:
+        common.smoke(config)
+    return config
