@@ -1,1 +1,7 @@
 """Weights trained elsewhere: PyTorch files to the variables of our networks."""
+
+from cnn_history.weights.convert import convert
+from cnn_history.weights.load import load_torch
+from cnn_history.weights.reader import read
+
+__all__ = ["convert", "load_torch", "read"]
