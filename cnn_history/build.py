@@ -68,12 +68,17 @@ FIELDS = {
 
 
 @contextlib.contextmanager
-def field(name: str):
-    """Turn a ValueError of what stands inside into a UserError that names the config's field."""
+def blame(what: str):
+    """Turn a ValueError of what stands inside into a UserError that names the flag or field."""
     try:
         yield
     except ValueError as error:
-        raise UserError(f"config.{name}: {error}") from error
+        raise UserError(f"{what}: {error}") from error
+
+
+def field(name: str):
+    """Blame the config's field."""
+    return blame(f"config.{name}")
 
 
 def check(config: ConfigDict) -> None:

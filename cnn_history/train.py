@@ -42,7 +42,7 @@ def main(argv: list[str]) -> None:
             sys.exit(1)
     if SEEDS.value > 1:
         record.write_json(workdir / SUMMARY, over_seeds(summaries))
-    tables.runs(summaries, tables.paper_of(config, summaries[0]))
+    tables.runs(summaries, tables.paper_of(config, config.model.name, config.dataset))
     print(f"\nFigures, metrics and checkpoints are in {workdir}.")
 
 

@@ -32,15 +32,20 @@ def prepared(name: str, data_dir: str) -> pathlib.Path:
     if found:
         kind = next(iter(found.values())).get("fileFormat", "tfrecord")
         raise ValueError(f"{name} stands in {root} as {kind}, not as array_record; run: {command}")
+    check_known(name)
+    raise ValueError(
+        f"{name} is not in {root} (data_dir or TFDS_DATA_DIR names another folder); "
+        f"to download and prepare it there, once: {command}"
+    )
+
+
+def check_known(name: str) -> None:
+    """Raise ValueError, with the nearest name, if TensorFlow Datasets has no such data set."""
     import tensorflow_datasets as tfds
 
     known = tfds.list_builders(with_community_datasets=False)
     if name not in known:
         raise ValueError(f"unknown data set '{name}'; {nearest(name, ['digits', *known])}")
-    raise ValueError(
-        f"{name} is not in {root} (data_dir or TFDS_DATA_DIR names another folder); "
-        f"to download and prepare it there, once: {command}"
-    )
 
 
 def source(name: str, split: str, data_dir: str) -> Source:

@@ -6,31 +6,55 @@ from rich.console import Console
 from rich.table import Table
 
 
-def paper_of(config, summary: dict) -> dict | None:
-    """Return the paper's number if the run's model and data set are the paper's, else None."""
+def paper_of(config, model: str, dataset: str) -> dict | None:
+    """Return the config's paper's number if it is of this model and data set, else None."""
     paper = config.paper
-    same = (paper.model, paper.dataset) == (summary["model"], summary["dataset"])
-    return paper.to_dict() if same else None
+    return paper.to_dict() if (paper.model, paper.dataset) == (model, dataset) else None
 
 
 def runs(summaries: list[dict], paper: dict | None) -> None:
     """Print what runs that differ in their seed reached, beside the paper's number."""
     first = summaries[0]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    columns = ["network", "data set", "parameters", "steps", "test error"]
-    cells = [first["model"], first["dataset"], f"{first['parameters']:,}", f"{first['steps']:,}"]
-    errors = [summary["test"]["top1_error"] for summary in summaries]
-    cells.append(spread(errors))
-    if paper:
-        columns.append("paper's error")
-        cells.append(f"{paper['top1_error']:.2%} ({paper['source']})")
-    columns.append("time")
     seconds = statistics.fmean(summary["seconds"] for summary in summaries)
-    cells.append(f"{seconds:,.0f} s" + (" each" if len(summaries) > 1 else ""))
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    table.add_row(*cells)
-    Console(width=max(100, Console().width)).print(table)
+    row = {
+        "network": first["model"],
+        "data set": first["dataset"],
+        "parameters": f"{first['parameters']:,}",
+        "steps": f"{first['steps']:,}",
+        "test error": spread([summary["test"]["top1_error"] for summary in summaries]),
+    }
+    if paper:
+        row["paper's error"] = _quote(paper)
+    row["time"] = f"{seconds:,.0f} s" + (" each" if len(summaries) > 1 else "")
+    _show(row)
+
+
+def evaluation(result: dict, paper: dict | None) -> None:
+    """Print the errors that `evaluate` found, beside the paper's number."""
+    row = {
+        "network": " + ".join(result["models"]),
+        "data set": f"{result['dataset']} {result['split']}",
+        "images": f"{result['count']:,}",
+        "protocol": result["protocol"],
+        "top-1 error": f"{result['top1_error']:.2%}",
+    }
+    if "top5_error" in result:
+        row["top-5 error"] = f"{result['top5_error']:.2%}"
+    if paper:
+        row["paper's error"] = _quote(paper)
+    _show(row)
+
+
+def _quote(paper: dict) -> str:
+    return f"{paper['top1_error']:.2%} ({paper['source']})"
+
+
+def _show(row: dict[str, str]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in row:
+        table.add_column(name, overflow="fold")
+    table.add_row(*row.values())
+    Console(width=max(100, Console().width), highlight=False).print(table)
 
 
 def spread(errors: list[float]) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import pathlib
+import sys
 
 import flax.linen as nn
 import jax
@@ -34,6 +35,7 @@ def run(config: ml_collections.ConfigDict, folder: pathlib.Path) -> dict:
     workdir.check_same(config, folder)
     done = _summary(folder)
     if done and done["steps"] == config.steps:
+        print(f"{folder} holds this run, finished; nothing is left to do.", file=sys.stderr)
         return done
     train, test = build.sources(config)
     network = build.model(config, len(train.classes))
@@ -82,7 +84,9 @@ def _train(
         record.write_json(folder / workdir.CONFIG, record.config_json(config))
         workdir.save_inputs(folder, preprocessing, train)
         metrics = stack.enter_context(record.Metrics(folder, step))
-        log = Log(metrics, stack.enter_context(ProgressBar(step, config.steps)), config)
+        bar = stack.enter_context(ProgressBar(step, config.steps))
+        bar.say(_headline(config, state, train, test, step))
+        log = Log(metrics, bar, config)
         while True:
             last = step == config.steps
             if last or step % config.eval_every == 0:
@@ -108,7 +112,7 @@ def _train(
         "dataset": train.name,
         "image_size": config.image_size,
         "adapter": config.adapter,
-        "parameters": sum(p.size for p in jax.tree.leaves(state.params)),
+        "parameters": _parameters(state),
         "steps": config.steps,
         "seed": config.seed,
         "test": {**evaluation.errors(made["probabilities"], test_labels), "protocol": PROTOCOL},
@@ -120,7 +124,7 @@ def _train(
         folder / "figures",
         metrics.lines,
         title=f"{config.model.name} on {train.name}",
-        paper=tables.paper_of(config, summary),
+        paper=tables.paper_of(config, config.model.name, train.name),
         images=test_images,
         labels=test_labels,
         probabilities=made["probabilities"],
@@ -128,6 +132,19 @@ def _train(
     )
     record.write_json(folder / workdir.SUMMARY, summary)
     return summary
+
+
+def _headline(
+    config: ml_collections.ConfigDict, state: State, train: Source, test: Source, step: int
+) -> str:
+    images = f"{len(train):,} training and {len(test):,} test images of {train.name}"
+    resumed = f"; resuming at step {step:,}" if step else ""
+    network = f"{config.model.name}, {_parameters(state):,} parameters"
+    return f"{network}, on {images}; {record.devices()}{resumed}"
+
+
+def _parameters(state: State) -> int:
+    return sum(p.size for p in jax.tree.leaves(state.params))
 
 
 def _steps_to_make(step: int, stride: int, config: ml_collections.ConfigDict) -> int:

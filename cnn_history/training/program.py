@@ -78,11 +78,7 @@ def make(
         return State(zero, params, variables, optimizer.init(params), key.step)
 
     def step(state: State, data: dict, cursor: dict) -> tuple[State, dict]:
-        ids, epochs = cursor["ids"], cursor["epochs"]
-        images = preprocessing(data["image"][ids])
-        images = augment.batch(augmentation, key.augment, images, ids, epochs)
-        batch = {"image": images, "label": data["label"][ids], "step": cursor["step"]}
-        return update(state, batch)
+        return update(state, batch(data, cursor, preprocessing, augmentation, key.augment))
 
     def steps(state: State, data: dict, cursors: dict) -> tuple[State, dict]:
         return jax.lax.scan(lambda state, cursor: step(state, data, cursor), state, cursors)
@@ -100,6 +96,16 @@ def make(
         steps=jit(steps, donate_argnums=0),
         evaluate=jit(evaluate),
     )
+
+
+def batch(
+    data: dict, cursor: dict, preprocessing: Callable, augmentation: Callable, key: jax.Array
+) -> dict[str, jax.Array]:
+    """Return the batch that a cursor points at, as `train_step` takes it."""
+    ids = cursor["ids"]
+    images = preprocessing(data["image"][ids])
+    images = augment.batch(augmentation, key, images, ids, cursor["epochs"])
+    return {"image": images, "label": data["label"][ids], "step": cursor["step"]}
 
 
 def cursor(order: Callable, start: int, count: int, batch_size: int, mesh: Any) -> dict:

@@ -32,6 +32,10 @@ class ProgressBar:
     def __exit__(self, *exception):
         self._bar.stop()
 
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._console.print(line, soft_wrap=True)
+
     def train(self, step: int, metrics: dict) -> None:
         """Show a train line of metrics.jsonl."""
         numbers = [

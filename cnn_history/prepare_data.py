@@ -1,0 +1,62 @@
+"""Download a TensorFlow Datasets image set and prepare it as array_record, once.
+
+    EXTRAS=tf ./launch.sh prepare_data --dataset=cifar10 --data_dir=~/tensorflow_datasets
+
+Preparation needs TensorFlow (the extra `tf`); training and evaluation read the result without it.
+"""
+
+import importlib.util
+import pathlib
+
+from absl import flags
+
+from cnn_history import build, commands
+from cnn_history.commands import UserError
+from cnn_history.datasets import EMBEDDED, tfds_images
+
+DATASET = flags.DEFINE_string("dataset", None, "Name in TensorFlow Datasets, such as cifar10.")
+DATA_DIR = flags.DEFINE_string("data_dir", "", "Where it is put; default $TFDS_DATA_DIR.")
+flags.mark_flag_as_required("dataset")
+
+
+def main(argv: list[str]) -> None:
+    """Run the verb."""
+    del argv
+    name, root = DATASET.value, tfds_images.folder(DATA_DIR.value)
+    if name in EMBEDDED:
+        raise UserError(f"--dataset: {name} is embedded and needs no preparation.")
+    with build.blame("--dataset"):
+        tfds_images.check_known(name)
+    try:
+        print(f"{name} stands prepared in {tfds_images.prepared(name, DATA_DIR.value)}.")
+        return
+    except ValueError:
+        pass  # what this verb is for
+    if importlib.util.find_spec("tensorflow") is None:
+        raise UserError(
+            "preparation needs TensorFlow, once: EXTRAS=tf ./launch.sh prepare_data "
+            f"--dataset={name} --data_dir={root}"
+        )
+    print(f"{name} stands prepared in {prepare(name, root)}.")
+
+
+def prepare(name: str, root: pathlib.Path) -> pathlib.Path:
+    """Download and prepare a data set under `root`; return the folder of the version.
+
+    Raises UserError if it cannot be downloaded or written.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder(name, data_dir=root, file_format="array_record")
+    # Archives of different data sets share file names (mnist, fashion_mnist): a folder for each, or
+    # the second would hold the first one's images.
+    config = tfds.download.DownloadConfig(extract_dir=root / "downloads" / f"extracted_{name}")
+    try:
+        builder.download_and_prepare(download_config=config)
+    except (OSError, tfds.download.DownloadError) as error:
+        raise UserError(f"{name} could not be prepared in {root}: {error}") from error
+    return pathlib.Path(builder.data_dir)
+
+
+if __name__ == "__main__":
+    commands.run(main)
