@@ -102,7 +102,12 @@ class Account:
     @property
     def activations(self) -> int:
         """Number of activations for one image, the input among them."""
-        return math.prod(self.input) + sum(layer.activations for layer in self.layers)
+        return self.input_activations + sum(layer.activations for layer in self.layers)
+
+    @property
+    def input_activations(self) -> int:
+        """Number of the input's values."""
+        return math.prod(self.input)
 
 
 def account(model: str, image_size: int | None = None, **options) -> Account:
