@@ -1,0 +1,104 @@
+"""Train ResNet-20 by the paper's recipe here and in PyTorch, from the same weights and batches.
+
+    EXTRAS=torch ./launch.sh python -m tests.compare_torch --steps=1000 --output=results
+
+Writes `resnet20_beside_torch.json` and `.png`. Needs CIFAR-10 in $TFDS_DATA_DIR.
+"""
+
+import json
+import pathlib
+import time
+
+import jax
+import numpy as np
+import torch
+from absl import app, flags
+
+from cnn_history import build, datasets
+from cnn_history.datasets.order import Order
+from cnn_history.reporting import style
+from cnn_history.training import devices, program, record
+from experiments import resnet_cifar10
+from tests import torch_resnet
+
+STEPS = flags.DEFINE_integer("steps", 1000, "Number of updates.")
+OUTPUT = flags.DEFINE_string("output", "results", "Folder of the JSON and the figure.")
+WINDOW = 50  # steps that a point of the curves averages
+
+
+def setting(config, mesh):
+    """Return (first state, compiled program, data, cursor of a step, batch of a cursor)."""
+    train = datasets.source(config.dataset, config.train_split, config.data_dir)
+    images, labels = train.arrays()
+    preprocessing = build.scaling(config)(images, config.image_size, config.adapter)
+    network = build.model(config, len(train.classes))
+    compiled = program.make(config, network, preprocessing, train.shape[-1], mesh)
+    key = program.keys(config.seed)
+    order = Order(key.order, len(labels))
+    data = devices.put({"image": images, "label": labels}, devices.replicated(mesh))
+
+    def cursor(step):
+        return program.cursor(order, step, 1, config.batch_size, mesh)
+
+    @jax.jit
+    def batch(data, cursor):
+        augmentation = build.augmentation(config)
+        return program.batch(data, cursor, preprocessing, augmentation, key.augment)
+
+    return compiled.init(), compiled, data, cursor, batch
+
+
+def main(argv):
+    del argv
+    devices.start()
+    config = resnet_cifar10.get_config()
+    state, compiled, data, cursor, batch = setting(config, devices.mesh())
+    net = torch_resnet.ResNet(blocks=3)
+    torch_resnet.load(net, state.params)
+    net = net.to(memory_format=torch.channels_last)
+    optimizer = torch_resnet.recipe(net, config.learning_rate)
+
+    curves, seconds = {"jax": [], "torch": []}, {"jax": 0.0, "torch": 0.0}
+    for step in range(STEPS.value):
+        images = batch(data, cursor(step))  # a program of its own, in neither one's time
+        started = time.perf_counter()
+        state, metrics = compiled.step(state, data, cursor(step))
+        curves["jax"].append(float(metrics["loss"]))
+        between = time.perf_counter()
+        curves["torch"].append(torch_resnet.step(net, optimizer, images["image"], images["label"]))
+        if step:  # the first compiles
+            seconds["jax"] += between - started
+            seconds["torch"] += time.perf_counter() - between
+        if step % WINDOW == 0:
+            print(step, {name: round(values[-1], 4) for name, values in curves.items()}, flush=True)
+
+    folder = pathlib.Path(OUTPUT.value)
+    means = {
+        name: [float(np.mean(values[i : i + WINDOW])) for i in range(0, STEPS.value, WINDOW)]
+        for name, values in curves.items()
+    }
+    apart = [abs(a - b) for a, b in zip(curves["jax"], curves["torch"], strict=True)]
+    result = {
+        "what": "training loss of resnet20 on CIFAR-10, same first weights, same batches, float32",
+        "config": record.config_json(config),
+        "steps": STEPS.value,
+        "window": WINDOW,
+        "loss": means,
+        "difference_of_step": {str(i): apart[i] for i in (0, 1, 3, 9, 99) if i < STEPS.value},
+        "seconds_a_step": {name: value / (STEPS.value - 1) for name, value in seconds.items()},
+        "versions": {**record.versions(), "torch": torch.__version__},
+        "devices": record.devices(),
+    }
+    record.write_json(folder / "resnet20_beside_torch.json", result)
+    with style.figure(folder / "resnet20_beside_torch.png", figsize=(5.6, 3.2)) as (_, axes):
+        steps = [i + WINDOW / 2 for i in range(0, STEPS.value, WINDOW)]
+        axes.plot(steps, means["jax"], color=style.TRAIN, label="cnn_history")
+        axes.plot(steps, means["torch"], color=style.TEST, linestyle="--", label="plain PyTorch")
+        axes.set(title=f"ResNet-20 on CIFAR-10, training loss (means of {WINDOW} steps)")
+        axes.set(xlabel="step", ylim=(0, None))
+        axes.legend()
+    print(json.dumps({k: result[k] for k in ("difference_of_step", "seconds_a_step")}))
+
+
+if __name__ == "__main__":
+    app.run(main)

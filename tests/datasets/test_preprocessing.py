@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+from cnn_history.datasets import preprocessing
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 6, 8, 3)).astype(np.uint8)
+
+
+def test_pad_and_crop_are_centred():
+    padded = np.asarray(preprocessing.pad(IMAGES, 10))
+    np.testing.assert_array_equal(padded[:, 2:8, 1:9], IMAGES)
+    assert padded.sum() == IMAGES.sum()
+    np.testing.assert_array_equal(preprocessing.crop(IMAGES, 4), IMAGES[:, 1:5, 2:6])
+
+
+def test_resize_keeps_a_constant_and_gives_the_size():
+    resized = preprocessing.resize(np.full((1, 8, 8, 1), 0.25, np.float32), 32)
+    assert resized.shape == (1, 32, 32, 1)
+    np.testing.assert_allclose(resized, 0.25, rtol=1e-6)
+
+
+def test_sizes_that_cannot_work_say_what_does():
+    with pytest.raises(ValueError, match="crop or resize"):
+        preprocessing.pad(IMAGES, 7)
+    with pytest.raises(ValueError, match="pad or resize"):
+        preprocessing.crop(IMAGES, 7)
+
+
+def test_lenet_1998_takes_black_to_background_and_white_to_foreground():
+    images = np.array([0, 255], np.uint8).reshape(1, 1, 2, 1)
+    prepared = preprocessing.lenet_1998(images, 2, "pad")(
+        np.pad(images, [(0, 0), (0, 1), (0, 0), (0, 0)])
+    )
+    np.testing.assert_allclose(prepared[0, 0, :, 0], [-0.1, 1.175], rtol=1e-5)
+
+
+def test_per_pixel_mean_is_the_mean_training_image():
+    images = np.random.default_rng(1).integers(0, 256, (2500, 4, 4, 3)).astype(np.uint8)
+    prepared = preprocessing.per_pixel_mean(images, 4, "pad")
+    np.testing.assert_allclose(prepared.mean, images.mean(0) / 255, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(prepared(images)).mean(0), 0, atol=1e-6)
