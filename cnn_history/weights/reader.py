@@ -1,6 +1,7 @@
 """Tensors out of PyTorch's files. Pickles are code: only torch's weights-only loader opens them."""
 
 import pathlib
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -22,9 +23,10 @@ def read(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise ValueError(f"there is no file '{path}'.")
     tensors = _safetensors(path) if path.suffix == SAFETENSORS else _pickled(path)
-    if tensors and all(name.startswith(DISTRIBUTED) for name in tensors):
-        tensors = {name.removeprefix(DISTRIBUTED): t for name, t in tensors.items()}
-    return {name: _array(name, tensor) for name, tensor in tensors.items()}
+    arrays = {name: _array(name, tensor) for name, tensor in tensors.items()}
+    if all(name.startswith(DISTRIBUTED) for name in arrays):
+        return {name.removeprefix(DISTRIBUTED): array for name, array in arrays.items()}
+    return arrays
 
 
 def _import_torch():
@@ -52,7 +54,9 @@ def _safetensors(path: pathlib.Path) -> Mapping:
 def _pickled(path: pathlib.Path) -> Mapping:
     torch = _import_torch()
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of odd pickles, which are refused, or read, all the same
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a hostile file makes the loader raise
         reason = str(error).partition("\n")[0]
         raise ValueError(f"'{path}' is damaged or holds more than weights: {reason}") from error
@@ -71,6 +75,8 @@ def _array(name: str, tensor) -> np.ndarray:
         raise ValueError(f"'{name}' is no tensor, but a {type(tensor).__name__}.")
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
         raise ValueError(f"'{name}' is no plain tensor, but {tensor.layout} {tensor.dtype}.")
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise ValueError(f"'{name}' claims {list(tensor.shape)}, more than the file holds.")
     if tensor.dtype == torch.bfloat16:  # NumPy has none
         tensor = tensor.float()
     return tensor.detach().numpy()
