@@ -46,7 +46,8 @@ def resize(images: jax.Array, size: int) -> jax.Array:
 def resize_crop(images: jax.Array, size: int) -> jax.Array:
     """Resize the shorter side to 8/7 of `size`, bilinear, and cut [n, size, size, c] out.
 
-    256 for 224, and 342 for 299: torchvision's images, with antialiasing as there.
+    256 for 224, and 342 for 299, as torchvision has it, with antialiasing; where the margins are
+    odd, the cut is half a position before the middle (there it may be behind).
     """
     n, h, w, c = images.shape
     shorter = round(size * 8 / 7)
