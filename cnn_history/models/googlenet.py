@@ -219,6 +219,7 @@ class GoogLeNetBN(GoogLeNet):
     the heads included, and no local response normalization; 3x3 filters where table 1 has 5x5;
     pool4 is 2x2; the heads pool adaptively to 4x4; dropout 0.2. Convolutions have a bias only with
     `norm=None`, fully-connected layers always. With `aux_heads` too it takes images from 15x15.
+    Initialized as `googlenet` (torchvision draws from a normal law of 0.01).
     """
 
     dropout: float = 0.2

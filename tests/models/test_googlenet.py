@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cnn_history import layers, models
-from cnn_history.models.googlenet import TABLE_1, InceptionModule, Widths
+from cnn_history.models.googlenet import InceptionModule, Widths
 from tests.models import drawn
 from tests.models.traced import parameters, trace
 from tests.shared import SHARED, needs_shared
@@ -252,7 +252,3 @@ def test_larger_images_give_the_mean_of_dense_logits():
     fc = variables["params"]["fc"]
     dense = np.asarray(maps @ fc["kernel"] + fc["bias"])
     np.testing.assert_allclose(logits, dense.mean((1, 2)), rtol=1e-4, atol=1e-5)
-
-
-def test_table_1_has_nine_modules():
-    assert sum(widths is not None for widths in TABLE_1.values()) == 9
