@@ -187,9 +187,11 @@ def test_norm_stands_where_the_paper_normalizes(sliding):
         checks.apply(model, variables, 100 * IMAGE, train=False),
         rtol=1e-2,
     )
-    swapped = checks.variables(thin(norm=layers.BatchNorm), IMAGE)
-    assert swapped["batch_stats"].keys() == {"norm1", "norm2"}
-    assert "bias" in swapped["params"]["conv1"]
+    swapped = thin(norm=layers.BatchNorm, dropout=0.0)
+    weights = checks.init(swapped, IMAGE)
+    assert weights["batch_stats"].keys() == {"norm1", "norm2"}
+    assert checks.updated_statistics(swapped, weights, IMAGE) == {"norm1", "norm2"}
+    assert "bias" in weights["params"]["conv1"]
 
 
 def test_bfloat16_is_near_float32(sliding):

@@ -169,6 +169,12 @@ def test_norm_stands_before_the_activation(thin):
     assert ends["lrn1"].max() == 0
 
 
+def test_statistics_are_updated_in_training(thin):
+    model, variables, image = thin("thin", norm=layers.BatchNorm, dropout=0.0)
+    updated = checks.updated_statistics(model, variables, image)
+    assert updated == variables["batch_stats"].keys()
+
+
 def test_bfloat16_is_near_float32(thin):
     """Eight bits through nine layers: 1 % of the logits' size measured, 5 % allowed."""
     model, variables, image = thin("thin")
