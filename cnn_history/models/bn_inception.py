@@ -71,9 +71,9 @@ class BNInceptionModule(nn.Module):
     unit: ConvUnit
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> [n, h / s, w / s, depth], sizes rounded up."""
-        row, unit = self.row, self.unit
+        row, unit = self.row, functools.partial(self.unit, train=train)
         strides = 2 if row.conv1x1 is None else 1
         branches = []
         if row.conv1x1 is not None:
@@ -83,19 +83,16 @@ class BNInceptionModule(nn.Module):
         y = unit(x, row.reduce_double, (1, 1), "double_3x3_reduce")
         y = unit(y, row.double3x3, (3, 3), "double_3x3_1")
         branches.append(unit(y, row.double3x3, (3, 3), "double_3x3_2", strides))
-        branches.append(self._pool(x, strides))
-        return jnp.concatenate(branches, axis=-1)
-
-    def _pool(self, x: jax.Array, strides: int) -> jax.Array:
-        if strides == 2:
-            # A last row or column that stands alone gets a window too, as in the convolutions; its
-            # repetition never wins.
+        if strides == 1:
+            pool = {"avg": layers.AvgPool, "max": layers.MaxPool}[row.pool]
+            y = pool((3, 3), (1, 1), padding=1, name="pool")(x)
+            branches.append(unit(y, row.pool_proj, (1, 1), "pool_proj"))
+        else:
+            # An odd last row or column gets a window too, as in the convolutions.
             odd = ((0, 0), (0, x.shape[1] % 2), (0, x.shape[2] % 2), (0, 0))
-            x = jnp.pad(x, odd, mode="edge")
-            return layers.MaxPool((3, 3), (2, 2), ceil_mode=True, name="pool")(x)
-        pool = {"avg": layers.AvgPool, "max": layers.MaxPool}[self.row.pool]
-        x = pool((3, 3), (1, 1), padding=1, name="pool")(x)
-        return self.unit(x, self.row.pool_proj, (1, 1), "pool_proj")
+            y = jnp.pad(x, odd, constant_values=-jnp.inf)
+            branches.append(layers.MaxPool((3, 3), (2, 2), ceil_mode=True, name="pool")(y))
+        return jnp.concatenate(branches, axis=-1)
 
 
 class BNInception(nn.Module):
@@ -130,9 +127,10 @@ class BNInception(nn.Module):
             raise ValueError(f"channels is one of {', '.join(CHANNELS)}, not '{self.channels}'.")
         check_size(images, SMALLEST, "bn_inception")
         param_dtype = jnp.promote_types(self.dtype, jnp.float32)
-        unit = ConvUnit(
-            train, self.dtype, self.kernel_init, norm=self.norm, activation=self.activation
+        module_unit = ConvUnit(
+            self.dtype, self.kernel_init, norm=self.norm, activation=self.activation
         )
+        unit = functools.partial(module_unit, train=train)
         pool = functools.partial(layers.MaxPool, (3, 3), (2, 2), ceil_mode=True)
 
         x = unit(images, CONV1, (7, 7), "conv1", strides=2)
@@ -141,7 +139,7 @@ class BNInception(nn.Module):
         x = unit(x, CONV2[1], (3, 3), "conv2")
         x = pool(name="pool2")(x)
         for name, row in CHANNELS[self.channels].items():
-            x = BNInceptionModule(row, unit, name=name)(x)
+            x = BNInceptionModule(row, module_unit, name=name)(x, train)
         x = layers.GlobalAvgPool(name="pool5")(x)
         x = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(x)
         common = {"kernel_init": self.kernel_init, "dtype": self.dtype, "param_dtype": param_dtype}

@@ -19,11 +19,9 @@ class ConvUnit:
     A convolution has a bias only where no normalization, called `NAME_norm`, follows.
 
     Attributes:
-      train: whether normalization uses, and updates, the statistics of the batch.
       norm: normalization `norm(name=, dtype=)(x, use_running_average=)`, or None.
     """
 
-    train: bool = False
     dtype: jnp.dtype = jnp.float32
     kernel_init: Callable = KERNEL_INIT
     bias_init: Callable = nn.initializers.zeros
@@ -38,6 +36,8 @@ class ConvUnit:
         name: str,
         strides: int = 1,
         padding: tuple[int, int] | None = None,
+        *,
+        train: bool,
     ) -> jax.Array:
         """[n, h, w, c] -> [n, h', w', features]; `padding` None is k // 2 on every side.
 
@@ -59,5 +59,5 @@ class ConvUnit:
         )(x)
         if self.norm is not None:
             norm = self.norm(name=f"{name}_norm", dtype=self.dtype)
-            x = norm(x, use_running_average=not self.train)
+            x = norm(x, use_running_average=not train)
         return self.activation(x)

@@ -80,9 +80,10 @@ class InceptionModule(nn.Module):
     largest: int = 5
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> [n, h, w, sum of the branches' depths]."""
-        widths, unit, k = self.widths, self.unit, self.largest
+        widths, k = self.widths, self.largest
+        unit = functools.partial(self.unit, train=train)
 
         def bottleneck(x, features, name):
             return x if features is None else unit(x, features, (1, 1), name)
@@ -110,7 +111,7 @@ class AuxiliaryHead(nn.Module):
     adaptive: bool
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> logits [n, num_classes]; larger maps give the mean of dense logits."""
         unit = self.unit
         common = {"kernel_init": unit.kernel_init, "dtype": unit.dtype}
@@ -118,12 +119,12 @@ class AuxiliaryHead(nn.Module):
             x = layers.AdaptiveAvgPool(AUX_POSITIONS, name="pool")(x)
         else:
             x = layers.AvgPool((5, 5), (3, 3), name="pool")(x)
-        x = unit(x, AUX_CONV, (1, 1), "conv")
+        x = unit(x, AUX_CONV, (1, 1), "conv", train=train)
         fc1 = layers.FullyConnected(
             AUX_FC, AUX_POSITIONS, bias_init=unit.bias_init, name="fc1", **common
         )
         x = unit.activation(fc1(x))
-        x = nn.Dropout(self.dropout, deterministic=not unit.train, name="dropout")(x)
+        x = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(x)
         param_dtype = jnp.promote_types(unit.dtype, jnp.float32)
         x = nn.Dense(self.num_classes, param_dtype=param_dtype, name="fc2", **common)(x)
         return mean_over_positions(x)
@@ -172,13 +173,14 @@ class GoogLeNet(nn.Module):
         """
         run_heads = self.aux_heads and (train or self.is_initializing())
         smallest = self.smallest_with_heads if run_heads else self.smallest
-        check_size(images, smallest, "googlenet")
+        check_size(images, smallest, "GoogLeNet")
         conv_norm = self.norm if self.norm_after_convolutions else None
-        unit = ConvUnit(train, self.dtype, self.kernel_init, BIAS, conv_norm, self.activation)
-        module = functools.partial(InceptionModule, unit=unit, largest=self.largest)
+        module_unit = ConvUnit(self.dtype, self.kernel_init, BIAS, conv_norm, self.activation)
+        module = functools.partial(InceptionModule, unit=module_unit, largest=self.largest)
         head = functools.partial(
-            AuxiliaryHead, self.num_classes, unit, self.aux_dropout, self.adaptive_heads
+            AuxiliaryHead, self.num_classes, module_unit, self.aux_dropout, self.adaptive_heads
         )
+        unit = functools.partial(module_unit, train=train)
         pool = functools.partial(layers.MaxPool, strides=(2, 2), ceil_mode=True)
 
         def norm(x, name):
@@ -195,12 +197,12 @@ class GoogLeNet(nn.Module):
         aux_logits = []
         for name, widths in TABLE_1.items():
             if widths is not None:
-                x = module(widths, name=name)(x)
+                x = module(widths, name=name)(x, train)
             else:
                 k = self.pool4 if name == "pool4" else 3
                 x = pool((k, k), name=name)(x)
             if name in AUX_HEADS and run_heads:
-                aux_logits.append(head(name=AUX_HEADS[name])(x))
+                aux_logits.append(head(name=AUX_HEADS[name])(x, train))
 
         x = layers.GlobalAvgPool(name="pool5")(x)
         x = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(x)
@@ -217,6 +219,7 @@ class GoogLeNetBN(GoogLeNet):
     the heads included, and no local response normalization; 3x3 filters where table 1 has 5x5;
     pool4 is 2x2; the heads pool adaptively to 4x4; dropout 0.2. Convolutions have a bias only with
     `norm=None`, fully-connected layers always. With `aux_heads` too it takes images from 15x15.
+    Initialized as `googlenet` (torchvision draws from a normal law of 0.01).
     """
 
     dropout: float = 0.2

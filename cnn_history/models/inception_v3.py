@@ -51,9 +51,9 @@ class Figure5(nn.Module):
     unit: ConvUnit
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> [n, h, w, 224 + pool_proj]."""
-        unit = self.unit
+        unit = functools.partial(self.unit, train=train)
         one = unit(x, 64, (1, 1), "1x1")
         five = unit(x, 48, (1, 1), "5x5_reduce")
         five = unit(five, 64, (5, 5), "5x5")
@@ -72,9 +72,9 @@ class Figure6(nn.Module):
     unit: ConvUnit
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> [n, h, w, 768]."""
-        unit, width = self.unit, self.width
+        unit, width = functools.partial(self.unit, train=train), self.width
         one = unit(x, 192, (1, 1), "1x1")
         seven = unit(x, width, (1, 1), "7x7_reduce")
         seven = unit(seven, width, (1, 7), "7x7_1")
@@ -95,9 +95,9 @@ class Figure7(nn.Module):
     unit: ConvUnit
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> [n, h, w, 2048]."""
-        unit = self.unit
+        unit = functools.partial(self.unit, train=train)
         one = unit(x, 320, (1, 1), "1x1")
         three = unit(x, 384, (1, 1), "3x3_reduce")
         wide, high = unit(three, 384, (1, 3), "3x3_a"), unit(three, 384, (3, 1), "3x3_b")
@@ -116,9 +116,9 @@ class Reduction35(nn.Module):
     unit: ConvUnit
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> [n, (h - 1) // 2, (w - 1) // 2, 480 + c]."""
-        unit = self.unit
+        unit = functools.partial(self.unit, train=train)
         three = unit(x, 384, (3, 3), "3x3", strides=2, padding=(0, 0))
         double = unit(x, 64, (1, 1), "double_3x3_reduce")
         double = unit(double, 96, (3, 3), "double_3x3_1")
@@ -133,9 +133,9 @@ class Reduction17(nn.Module):
     unit: ConvUnit
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> [n, (h - 1) // 2, (w - 1) // 2, 512 + c]."""
-        unit = self.unit
+        unit = functools.partial(self.unit, train=train)
         three = unit(x, 192, (1, 1), "3x3_reduce")
         three = unit(three, 320, (3, 3), "3x3", strides=2, padding=(0, 0))
         seven = unit(x, 192, (1, 1), "7x7x3_reduce")
@@ -147,18 +147,18 @@ class Reduction17(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """The classifier on the last 17x17 map (fig. 8), normalized throughout as in sec. 6."""
+    """The classifier on the last 17x17 map (fig. 8), its hidden layer normalized too (table 3)."""
 
     num_classes: int
     unit: ConvUnit
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> logits [n, num_classes]; larger maps give the mean of dense logits."""
         unit = self.unit
         x = layers.AvgPool((5, 5), (3, 3), name="pool")(x)
-        x = unit(x, 128, (1, 1), "conv1")
-        x = unit(x, 768, (5, 5), "conv2", padding=(0, 0))
+        x = unit(x, 128, (1, 1), "conv1", train=train)
+        x = unit(x, 768, (5, 5), "conv2", padding=(0, 0), train=train)
         x = layers.GlobalAvgPool(name="global_pool")(x)
         param_dtype = jnp.promote_types(unit.dtype, jnp.float32)
         common = {"kernel_init": unit.kernel_init, "dtype": unit.dtype, "param_dtype": param_dtype}
@@ -199,24 +199,23 @@ class InceptionV3(nn.Module):
         """
         run_head = self.aux_heads and (train or self.is_initializing())
         check_size(images, SMALLEST_WITH_HEAD if run_head else SMALLEST, "inception_v3")
-        unit = ConvUnit(
-            train, self.dtype, self.kernel_init, norm=self.norm, activation=self.activation
-        )
+        unit = ConvUnit(self.dtype, self.kernel_init, norm=self.norm, activation=self.activation)
         x = images
         for name, filters, k, stride, padding in STEM:
             if filters is None:
                 x = layers.MaxPool((k, k), (stride, stride), padding, name=name)(x)
             else:
-                x = unit(x, filters, (k, k), name, stride, (padding, padding))
+                x = unit(x, filters, (k, k), name, stride, (padding, padding), train=train)
         for name, pool_proj in FIGURE_5.items():
-            x = Figure5(pool_proj, unit, name=name)(x)
-        x = Reduction35(unit, name="Mixed_6a")(x)
+            x = Figure5(pool_proj, unit, name=name)(x, train)
+        x = Reduction35(unit, name="Mixed_6a")(x, train)
         for name, width in FIGURE_6.items():
-            x = Figure6(width, unit, name=name)(x)
-        aux_logits = AuxiliaryHead(self.num_classes, unit, name="aux_6e")(x) if run_head else None
-        x = Reduction17(unit, name="Mixed_7a")(x)
+            x = Figure6(width, unit, name=name)(x, train)
+        if run_head:
+            aux_logits = AuxiliaryHead(self.num_classes, unit, name="aux_6e")(x, train)
+        x = Reduction17(unit, name="Mixed_7a")(x, train)
         for name in FIGURE_7:
-            x = Figure7(unit, name=name)(x)
+            x = Figure7(unit, name=name)(x, train)
 
         x = layers.GlobalAvgPool(name="pool")(x)
         x = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(x)

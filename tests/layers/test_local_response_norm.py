@@ -7,7 +7,7 @@ import pytest
 
 from cnn_history import layers
 
-# Float32: squares and sums of n terms, one power; measured 3e-7.
+# Float32: squares and sums of n terms, one power; measured 2e-7.
 TOLERANCE = 2e-6
 
 

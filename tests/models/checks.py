@@ -75,3 +75,14 @@ def gradient_sizes(model, params, x):
         return jax.tree.map(lambda g: jnp.abs(g).max(), jax.grad(loss)(params))
 
     return sizes(params, x)
+
+
+def updated_statistics(model, weights, x) -> set[str]:
+    """Return the normalizations whose running mean and variance a pass in training changes."""
+    run = jax.jit(lambda v, x: model.apply(v, x, train=True, mutable=["batch_stats"])[1])
+    updated = run(weights, x)["batch_stats"]
+    return {
+        name
+        for name, before in weights["batch_stats"].items()
+        if all(jnp.any(updated[name][leaf] != before[leaf]) for leaf in before)
+    }

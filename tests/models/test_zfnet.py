@@ -2,10 +2,11 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
-from cnn_history import models
+from cnn_history import initializers, layers, models
 from cnn_history.models import zfnet
 from cnn_history.weights.convert import convert
 from tests.models import checks
@@ -97,3 +98,21 @@ def test_smallest_size():
     assert zfnet.SMALLEST == 207
     ours = checks.shapes(models.create("zfnet"), checks.images("zfnet", 207))
     assert ours["pool5"] == (6, 6, 256)
+
+
+def test_norm_and_dropout_work_in_training(monkeypatch):
+    """Thin, with a batch normalization where the paper normalizes contrast."""
+    monkeypatch.setattr(zfnet, "FC6", 512)
+    monkeypatch.setattr(zfnet, "FC7", 256)
+    table = tuple(row._replace(maps=4) for row in zfnet.FIGURE_3)
+    image = np.random.default_rng(0).normal(size=(1, 224, 224, 3)).astype(np.float32)
+
+    def model(dropout):
+        options = {"norm": layers.BatchNorm, "kernel_init": initializers.he()}
+        return zfnet.ZFNet(table, num_classes=7, dropout=dropout, **options)
+
+    variables = checks.init(model(0.0), image)
+    assert checks.updated_statistics(model(0.0), variables, image) == {"norm1", "norm2"}
+    training = {"train": True, "rngs": {"dropout": jax.random.key(0)}, "mutable": ["batch_stats"]}
+    logits = [checks.apply(model(rate), variables, image, **training)[0] for rate in (0.0, 0.5)]
+    assert not np.allclose(*logits)
