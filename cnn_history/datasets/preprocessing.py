@@ -43,10 +43,23 @@ def resize(images: jax.Array, size: int) -> jax.Array:
     return jax.image.resize(images, (n, size, size, c), "bilinear")
 
 
+def resize_crop(images: jax.Array, size: int) -> jax.Array:
+    """Resize the shorter side to 8/7 of `size`, bilinear, and cut [n, size, size, c] out.
+
+    256 for 224, and 342 for 299, as torchvision has it, with antialiasing; where the margins are
+    odd, the cut is half a position before the middle (there it may be behind).
+    """
+    n, h, w, c = images.shape
+    shorter = round(size * 8 / 7)
+    scaled = [side * shorter // min(h, w) for side in (h, w)]
+    return crop(jax.image.resize(images, (n, *scaled, c), "bilinear"), size)
+
+
 ADAPTERS: dict[str, Callable[[jax.Array, int], jax.Array]] = {
     "pad": pad,
     "crop": crop,
     "resize": resize,
+    "resize_crop": resize_crop,
 }
 
 

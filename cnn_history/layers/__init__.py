@@ -5,11 +5,12 @@ from cnn_history.layers.batch_norm import BatchNorm
 from cnn_history.layers.fully_connected import FullyConnected
 from cnn_history.layers.local_response_norm import LocalResponseNorm, local_response_norm
 from cnn_history.layers.partial_convolution import PartialConv
-from cnn_history.layers.pooling import AvgPool, GlobalAvgPool, MaxPool
+from cnn_history.layers.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, MaxPool
 from cnn_history.layers.rbf import RBFOutput
 from cnn_history.layers.subsampling import TrainableSubsampling
 
 __all__ = [
+    "AdaptiveAvgPool",
     "AvgPool",
     "BatchNorm",
     "FullyConnected",

@@ -21,13 +21,22 @@ def local_response_norm(
 
 
 class LocalResponseNorm(nn.Module):
-    """`local_response_norm` as a layer with a name, with the paper's constants."""
+    """`local_response_norm` as a layer with a name, with the paper's constants.
+
+    It takes the call of the batch normalizations, so that one can stand in the other's place.
+
+    Attributes:
+      dtype: of the output; None keeps that of the input.
+    """
 
     k: float = 2.0
     n: int = 5
     alpha: float = 1e-4
     beta: float = 0.75
+    dtype: jnp.dtype | None = None
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, use_running_average: bool = True) -> jax.Array:
         """[n, h, w, c] -> [n, h, w, c]."""
+        del use_running_average  # there are no statistics: every image is normalized by itself
+        x = x.astype(self.dtype or x.dtype)
         return local_response_norm(x, self.k, self.n, self.alpha, self.beta)

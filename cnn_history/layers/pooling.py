@@ -65,18 +65,19 @@ class AvgPool(nn.Module):
     count_padding: bool = True
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[n, h, w, c] -> [n, h', w', c]."""
+        """[n, h, w, c] -> [n, h', w', c]; summed in float32 or wider."""
         padding = _paddings(x, self.window, self.strides, self.padding, self.ceil_mode)
-        counted = jnp.ones((1, *x.shape[1:3], 1), x.dtype)
+        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        counted = jnp.ones((1, *x.shape[1:3], 1), wide.dtype)
         if self.count_padding:
             p = self.padding
             counted = jnp.pad(counted, ((0, 0), (p, p), (p, p), (0, 0)), constant_values=1)
             beyond = [(before - p, behind - p) for before, behind in padding]
         else:
             beyond = padding
-        sums = nn.pooling.pool(x, 0.0, jax.lax.add, self.window, self.strides, padding)
+        sums = nn.pooling.pool(wide, 0.0, jax.lax.add, self.window, self.strides, padding)
         counts = nn.pooling.pool(counted, 0.0, jax.lax.add, self.window, self.strides, beyond)
-        return sums / counts
+        return (sums / counts).astype(x.dtype)
 
 
 class GlobalAvgPool(nn.Module):
@@ -85,3 +86,31 @@ class GlobalAvgPool(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """[n, h, w, c] -> [n, c]."""
         return jnp.mean(x, (1, 2))
+
+
+class AdaptiveAvgPool(nn.Module):
+    """Mean of each cell of a grid that covers the image, whatever its size (torch's).
+
+    Cell i of m covers positions floor(i·s/m) to ceil((i+1)·s/m) - 1 of s: neighbours overlap where
+    m does not divide s, cells repeat positions where m is larger, and m = s is the identity.
+
+    Attributes:
+      size: (h', w') of the grid.
+    """
+
+    size: tuple[int, int]
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[n, h, w, c] -> [n, h', w', c]."""
+        for axis, cells in zip((1, 2), self.size, strict=True):
+            size = x.shape[axis]
+            if size == cells:
+                continue
+            starts = [i * size // cells for i in range(cells)]
+            ends = [-(-(i + 1) * size // cells) for i in range(cells)]
+            means = [
+                jnp.mean(jax.lax.slice_in_dim(x, start, end, axis=axis), axis)
+                for start, end in zip(starts, ends, strict=True)
+            ]
+            x = jnp.stack(means, axis)
+        return x

@@ -9,10 +9,30 @@ import functools
 import flax.linen as nn
 
 from cnn_history.lookup import lookup, nearest
-from cnn_history.models import lenet5, resnet
+from cnn_history.models import (
+    alexnet,
+    bn_inception,
+    googlenet,
+    inception_v3,
+    lenet5,
+    resnet,
+    resnet_v2,
+    vgg,
+    zfnet,
+)
 from cnn_history.models.network import Network
 
-NETWORKS: dict[str, Network] = {**lenet5.NETWORKS, **resnet.NETWORKS}
+NETWORKS: dict[str, Network] = {
+    **lenet5.NETWORKS,
+    **alexnet.NETWORKS,
+    **zfnet.NETWORKS,
+    **vgg.NETWORKS,
+    **googlenet.NETWORKS,
+    **bn_inception.NETWORKS,
+    **inception_v3.NETWORKS,
+    **resnet.NETWORKS,
+    **resnet_v2.NETWORKS,
+}
 
 
 def names() -> list[str]:

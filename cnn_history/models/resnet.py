@@ -1,5 +1,13 @@
 """Residual networks: He, Zhang, Ren, Sun 2015, "Deep residual learning for image recognition",
-arXiv:1512.03385. The CIFAR-10 networks of sec. 4.2, residual and plain.
+arXiv:1512.03385. The ImageNet networks of table 1 and the CIFAR-10 networks of sec. 4.2, residual
+and plain.
+
+`resnet50_v1_5` and its like are torchvision's reading: a bottleneck halves the image in its 3x3
+convolution and not, as published, in its first 1x1. Blocks of 18 and 34 layers have no such choice;
+there both names mean the same network.
+
+Readings: kernels are drawn by He et al. 2015's eq. (10), fan-in (the paper cites it without saying
+which), the classifier's too. Convolutions have a bias only where nothing is normalized.
 """
 
 import functools
@@ -12,23 +20,76 @@ import jax.numpy as jnp
 from cnn_history import initializers, layers
 from cnn_history.models.network import Network, check_size
 
+# Table 1: blocks of conv2_x, conv3_x, conv4_x, conv5_x, and the maps of their 3x3 convolutions.
+IMAGENET_BLOCKS = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+IMAGENET_FEATURES = (64, 128, 256, 512)
+BOTTLENECK_DEPTHS = (50, 101, 152)
+EXPANSION = 4  # a bottleneck's last 1x1 has four times the maps of its 3x3
+IMAGENET_PLAIN_DEPTHS = (18, 34)
+IMAGENET_SMALLEST = 32  # five halvings
+
 # Sec. 4.2: 6n+2 layers, a 3x3 stem and n blocks of two 3x3 convolutions at each of three sizes.
 CIFAR_FEATURES = (16, 32, 64)
 CIFAR_DEPTHS = (20, 32, 44, 56, 110, 1202)
 CIFAR_PLAIN_DEPTHS = (20, 32, 44, 56)
+CIFAR_SMALLEST = 4  # two halvings
 
 SHORTCUTS = ("A", "B", "C")  # sec. 3.3 and table 3
-SMALLEST = 4  # two halvings
+
+
+def check_shortcut(option: str) -> None:
+    """Raise ValueError unless `option` is A, B or C."""
+    if option not in SHORTCUTS:
+        raise ValueError(f"shortcut is one of {', '.join(SHORTCUTS)}, not '{option}'.")
+
+
+def typed(module: nn.Module) -> dict:
+    """Return initializer and dtypes of a network's convolutions and of its classifier."""
+    param_dtype = jnp.promote_types(module.dtype, jnp.float32)
+    return {"kernel_init": module.kernel_init, "dtype": module.dtype, "param_dtype": param_dtype}
+
+
+def conv_and_norm(module: nn.Module, train: bool) -> tuple[Callable, Callable]:
+    """Return the makers of a network's convolutions, as of `nn.Conv`, and norms, `norm(name=)`."""
+
+    def norm(name):
+        if module.norm is None:
+            return lambda x: x
+        layer = module.norm(name=name, dtype=module.dtype)
+        return functools.partial(layer, use_running_average=not train)
+
+    return functools.partial(nn.Conv, use_bias=module.norm is None, **typed(module)), norm
+
+
+def shortcut_path(
+    option: str, x: jax.Array, features: int, strides: int, conv: Callable, norm: Callable
+) -> jax.Array:
+    """[n, h, w, c] -> [n, h / strides, w / strides, features], by option A, B or C.
+
+    The identity where shapes agree. Else A takes every `strides`-th position and fills the missing
+    maps with zeros, half of them before and half behind (the paper does not say where; the order
+    of maps changes nothing that the network can compute), and B projects by a 1x1 convolution;
+    C projects always.
+    """
+    same = strides == 1 and x.shape[-1] == features
+    if option == "C" or (option == "B" and not same):
+        x = conv(features, (1, 1), (strides, strides), padding=0, name="conv_shortcut")(x)
+        return norm(name="norm_shortcut")(x)
+    if same:
+        return x
+    missing = features - x.shape[-1]
+    x = x[:, ::strides, ::strides]
+    return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (missing // 2, missing - missing // 2)))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions, and the shortcut where `shortcut` is not None (fig. 5, left).
-
-    A shortcut is the identity where shapes agree. Else option A takes every second position and
-    fills the missing channels with zeros, half of them before and half behind (the paper does not
-    say where; the order of channels changes nothing that the network can compute), and B projects
-    by a 1x1 convolution; C projects always.
-    """
+    """Two 3x3 convolutions, and the shortcut where `shortcut` is not None (fig. 5, left)."""
 
     features: int
     strides: int
@@ -45,24 +106,108 @@ class BasicBlock(nn.Module):
         y = self.activation(self.norm(name="norm1")(y))
         y = self.conv(self.features, (3, 3), padding=1, name="conv2")(y)
         y = self.norm(name="norm2")(y)
-        if self.shortcut is None:
-            return self.activation(y)
+        if self.shortcut is not None:
+            y += shortcut_path(self.shortcut, x, self.features, self.strides, self.conv, self.norm)
+        return self.activation(y)
 
-        if self.shortcut == "C" or (self.shortcut == "B" and x.shape != y.shape):
-            x = self.conv(self.features, (1, 1), strides, padding=0, name="conv_shortcut")(x)
-            x = self.norm(name="norm_shortcut")(x)
-        elif x.shape != y.shape:
-            missing = self.features - x.shape[-1]
-            x = x[:, :: self.strides, :: self.strides]
-            x = jnp.pad(x, ((0, 0), (0, 0), (0, 0), (missing // 2, missing - missing // 2)))
-        return self.activation(y + x)
+
+class BottleneckBlock(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions, and the shortcut where it is not None (fig. 5, right).
+
+    Attributes:
+      stride_on_1x1: whether the first 1x1 has the stride, as published, or the 3x3.
+    """
+
+    features: int
+    strides: int
+    shortcut: str | None
+    stride_on_1x1: bool
+    conv: Callable
+    norm: Callable
+    activation: Callable
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[n, h, w, c] -> [n, h / strides, w / strides, 4 features]."""
+        strides, unit = (self.strides, self.strides), (1, 1)
+        first, second = (strides, unit) if self.stride_on_1x1 else (unit, strides)
+        y = self.conv(self.features, (1, 1), first, padding=0, name="conv1")(x)
+        y = self.activation(self.norm(name="norm1")(y))
+        y = self.conv(self.features, (3, 3), second, padding=1, name="conv2")(y)
+        y = self.activation(self.norm(name="norm2")(y))
+        features = EXPANSION * self.features
+        y = self.conv(features, (1, 1), padding=0, name="conv3")(y)
+        y = self.norm(name="norm3")(y)
+        if self.shortcut is not None:
+            y += shortcut_path(self.shortcut, x, features, self.strides, self.conv, self.norm)
+        return self.activation(y)
+
+
+def stages(
+    network: nn.Module, x: jax.Array, features: Sequence[int], blocks: Sequence[int], make: Callable
+) -> jax.Array:
+    """Apply conv2_x, conv3_x ...: in each, `blocks` times `make(features, strides, name=)`.
+
+    Every stage but the first halves the image in its first block. The ends of the stages are sown
+    as `conv2_x` ... in `network`'s collection `intermediates`.
+    """
+    for stage, (maps, count) in enumerate(zip(features, blocks, strict=True)):
+        for i in range(count):
+            strides = 2 if stage > 0 and i == 0 else 1
+            x = make(maps, strides, name=f"conv{stage + 2}_{i + 1}")(x)
+        network.sow("intermediates", f"conv{stage + 2}_x", x)
+    return x
+
+
+class ResNet(nn.Module):
+    """The networks of table 1 for 224x224 images; `shortcut=None` makes the plain ones of fig. 3.
+
+    Attributes:
+      blocks: their numbers in conv2_x, conv3_x, conv4_x and conv5_x.
+      bottleneck: whether blocks are bottlenecks.
+      stride_on_1x1: whether a bottleneck's first 1x1 has the stride, as published, or its 3x3.
+      shortcut: A, B (the paper's here; option A in its first comparison) or C; None: a plain net.
+      norm: normalization `norm(name=, dtype=)(x, use_running_average=)`, or None.
+    """
+
+    blocks: Sequence[int]
+    bottleneck: bool = False
+    stride_on_1x1: bool = True
+    shortcut: str | None = "B"
+    num_classes: int = 1000
+    dtype: jnp.dtype = jnp.float32
+    kernel_init: Callable = initializers.he("fan_in")
+    norm: Callable | None = layers.BatchNorm
+    activation: Callable = nn.relu
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool) -> jax.Array:
+        """[n, h, w, c] -> logits [n, num_classes], float32 or wider; updates `batch_stats`.
+
+        Raises ValueError for an unknown shortcut and for images below 32x32.
+        """
+        if self.shortcut is not None:
+            check_shortcut(self.shortcut)
+        check_size(images, IMAGENET_SMALLEST, "a residual network for ImageNet")
+        conv, norm = conv_and_norm(self, train)
+        parts = {"conv": conv, "norm": norm, "activation": self.activation}
+        block = functools.partial(BasicBlock, shortcut=self.shortcut, **parts)
+        if self.bottleneck:
+            block = functools.partial(
+                BottleneckBlock, shortcut=self.shortcut, stride_on_1x1=self.stride_on_1x1, **parts
+            )
+
+        x = conv(IMAGENET_FEATURES[0], (7, 7), (2, 2), padding=3, name="conv1")(images)
+        x = self.activation(norm(name="norm1")(x))
+        x = layers.MaxPool((3, 3), (2, 2), padding=1, name="pool1")(x)
+        x = stages(self, x, IMAGENET_FEATURES, self.blocks, block)
+        x = layers.GlobalAvgPool(name="pool5")(x)
+        logits = nn.Dense(self.num_classes, name="fc", **typed(self))(x)
+        return logits.astype(jnp.promote_types(self.dtype, jnp.float32))
 
 
 class CifarResNet(nn.Module):
     """The networks of sec. 4.2 for 32x32 images; `shortcut=None` makes the plain ones.
-
-    Convolutions have a bias only where no normalization follows. Readings: kernels are drawn by
-    He et al. 2015's eq. (10), fan-in (the paper cites it without saying which); the classifier too.
 
     Attributes:
       blocks: n, for 6n+2 layers.
@@ -83,42 +228,48 @@ class CifarResNet(nn.Module):
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> logits [n, num_classes], float32 or wider; updates `batch_stats`.
 
-        Raises ValueError for an unknown shortcut.
+        Raises ValueError for an unknown shortcut and for images below 4x4.
         """
-        if self.shortcut not in (*SHORTCUTS, None):
-            raise ValueError(f"shortcut is one of {', '.join(SHORTCUTS)}, not '{self.shortcut}'.")
-        check_size(images, SMALLEST, "a CIFAR residual network")
-        param_dtype = jnp.promote_types(self.dtype, jnp.float32)
-        typed = {"kernel_init": self.kernel_init, "dtype": self.dtype, "param_dtype": param_dtype}
-        conv = functools.partial(nn.Conv, use_bias=self.norm is None, **typed)
+        if self.shortcut is not None:
+            check_shortcut(self.shortcut)
+        check_size(images, CIFAR_SMALLEST, "a CIFAR residual network")
+        conv, norm = conv_and_norm(self, train)
+        parts = {"conv": conv, "norm": norm, "activation": self.activation}
+        block = functools.partial(BasicBlock, shortcut=self.shortcut, **parts)
 
-        def norm(name):
-            if self.norm is None:
-                return lambda x: x
-            layer = self.norm(name=name, dtype=self.dtype)
-            return functools.partial(layer, use_running_average=not train)
-
-        block = functools.partial(
-            BasicBlock, shortcut=self.shortcut, conv=conv, norm=norm, activation=self.activation
-        )
         x = conv(self.features[0], (3, 3), padding=1, name="conv1")(images)
         x = self.activation(norm(name="norm1")(x))
-        for stage, features in enumerate(self.features):
-            for i in range(self.blocks):
-                strides = 2 if stage > 0 and i == 0 else 1
-                x = block(features, strides, name=f"conv{stage + 2}_{i + 1}")(x)
+        x = stages(self, x, self.features, [self.blocks] * len(self.features), block)
         x = layers.GlobalAvgPool(name="pool")(x)
-        logits = nn.Dense(self.num_classes, name="fc", **typed)(x)
-        return logits.astype(param_dtype)
+        logits = nn.Dense(self.num_classes, name="fc", **typed(self))(x)
+        return logits.astype(jnp.promote_types(self.dtype, jnp.float32))
+
+
+PAPER = "He et al. 2015"
+
+
+def imagenet(depth: int, source: str = f"{PAPER}, table 1", **options) -> Network:
+    """Return the network of `depth` layers for ImageNet."""
+    if depth in BOTTLENECK_DEPTHS:
+        options = {"bottleneck": True, **options}
+    build = functools.partial(ResNet, blocks=IMAGENET_BLOCKS[depth], **options)
+    return Network(build, source, (224, 224, 3), 1000)
 
 
 def cifar(depth: int, **options) -> Network:
     """Return the network of 6n+2 = `depth` layers."""
     build = functools.partial(CifarResNet, blocks=(depth - 2) // 6, **options)
-    return Network(build, "He et al. 2015, sec. 4.2", (32, 32, 3), 10)
+    return Network(build, f"{PAPER}, sec. 4.2", (32, 32, 3), 10)
 
 
+V1_5 = f"{PAPER}, in torchvision's reading (v1.5)"
 NETWORKS = {
+    **{f"resnet{depth}": imagenet(depth, stride_on_1x1=True) for depth in IMAGENET_BLOCKS},
+    **{
+        f"resnet{depth}_v1_5": imagenet(depth, V1_5, stride_on_1x1=False)
+        for depth in IMAGENET_BLOCKS
+    },
+    **{f"plain{depth}": imagenet(depth, shortcut=None) for depth in IMAGENET_PLAIN_DEPTHS},
     **{f"resnet{depth}": cifar(depth) for depth in CIFAR_DEPTHS},
     **{f"plain{depth}": cifar(depth, shortcut=None) for depth in CIFAR_PLAIN_DEPTHS},
 }

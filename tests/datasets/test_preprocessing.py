@@ -39,3 +39,14 @@ def test_per_pixel_mean_is_the_mean_training_image():
     prepared = preprocessing.per_pixel_mean(images, 4, "pad")
     np.testing.assert_allclose(prepared.mean, images.mean(0) / 255, atol=1e-6)
     np.testing.assert_allclose(np.asarray(prepared(images)).mean(0), 0, atol=1e-6)
+
+
+def test_resize_crop_is_that_of_torchvision():
+    """The shorter side to 256, antialiased, and the middle 224 of both, against torch."""
+    torch = pytest.importorskip("torch", reason="needs the extra torch")
+    x = np.random.default_rng(0).uniform(size=(1, 500, 375, 3)).astype(np.float32)
+    resized = torch.nn.functional.interpolate(
+        torch.tensor(x.transpose(0, 3, 1, 2)), size=(341, 256), mode="bilinear", antialias=True
+    )
+    expected = resized.numpy().transpose(0, 2, 3, 1)[:, 58:282, 16:240]
+    np.testing.assert_allclose(preprocessing.resize_crop(x, 224), expected, atol=1e-4)

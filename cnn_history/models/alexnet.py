@@ -1,0 +1,201 @@
+"""AlexNet: Krizhevsky, Sutskever, Hinton 2012, "ImageNet classification with deep convolutional
+neural networks", sec. 3 and fig. 2.
+
+`alexnet_2012` is the paper's network, its two GPUs being two groups of channels. `alexnet` is the
+"simplified" one that lectures draw. `alexnet_owt` is torchvision's, after Krizhevsky 2014, "One
+weird trick for parallelizing convolutional neural networks", arXiv:1404.5997.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from cnn_history import initializers, layers
+from cnn_history.models.network import Network, check_size, mean_over_positions
+
+
+class Convolution(NamedTuple):
+    """A row of the tables: a convolution, the value its biases start from, and what follows it."""
+
+    name: str
+    maps: int
+    kernel: int
+    stride: int
+    padding: int
+    groups: int
+    bias: float
+    then: tuple[str, ...]
+
+
+# Sec. 3.5 and fig. 2; groups: "the kernels of the second, fourth, and fifth convolutional layers
+# are connected only to those kernel maps in the previous layer which reside on the same GPU".
+# Sec. 5: biases of those three and of the hidden fully-connected layers start from 1.
+PAPER = (
+    Convolution("conv1", 96, 11, 4, 0, 1, 0.0, ("norm", "pool")),
+    Convolution("conv2", 256, 5, 1, 2, 2, 1.0, ("norm", "pool")),
+    Convolution("conv3", 384, 3, 1, 1, 1, 0.0, ()),
+    Convolution("conv4", 384, 3, 1, 1, 2, 1.0, ()),
+    Convolution("conv5", 256, 3, 1, 1, 2, 1.0, ("pool",)),
+)
+# The lecture's: one group throughout, and pooling before normalization.
+LECTURE = (
+    Convolution("conv1", 96, 11, 4, 0, 1, 0.0, ("pool", "norm")),
+    Convolution("conv2", 256, 5, 1, 2, 1, 1.0, ("pool", "norm")),
+    Convolution("conv3", 384, 3, 1, 1, 1, 0.0, ()),
+    Convolution("conv4", 384, 3, 1, 1, 1, 1.0, ()),
+    Convolution("conv5", 256, 3, 1, 1, 1, 1.0, ("pool",)),
+)
+# torchvision's: one tower, fewer maps.
+ONE_TOWER = (
+    Convolution("conv1", 64, 11, 4, 2, 1, 0.0, ("norm", "pool")),
+    Convolution("conv2", 192, 5, 1, 2, 1, 1.0, ("norm", "pool")),
+    Convolution("conv3", 384, 3, 1, 1, 1, 0.0, ()),
+    Convolution("conv4", 256, 3, 1, 1, 1, 1.0, ()),
+    Convolution("conv5", 256, 3, 1, 1, 1, 1.0, ("pool",)),
+)
+POOL, POOL_STRIDE = 3, 2  # sec. 3.4, "overlapping pooling"
+FC6 = FC7 = 4096
+FC_BIAS = 1.0
+POOL5 = (6, 6)  # the maps that fc6 takes
+CLASSES = 1000
+
+IMAGE_SIZE = 227
+ONE_TOWER_IMAGE_SIZE = 224
+ONE_TOWER_SMALLEST = 63  # pool5 still has a position
+
+
+class AlexNet(nn.Module):
+    """Five convolutions and three fully-connected layers; logits, before the softmax.
+
+    `alexnet_2012`: 60,965,224 parameters. Readings of the paper: its 224x224 images give no whole
+    number of positions ((224 - 11) / 4 + 1 = 54.25), so that 227x227 are taken, which give the 55
+    of its fig. 2; dropout scales by 2 in training instead of by 0.5 in testing.
+
+    `alexnet`: 62,378,344 parameters. Departures, the lecture's: no groups (the paper has two in
+    conv2, conv4 and conv5); pooling before normalization (the paper normalizes first; this is the
+    order of CaffeNet).
+
+    Every convolution keeps its bias under every `norm`: the place of normalization is behind the
+    activation, where a bias is not taken away again.
+
+    Attributes:
+      convolutions: the table of the network.
+      norm: what stands at the paper's two local response normalizations, `norm(name=, dtype=)(x,
+        use_running_average=)`, or None.
+      dropout: rate on fc6 and fc7.
+    """
+
+    convolutions: tuple[Convolution, ...]
+    num_classes: int = CLASSES
+    dtype: jnp.dtype = jnp.float32
+    kernel_init: Callable = initializers.gaussian(0.01)
+    norm: Callable | None = layers.LocalResponseNorm
+    activation: Callable = nn.relu
+    dropout: float = 0.5
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool) -> jax.Array:
+        """[n, h, w, c], h and w at least 227 -> logits [n, num_classes], float32 or wider."""
+        check_size(images, IMAGE_SIZE, "this AlexNet")
+        drop = functools.partial(nn.Dropout, self.dropout, deterministic=not train)
+        x = self.trunk(images, train)
+        x = drop(name="drop6")(self.activation(self.fully_connected(FC6, "fc6")(x)))
+        x = drop(name="drop7")(self.activation(self.dense(FC7, "fc7", FC_BIAS)(x)))
+        return mean_over_positions(self.dense(self.num_classes, "fc8")(x))
+
+    def trunk(self, x: jax.Array, train: bool) -> jax.Array:
+        """[n, h, w, c] -> pool5, [n, 6, 6, 256] for images of the network's own size."""
+        param_dtype = jnp.promote_types(self.dtype, jnp.float32)
+        typed = {"kernel_init": self.kernel_init, "dtype": self.dtype, "param_dtype": param_dtype}
+        pool = functools.partial(layers.MaxPool, (POOL, POOL), (POOL_STRIDE, POOL_STRIDE))
+        for i, row in enumerate(self.convolutions, start=1):
+            conv = nn.Conv(
+                row.maps,
+                (row.kernel, row.kernel),
+                (row.stride, row.stride),
+                row.padding,
+                feature_group_count=row.groups,
+                bias_init=initializers.constant(row.bias),
+                name=row.name,
+                **typed,
+            )
+            x = self.activation(conv(x))
+            for step in row.then:
+                if step == "pool":
+                    x = pool(name=f"pool{i}")(x)
+                elif self.norm is not None:
+                    norm = self.norm(name=f"norm{i}", dtype=self.dtype)
+                    x = norm(x, use_running_average=not train)
+        return x
+
+    def fully_connected(self, features: int, name: str) -> nn.Module:
+        """Return the layer on pool5, which slides over larger maps."""
+        return layers.FullyConnected(
+            features,
+            POOL5,
+            kernel_init=self.kernel_init,
+            bias_init=initializers.constant(FC_BIAS),
+            dtype=self.dtype,
+            name=name,
+        )
+
+    def dense(self, features: int, name: str, bias: float = 0.0) -> nn.Module:
+        """Return a layer that acts on each position by itself."""
+        return nn.Dense(
+            features,
+            kernel_init=self.kernel_init,
+            bias_init=initializers.constant(bias),
+            dtype=self.dtype,
+            param_dtype=jnp.promote_types(self.dtype, jnp.float32),
+            name=name,
+        )
+
+
+class AlexNetOWT(AlexNet):
+    """torchvision's AlexNet, 61,100,840 parameters; no normalization unless `norm` is given.
+
+    Krizhevsky 2014 has one tower and no table of it; the maps here are torchvision's, and so are
+    the departures from 2012: no local response normalization; 224x224 images padded by 2; dropout
+    before fc6 and fc7, not behind them; pool5 averaged adaptively to 6x6, so that images of every
+    size from 63x63 on give one position, and nothing slides over larger ones.
+    Reading: kernels and biases start as in 2012 (torchvision: uniform, ±1/sqrt(fan_in)).
+    """
+
+    norm: Callable | None = None
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool) -> jax.Array:
+        """[n, h, w, c], h and w at least 63 -> logits [n, num_classes], float32 or wider."""
+        check_size(images, ONE_TOWER_SMALLEST, "alexnet_owt")
+        drop = functools.partial(nn.Dropout, self.dropout, deterministic=not train)
+        x = self.trunk(images, train)
+        x = layers.AdaptiveAvgPool(POOL5, name="avgpool")(x)
+        x = self.activation(self.fully_connected(FC6, "fc6")(drop(name="drop6")(x)))
+        x = self.activation(self.dense(FC7, "fc7", FC_BIAS)(drop(name="drop7")(x)))
+        return mean_over_positions(self.dense(self.num_classes, "fc8")(x))
+
+
+PAPER_2012 = "Krizhevsky et al. 2012"
+INPUT = (IMAGE_SIZE, IMAGE_SIZE, 3)
+ONE_TOWER_INPUT = (ONE_TOWER_IMAGE_SIZE, ONE_TOWER_IMAGE_SIZE, 3)
+NETWORKS = {
+    "alexnet": Network(
+        functools.partial(AlexNet, convolutions=LECTURE),
+        f"{PAPER_2012} (as lectures draw it)",
+        INPUT,
+        CLASSES,
+    ),
+    "alexnet_2012": Network(
+        functools.partial(AlexNet, convolutions=PAPER), PAPER_2012, INPUT, CLASSES
+    ),
+    "alexnet_owt": Network(
+        functools.partial(AlexNetOWT, convolutions=ONE_TOWER),
+        "Krizhevsky 2014 (as torchvision has it)",
+        ONE_TOWER_INPUT,
+        CLASSES,
+    ),
+}

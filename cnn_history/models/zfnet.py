@@ -1,0 +1,120 @@
+"""ZFNet: Zeiler, Fergus 2014, "Visualizing and understanding convolutional networks",
+arXiv:1311.2901, fig. 3.
+
+`zfnet` is the network of fig. 3. `zfnet_b` is the one with 512, 1024 and 512 maps in layers 3 to 5
+(table 2, "(b)"), the one that lectures show under the name of ZFNet.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from cnn_history import initializers, layers
+from cnn_history.models.network import Network, check_size, mean_over_positions
+
+
+class Convolution(NamedTuple):
+    """A row of the tables: a convolution and what follows it."""
+
+    name: str
+    maps: int
+    kernel: int
+    stride: int
+    padding: int
+    then: tuple[str, ...]
+
+
+# Fig. 3, layers 1 to 5.
+FIGURE_3 = (
+    Convolution("conv1", 96, 7, 2, 1, ("pool", "norm")),
+    Convolution("conv2", 256, 5, 2, 0, ("pool", "norm")),
+    Convolution("conv3", 384, 3, 1, 1, ()),
+    Convolution("conv4", 384, 3, 1, 1, ()),
+    Convolution("conv5", 256, 3, 1, 1, ("pool",)),
+)
+# Table 2, "(b)", of which the paper says: layers 3, 4, 5 have 512, 1024, 512 maps.
+VARIANT_B = (
+    *FIGURE_3[:2],
+    Convolution("conv3", 512, 3, 1, 1, ()),
+    Convolution("conv4", 1024, 3, 1, 1, ()),
+    Convolution("conv5", 512, 3, 1, 1, ("pool",)),
+)
+POOL, POOL_STRIDE = 3, 2
+FC6 = FC7 = 4096
+POOL5 = (6, 6)  # the maps that fc6 takes
+CLASSES = 1000
+
+IMAGE_SIZE = 224
+SMALLEST = 207  # that of which pool5 is 6x6
+
+
+class ZFNet(nn.Module):
+    """Five convolutions and three fully-connected layers; logits, before the softmax.
+
+    62,357,608 parameters; 107,627,624 with the maps of variant (b).
+
+    Readings of fig. 3: conv1 is padded by 1 (224 -> 110); pooling rounds up (110 -> 55, 26 -> 13);
+    "contrast normalized across feature maps" is local response normalization with the constants of
+    Krizhevsky et al. 2012, behind the pooling. Sec. 3: "all weights are initialized to 10^-2" is
+    read as the standard deviation, since equal weights would stay equal.
+
+    Every convolution keeps its bias under every `norm`: the place of normalization is behind the
+    activation, where a bias is not taken away again.
+
+    Attributes:
+      convolutions: the table of the network.
+      norm: what stands at the paper's two contrast normalizations, `norm(name=, dtype=)(x,
+        use_running_average=)`, or None.
+      dropout: rate on fc6 and fc7.
+    """
+
+    convolutions: tuple[Convolution, ...]
+    num_classes: int = CLASSES
+    dtype: jnp.dtype = jnp.float32
+    kernel_init: Callable = initializers.gaussian(0.01)
+    norm: Callable | None = layers.LocalResponseNorm
+    activation: Callable = nn.relu
+    dropout: float = 0.5
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool) -> jax.Array:
+        """[n, h, w, c], h and w at least 207 -> logits [n, num_classes], float32 or wider."""
+        check_size(images, SMALLEST, "ZFNet")
+        param_dtype = jnp.promote_types(self.dtype, jnp.float32)
+        common = {"kernel_init": self.kernel_init, "dtype": self.dtype}
+        typed = {**common, "param_dtype": param_dtype}
+        drop = functools.partial(nn.Dropout, self.dropout, deterministic=not train)
+        pool = functools.partial(layers.MaxPool, (POOL, POOL), (POOL_STRIDE, POOL_STRIDE))
+
+        x = images
+        for i, row in enumerate(self.convolutions, start=1):
+            window, strides = (row.kernel, row.kernel), (row.stride, row.stride)
+            conv = nn.Conv(row.maps, window, strides, row.padding, name=row.name, **typed)
+            x = self.activation(conv(x))
+            for step in row.then:
+                if step == "pool":
+                    x = pool(ceil_mode=True, name=f"pool{i}")(x)
+                elif self.norm is not None:
+                    norm = self.norm(name=f"norm{i}", dtype=self.dtype)
+                    x = norm(x, use_running_average=not train)
+        x = self.activation(layers.FullyConnected(FC6, POOL5, name="fc6", **common)(x))
+        x = drop(name="drop6")(x)
+        x = self.activation(nn.Dense(FC7, name="fc7", **typed)(x))
+        x = drop(name="drop7")(x)
+        return mean_over_positions(nn.Dense(self.num_classes, name="fc8", **typed)(x))
+
+
+PAPER = "Zeiler & Fergus 2014"
+INPUT = (IMAGE_SIZE, IMAGE_SIZE, 3)
+NETWORKS = {
+    "zfnet": Network(
+        functools.partial(ZFNet, convolutions=FIGURE_3), f"{PAPER}, fig. 3", INPUT, CLASSES
+    ),
+    "zfnet_b": Network(
+        functools.partial(ZFNet, convolutions=VARIANT_B), f"{PAPER}, table 2, (b)", INPUT, CLASSES
+    ),
+}

@@ -1,0 +1,123 @@
+"""The verb as it is called, and the work directory that it writes."""
+
+import pickle
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+import cnn_history
+from cnn_history import workdir
+from tests.shared import SHARED, needs_shared
+from tests.weights.test_load import RESNET20
+from tests.weights.test_reader import Evil
+
+torch = pytest.importorskip("torch", reason="needs the extra torch: EXTRAS=torch ./launch.sh test")
+
+
+def call(verb, **flags):
+    command = [sys.executable, "-m", f"cnn_history.{verb}"]
+    command += [f"--{name}={value}" for name, value in flags.items()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    if not SHARED.is_dir():
+        pytest.skip("no reference values here")
+    folder = tmp_path_factory.mktemp("runs") / "resnet20"
+    done = call("import_weights", model="resnet20", checkpoint=RESNET20, workdir=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_load_gives_the_network_its_weights_and_its_preprocessing(imported):
+    model, variables, preprocessing = cnn_history.load(imported)
+    saved = torch.load(RESNET20, weights_only=True, map_location="cpu")["state_dict"]
+    kernel = saved["module.layer3.0.conv1.weight"].numpy().transpose(2, 3, 1, 0)
+    np.testing.assert_array_equal(variables["params"]["conv4_1"]["conv1"]["kernel"], kernel)
+    mean = saved["module.bn1.running_mean"].numpy()
+    np.testing.assert_array_equal(variables["batch_stats"]["norm1"]["mean"], mean)
+
+    images = np.full((1, 32, 32, 3), 51, np.uint8)  # 0.2 of white
+    expected = (0.2 - np.array([0.485, 0.456, 0.406])) / [0.229, 0.224, 0.225]
+    np.testing.assert_allclose(preprocessing(images)[0, 3, 4], expected, rtol=1e-5)
+    assert model.apply(variables, preprocessing(images), train=False).shape == (1, 10)
+
+
+def test_evaluate_accepts_it(imported, data_dir, tmp_path):
+    import json
+
+    done = call(
+        "evaluate", workdir=imported, dataset="cifar10", split="test[:200]", data_dir=data_dir,
+        format="json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["top1_error"] < 0.15
+
+
+def test_evaluate_has_to_be_told_the_data_set(imported):
+    done = call("evaluate", workdir=imported)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--dataset" in done.stderr
+
+
+def test_training_starts_from_it(imported):
+    _, variables, _ = cnn_history.load(imported)
+    fresh = jax.tree.map(np.zeros_like, variables["params"])
+    started = workdir.start_from(str(imported), fresh, 10)
+    same = jax.tree.map(np.array_equal, started, variables["params"])
+    assert all(jax.tree.leaves(same))
+
+
+@needs_shared
+def test_mean_and_std_are_those_of_the_flags(tmp_path):
+    flags = {"mean": "0.1,0.2,0.3", "std": "0.5,0.5,0.25"}
+    done = call(
+        "import_weights", model="resnet20", checkpoint=RESNET20, workdir=tmp_path / "run", **flags
+    )
+    assert done.returncode == 0, done.stderr
+    preprocessing, channels, classes = workdir.load_inputs(tmp_path / "run")
+    np.testing.assert_allclose(preprocessing.mean, [0.1, 0.2, 0.3])
+    np.testing.assert_allclose(preprocessing.std, [0.5, 0.5, 0.25])
+    assert (channels, len(classes)) == (3, 10)
+
+
+def test_a_second_import_is_refused(imported):
+    done = call("import_weights", model="resnet20", checkpoint=RESNET20, workdir=imported)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "holds a run already" in done.stderr
+
+
+@pytest.mark.parametrize("hostile", [True, False], ids=["hostile", "truncated"])
+def test_a_hostile_or_truncated_file_is_one_line_and_status_2(tmp_path, hostile):
+    path, trace, folder = tmp_path / "weights.pth", tmp_path / "trace", tmp_path / "run"
+    if hostile:
+        path.write_bytes(pickle.dumps({"conv1.weight": Evil(trace)}))
+    else:
+        torch.save({"conv1.weight": torch.ones(1000)}, path)
+        path.write_bytes(path.read_bytes()[:1000])
+    done = call("import_weights", model="resnet20", checkpoint=path, workdir=folder)
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
+    assert "damaged" in done.stderr
+    assert not trace.exists()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"model": "vgg_16"}, "did you mean 'vgg16'?"),
+        ({"model": "lenet5"}, "unknown network with PyTorch weights"),
+        ({"mean": "0.1,0.2"}, "--mean takes 3 finite numbers"),
+        ({"mean": "a,b,c"}, "--mean: 'a,b,c' are not numbers"),
+        ({"std": "1,0,1"}, "--std: not every number is positive"),
+    ],
+)
+def test_wrong_flags_are_one_line_and_status_2(tmp_path, flags, message):
+    given = {"model": "resnet20", "checkpoint": tmp_path / "none.pth", "workdir": tmp_path / "run"}
+    done = call("import_weights", **{**given, **flags})
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert message in done.stderr

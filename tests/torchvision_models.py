@@ -1,0 +1,80 @@
+"""torchvision's networks with random weights, as the second implementation of parity tests."""
+
+import functools
+import importlib
+import importlib.util
+
+import numpy as np
+import pytest
+
+needs_torchvision = pytest.mark.skipif(
+    importlib.util.find_spec("torchvision") is None,
+    reason="needs the extra torch: EXTRAS=torch ./launch.sh test",
+)
+
+# Operators for detection, whose absence from a CPU build of torch stops torchvision's import.
+SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height, "
+    "int pooled_width, int sampling_ratio, bool aligned) -> Tensor",
+)
+
+
+@functools.cache  # the declarations live as long as the library that made them
+def declare_operators():
+    """Declare to torch, once, the operators that a CPU build lacks."""
+    import torch
+
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for schema in SCHEMAS:
+        library.define(schema)
+    return library
+
+
+def import_torchvision():
+    """Return the module torchvision, on builds of torch with and without its operators."""
+    try:
+        return importlib.import_module("torchvision")
+    except RuntimeError:  # "operator torchvision::nms does not exist"
+        declare_operators()
+        return importlib.import_module("torchvision")
+
+
+def randomize(model, seed: int = 0):
+    """Redraw every parameter and statistic of a torch module; return it, set to evaluation.
+
+    Kernels are He's; scales, shifts and statistics are drawn so that no two channels share them
+    and that leaving one out, or taking one for another, changes the output.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+
+    def uniform(tensor, low, high):
+        tensor.uniform_(low, high, generator=generator)
+
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
+                fan_in = module.weight[0].numel()
+                module.weight.normal_(0, (2 / fan_in) ** 0.5, generator=generator)
+                if module.bias is not None:
+                    uniform(module.bias, -0.1, 0.1)
+            elif isinstance(module, torch.nn.BatchNorm2d):
+                uniform(module.weight, 0.5, 1.0)
+                uniform(module.bias, -0.2, 0.2)
+                uniform(module.running_mean, -0.2, 0.2)
+                uniform(module.running_var, 0.5, 2.0)
+    return model.eval()
+
+
+def create(name: str, seed: int = 0, **options):
+    """Return torchvision's network `name` in evaluation mode, randomized from `seed`."""
+    torchvision = import_torchvision()
+    return randomize(torchvision.models.get_model(name, weights=None, **options), seed)
+
+
+def state_dict(model) -> dict[str, np.ndarray]:
+    """Return the tensors of a torch module by name."""
+    return {name: tensor.detach().numpy().copy() for name, tensor in model.state_dict().items()}

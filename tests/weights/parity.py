@@ -1,0 +1,46 @@
+"""The same weights in torchvision's network and in ours."""
+
+import jax
+import numpy as np
+
+from cnn_history import models
+from cnn_history.weights.convert import convert
+from tests import torchvision_models
+from tests.models import checks
+
+# Float32: both sum the same products in another order, up to 25,088 of them through 8 to 19 layers.
+BOUND = 1e-4
+
+
+def relative_difference(name: str, torch_name: str, names: dict[str, str], size: int) -> float:
+    """Return the largest difference of an image's logits over its largest logit."""
+    import torch
+
+    theirs = torchvision_models.create(torch_name)
+    model = models.create(name)
+    x = np.random.default_rng(0).normal(size=(2, size, size, 3)).astype(np.float32)
+    x[1] *= 10 * np.linspace(0, 1, size)[:, None, None]  # deep random nets forget finer differences
+    with torch.no_grad():
+        expected = theirs(torch.from_numpy(x).permute(0, 3, 1, 2)).numpy()
+    abstract = checks.variables(model, jax.ShapeDtypeStruct(x.shape, x.dtype))
+    variables = convert(torchvision_models.state_dict(theirs), names, abstract)
+    logits = checks.apply(model, variables, x, train=False)
+    sizes = np.abs(expected).max(axis=1)
+    assert np.ptp(expected / sizes[:, None], axis=0).max() > 100 * BOUND  # the images do differ
+    return (np.abs(logits - expected).max(axis=1) / sizes).max()
+
+
+def every_tensor_has_its_place(name: str, torch_name: str, names: dict[str, str]) -> None:
+    """Assert that names and shapes match, both ways; traced on one side, on torch's meta device."""
+    import torch
+
+    torchvision = torchvision_models.import_torchvision()
+    with torch.device("meta"):
+        theirs = torchvision.models.get_model(torch_name, weights=None)
+    tensors = {
+        key: np.broadcast_to(np.float32(0), tuple(tensor.shape))
+        for key, tensor in theirs.state_dict().items()
+    }
+    abstract = checks.variables(models.create(name), checks.images(name))
+    variables = convert(tensors, names, abstract)
+    assert jax.tree.structure(variables) == jax.tree.structure(abstract)

@@ -1,0 +1,20 @@
+"""torchvision's AlexNet with the same weights."""
+
+import pytest
+
+from cnn_history.weights.alexnet import torch_names
+from tests.torchvision_models import needs_torchvision
+from tests.weights import parity
+
+
+@needs_torchvision
+@pytest.mark.parametrize("size", [63, 224, 260])
+def test_logits_are_torchvisions(size):
+    """At its own size, and where the adaptive pooling repeats (63) and averages (260)."""
+    names = torch_names("alexnet_owt")
+    assert parity.relative_difference("alexnet_owt", "alexnet", names, size) <= parity.BOUND
+
+
+def test_another_network_is_refused():
+    with pytest.raises(ValueError, match="did you mean 'alexnet_owt'"):
+        torch_names("alexnet_2012")

@@ -1,0 +1,145 @@
+"""Files: what they may look like, and that nothing in them is executed."""
+
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+
+from cnn_history.weights import reader
+
+torch = pytest.importorskip("torch", reason="needs the extra torch: EXTRAS=torch ./launch.sh test")
+
+
+class Evil:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return (open, (str(self.trace), "w"))
+
+
+TENSORS = {"conv.weight": torch.arange(24.0).reshape(2, 3, 2, 2), "conv.bias": torch.ones(2)}
+
+
+def check(found):
+    assert set(found) == set(TENSORS)
+    for name, tensor in TENSORS.items():
+        np.testing.assert_array_equal(found[name], tensor.numpy())
+
+
+@pytest.mark.parametrize("nested", [None, "state_dict", "model"])
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_what_torch_saves_is_read(tmp_path, nested, prefix, legacy):
+    named = {prefix + name: tensor for name, tensor in TENSORS.items()}
+    saved = {nested: named, "epoch": 3} if nested else named
+    path = tmp_path / "weights.pth"
+    torch.save(saved, path, _use_new_zipfile_serialization=not legacy)
+    check(reader.read(path))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_safetensors_are_read(tmp_path, dtype):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "weights.safetensors"
+    save_file({name: tensor.to(dtype) for name, tensor in TENSORS.items()}, path)
+    check(reader.read(path))
+
+
+def test_a_prefix_that_some_names_lack_is_kept(tmp_path):
+    path = tmp_path / "weights.pth"
+    torch.save({"module.a": torch.ones(1), "b": torch.ones(1)}, path)
+    assert set(reader.read(path)) == {"module.a", "b"}
+
+
+def hostile_pickle(path, trace):
+    path.write_bytes(pickle.dumps({"conv.weight": Evil(trace)}))
+
+
+def hostile_legacy(path, trace):
+    torch.save({"conv.weight": Evil(trace)}, path, _use_new_zipfile_serialization=False)
+
+
+def hostile_zip(path, trace):
+    torch.save({"conv.weight": Evil(trace)}, path)
+
+
+def hostile_beside_weights(path, trace):
+    torch.save({"state_dict": TENSORS, "optimizer": Evil(trace)}, path)
+
+
+HOSTILE = [hostile_pickle, hostile_legacy, hostile_zip, hostile_beside_weights]
+
+
+@pytest.mark.parametrize("make", HOSTILE)
+def test_a_hostile_file_is_refused_and_runs_nothing(tmp_path, make):
+    path, trace = tmp_path / "weights.pth", tmp_path / "trace"
+    make(path, trace)
+    with pytest.raises(ValueError, match=r"weights\.pth' is damaged or holds more than weights"):
+        reader.read(path)
+    assert not trace.exists()
+
+
+def test_the_hostile_files_would_do_harm(tmp_path):
+    """So that the test above shows something."""
+    trace = tmp_path / "trace"
+    hostile_zip(tmp_path / "weights.pth", trace)
+    torch.load(tmp_path / "weights.pth", weights_only=False)
+    assert trace.exists()
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".th", ".safetensors"])
+@pytest.mark.parametrize("kept", [0, 7, 100, 400])
+def test_a_truncated_file_is_refused(tmp_path, suffix, kept):
+    from safetensors.torch import save_file
+
+    path = tmp_path / f"weights{suffix}"
+    save = save_file if suffix == ".safetensors" else torch.save
+    save({"conv.weight": torch.ones(1000)}, path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ValueError, match="is damaged"):
+        reader.read(path)
+
+
+def test_a_zip_of_something_else_is_refused(tmp_path):
+    path = tmp_path / "weights.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "no weights")
+    with pytest.raises(ValueError, match="is damaged"):
+        reader.read(path)
+
+
+@pytest.mark.parametrize(
+    ("saved", "message"),
+    [
+        ([torch.ones(1)], "no tensors by name, but a list"),
+        ({}, "no tensors by name, but a dict"),
+        ({"a": 3}, "'a' is no tensor, but a int"),
+        ({3: torch.ones(1)}, "'3' is no tensor"),
+        ({"a": torch.eye(3).to_sparse()}, "'a' is no plain tensor"),
+        ({"a": torch.ones(1).expand(1 << 40)}, "'a' claims .*, more than the file holds"),
+    ],
+)
+def test_what_is_no_dictionary_of_tensors_is_refused(tmp_path, saved, message):
+    path = tmp_path / "weights.pth"
+    torch.save(saved, path)
+    with pytest.raises(ValueError, match=message):
+        reader.read(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"there is no file '.*none\.pth'"):
+        reader.read(tmp_path / "none.pth")
+
+
+def test_an_old_torch_opens_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "weights.pth"
+    torch.save(TENSORS, path)
+    monkeypatch.setattr(torch, "__version__", "2.9.1+cpu")
+    monkeypatch.setattr(torch, "load", lambda *args, **kwargs: pytest.fail("it was opened"))
+    with pytest.raises(ValueError, match=r"torch 2\.9\.1\+cpu is too old to be safe; 2\.10 or"):
+        reader.read(path)

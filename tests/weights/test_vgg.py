@@ -1,0 +1,30 @@
+"""torchvision's VGG networks with the same weights."""
+
+import pytest
+
+from cnn_history.weights import vgg
+from tests.torchvision_models import needs_torchvision
+from tests.weights import parity
+
+SLOW = [name for name in vgg.NETWORKS if name not in ("vgg11", "vgg11_bn")]
+
+
+@needs_torchvision
+@pytest.mark.parametrize("name", vgg.NETWORKS)
+def test_every_tensor_has_its_place(name):
+    parity.every_tensor_has_its_place(name, name, vgg.torch_names(name))
+
+
+@needs_torchvision
+@pytest.mark.parametrize(
+    "name", ["vgg11", "vgg11_bn", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+)
+def test_logits_are_torchvisions(name):
+    difference = parity.relative_difference(name, name, vgg.torch_names(name), 224)
+    assert difference <= parity.BOUND
+
+
+def test_the_papers_other_columns_are_refused():
+    for name in ("vgg16_c", "vgg11_lrn"):
+        with pytest.raises(ValueError, match=f"unknown torchvision VGG '{name}'"):
+            vgg.torch_names(name)
