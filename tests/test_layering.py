@@ -18,6 +18,8 @@ ALLOWED = {
     "datasets": {"lookup"},
     "optimizers": set(),
     "models": {"initializers", "layers", "lookup"},
+    "accounting": {"layers", "models"},
+    "weights": {"lookup", "models"},
     "evaluation": set(),
     "accounting": {"layers", "models"},
     "weights": {"lookup", "models"},
