@@ -29,15 +29,12 @@ def curves(path: pathlib.Path, lines: list[dict], title: str, paper: dict | None
             error.plot(steps, percent, color=colour, label=split, **mark)
         if paper:
             value = 100 * paper["top1_error"]
-            error.axhline(value, color=style.PAPER, linestyle="--", linewidth=1)
-            text = f"{paper['source']}: {value:.2f} %"
-            error.annotate(
-                text, (1, value), (0, 3), ("axes fraction", "data"), "offset points",
-                ha="right", fontsize=7, color=style.PAPER,
-            )  # fmt: skip
+            name = f"{paper['source']}: {value:.2f}"
+            error.axhline(value, color=style.PAPER, linestyle="--", linewidth=1, label=name)
         for axes, name in ((loss, "loss"), (error, "error, %")):
             axes.set(title=name, xlabel="step", yscale="log")
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.yaxis.set_minor_formatter("")
             axes.legend()
         drawing.suptitle(title, x=0.01, ha="left", fontweight="bold")
 
