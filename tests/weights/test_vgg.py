@@ -6,11 +6,11 @@ from cnn_history.weights import vgg
 from tests.torchvision_models import needs_torchvision
 from tests.weights import parity
 
-SLOW = [name for name in vgg.NETWORKS if name not in ("vgg11", "vgg11_bn")]
+SLOW = [name for name in vgg.NAMES if name not in ("vgg11", "vgg11_bn")]
 
 
 @needs_torchvision
-@pytest.mark.parametrize("name", vgg.NETWORKS)
+@pytest.mark.parametrize("name", vgg.NAMES)
 def test_every_tensor_has_its_place(name):
     parity.every_tensor_has_its_place(name, name, vgg.torch_names(name))
 
