@@ -40,6 +40,7 @@ KERNEL_INITS = {
 NORMS = {
     "none": lambda: None,
     "batch_norm": lambda **options: functools.partial(layers.BatchNorm, **options),
+    "local_response_norm": lambda **o: functools.partial(layers.LocalResponseNorm, **o),
 }
 # (rate at the start, steps of the run, **options) -> schedule
 SCHEDULES = {

@@ -34,6 +34,7 @@ KERNEL_INITS = {
 NORMS = {
     "none": {},
     "batch_norm": {"momentum": 0.9, "epsilon": 1e-5},
+    "local_response_norm": {"k": 2.0, "n": 5, "alpha": 1e-4, "beta": 0.75},
 }
 
 

@@ -18,8 +18,6 @@ ALLOWED = {
     "datasets": {"lookup"},
     "optimizers": set(),
     "models": {"initializers", "layers", "lookup"},
-    "accounting": {"layers", "models"},
-    "weights": {"lookup", "models"},
     "evaluation": set(),
     "accounting": {"layers", "models"},
     "weights": {"lookup", "models"},

@@ -1,0 +1,69 @@
+"""Every network takes every normalization and every initialization, from Python and by config."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from cnn_history import build, models
+from experiments import common, resnet_cifar10
+
+# The deepest take seconds a trace, and are the same classes at another depth.
+TOO_DEEP = ("resnet1202", "preact_resnet1001")
+NETWORKS = [name for name in models.names() if name not in TOO_DEEP]
+NORMS = ("none", "batch_norm", "local_response_norm")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_kernel_is_drawn_by_the_chosen_initializer_under_every_norm(name):
+    info = models.info(name)
+    images = jax.ShapeDtypeStruct((1, *info.input), jnp.float32)
+    for norm in NORMS if "norm" in models.options(name) else (None,):
+        drawn = []
+
+        def count(key, shape, dtype, drawn=drawn):
+            drawn.append(shape)
+            return jax.random.normal(key, shape, dtype)
+
+        options = {"kernel_init": count}
+        if norm is not None:
+            group = common.choose(common.NORMS, norm)
+            options["norm"] = build.choice(group, build.NORMS, "normalization")()
+        network = models.create(name, **options)
+        variables = jax.eval_shape(
+            lambda x, n=network: n.init(jax.random.key(0), x, train=False), images
+        )
+        logits = jax.eval_shape(
+            lambda v, x, n=network: n.apply(v, x, train=False), variables, images
+        )
+        assert logits.shape == (1, info.classes)
+        kernels = [p for p in jax.tree.leaves(variables["params"]) if p.ndim > 1]
+        big = [shape for shape in drawn if len(shape) > 1]
+        assert len(big) >= len(kernels) > 0
+        assert ("batch_stats" in variables) == (norm == "batch_norm")
+
+
+@pytest.mark.parametrize("init", list(common.KERNEL_INITS))
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_config_swaps_them_and_a_gradient_step_works(norm, init):
+    config = resnet_cifar10.get_config()
+    config.model.norm.name, config.model.kernel_init.name = norm, init
+    config.model.kernel_init.constant.value = 0.01
+    network = build.model(config, 10).clone(blocks=1, features=(4, 8, 8))
+    images = jax.random.uniform(jax.random.key(0), (2, 8, 8, 3))
+
+    @jax.jit
+    def gradient():
+        variables = dict(network.init(jax.random.key(1), images, train=False))
+        params = variables.pop("params")
+
+        def loss(params):
+            logits, _ = network.apply(
+                {"params": params, **variables}, images, train=True, mutable=["batch_stats"]
+            )
+            return jnp.square(logits - 1).mean()
+
+        return jax.grad(loss)(params)
+
+    gradients = jax.tree.leaves(gradient())
+    assert all(bool(jnp.all(jnp.isfinite(g))) for g in gradients)
+    assert max(float(jnp.abs(g).max()) for g in gradients) > 0
