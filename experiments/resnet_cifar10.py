@@ -12,8 +12,8 @@ Readings: weight decay touches every parameter, as in the authors' code; the pap
 batch-norm statistics of 64 examples each, here they are of the whole batch.
 
 Expected: the paper's 8.75, 7.51, 7.17, 6.97 and 6.43 % test error; not run here to the end. On two
-CPU cores a step of ResNet-20 took 0.72 s
-(results/resnet20_beside_torch.json): the whole would take 13 hours.
+CPU cores a step of ResNet-20 took 0.72 s (results/resnet20_beside_torch.json): the
+whole would take 13 hours.
 """
 
 from experiments import common
