@@ -40,4 +40,6 @@ def test_what_an_example_becomes_depends_on_epoch_and_example_alone():
     whole = made(np.arange(6))
     np.testing.assert_array_equal(made(np.array([5, 0, 3])), whole[[5, 0, 3]])
     images[:] = images[0]
+    first, _, _, _, again, _ = made(np.array([1, 0, 2, 3, 4, 5]))
+    assert not np.array_equal(first, again)  # example 9, in epoch 0 and in epoch 1
     assert len({image.tobytes() for image in made(np.arange(6))}) > 3
