@@ -221,7 +221,7 @@ def relative(ours, theirs):
 
 
 @needs_torchvision
-@pytest.mark.parametrize("name", ["resnet18_v1_5", "resnet50_v1_5"])
+@pytest.mark.parametrize("name", [f"resnet{n}_v1_5" for n in (18, 34, 50, 101, 152)])
 def test_logits_are_those_of_torchvision(name):
     import torch
 

@@ -6,8 +6,6 @@ from cnn_history.weights import vgg
 from tests.torchvision_models import needs_torchvision
 from tests.weights import parity
 
-SLOW = [name for name in vgg.NAMES if name not in ("vgg11", "vgg11_bn")]
-
 
 @needs_torchvision
 @pytest.mark.parametrize("name", vgg.NAMES)
@@ -16,9 +14,7 @@ def test_every_tensor_has_its_place(name):
 
 
 @needs_torchvision
-@pytest.mark.parametrize(
-    "name", ["vgg11", "vgg11_bn", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
-)
+@pytest.mark.parametrize("name", vgg.NAMES)
 def test_logits_are_torchvisions(name):
     difference = parity.relative_difference(name, name, vgg.torch_names(name), 224)
     assert difference <= parity.BOUND
