@@ -191,8 +191,16 @@ def _piecewise(rate: float, steps: tuple[int, ...], factors: tuple[float, ...]) 
     return schedules.piecewise(rate, dict(zip(steps, factors, strict=True)))
 
 
-def check_input(network: nn.Module, config: ConfigDict, channels: int) -> None:
-    """Raise UserError if the network cannot take the config's images, without computing."""
+def check_input(network: nn.Module, config: ConfigDict, data: datasets.Source) -> None:
+    """Raise UserError if images cannot reach the network as the config says, without computing."""
+    *sides, channels = data.shape
+    if None in sides:
+        raise UserError(f"config.dataset: the images of {data.name} vary in size; they need one.")
+    with field("adapter"):
+        jax.eval_shape(
+            lambda x: preprocessing.unit_range(x, config.image_size, config.adapter),
+            jax.ShapeDtypeStruct((1, *data.shape), jnp.uint8),
+        )
     images = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, channels), jnp.float32)
     with blame("config.model, config.image_size"):
         jax.eval_shape(functools.partial(network.init, train=False), jax.random.key(0), images)

@@ -43,7 +43,8 @@ def main(argv: list[str]) -> None:
     source = _source(config)
     members = [_member(folder, source, protocol) for folder in folders]
 
-    images, labels = source.arrays()
+    with build.blame("--dataset"):
+        images, labels = source.arrays()
     mesh = devices.mesh()
     batch_size = -(-config.eval_batch_size // mesh.size) * mesh.size
     probabilities = np.mean(

@@ -39,7 +39,7 @@ def run(config: ml_collections.ConfigDict, folder: pathlib.Path) -> dict:
         return done
     train, test = build.sources(config)
     network = build.model(config, len(train.classes))
-    build.check_input(network, config, train.shape[-1])
+    build.check_input(network, config, train)
     for name in ("batch_size", "eval_batch_size"):
         if config[name] % jax.device_count():
             raise UserError(
