@@ -3,7 +3,7 @@
 #
 #   ./launch.sh                the default experiment: LeNet-5 on the embedded digits, in runs/lenet5_digits
 #   ./launch.sh test           the tests
-#   ./launch.sh VERB ARGS...   python -m cnn_history.VERB ARGS...   (train, evaluate, prepare_data; --help tells more)
+#   ./launch.sh VERB ARGS...   python -m cnn_history.VERB ARGS...   (train, evaluate, study; --help tells more)
 #   ./launch.sh python ARGS... the environment's Python
 #
 # PYTHON=python3.12 chooses the interpreter, ACCELERATOR=cpu|cuda|tpu overrides detection,

@@ -84,23 +84,32 @@ def base() -> ml_collections.ConfigDict:
 
 
 def parse(arg: str | None, **defaults) -> ml_collections.ConfigDict:
+    """Return the options of an experiment's `:ARG`; `dataset` and `smoke` are always among them."""
+    return options(arg, dataset="", smoke=False, **defaults)
+
+
+def options(arg: str | None, **defaults) -> ml_collections.ConfigDict:
     """Return the options of a config file's `:ARG`, a comma list of `name=value` and `name`.
 
-    The defaults give the options that there are, and their types; `dataset` and `smoke` always are.
+    The defaults give the options that there are, and their types.
     Raises ValueError for an option that is not there, or of another type.
     """
-    known = {"dataset": "", "smoke": False, **defaults}
-    options = dict(known)
+    chosen = dict(defaults)
     for item in filter(None, (arg or "").split(",")):
         name, _, text = item.partition("=")
-        if name not in known:
-            raise ValueError(f"this config has no option '{name}'; it has {', '.join(known)}.")
-        kind = type(known[name])
+        if name not in defaults:
+            raise ValueError(f"this config has no option '{name}'; it has {', '.join(defaults)}.")
+        kind = type(defaults[name])
         try:
-            options[name] = _truth(text) if kind is bool else kind(text)
+            chosen[name] = _truth(text) if kind is bool else kind(text)
         except ValueError:
             raise ValueError(f"'{item}': {name} takes {kind.__name__}, not '{text}'.") from None
-    return ml_collections.ConfigDict(options)
+    return ml_collections.ConfigDict(chosen)
+
+
+def study(name: str, **options) -> ml_collections.ConfigDict:
+    """Return the config of a study with its options."""
+    return ml_collections.ConfigDict({"study": name, **options})
 
 
 def _truth(text: str) -> bool:

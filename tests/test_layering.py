@@ -35,6 +35,10 @@ ALLOWED = {
         *("commands", "datasets", "initializers", "layers", "lookup", "models", "optimizers"),
         *("schedules", "training.losses"),
     },
+    "studies": {
+        *("accounting", "build", "commands", "datasets", "evaluation", "initializers", "layers"),
+        *("models", "optimizers", "reporting", "schedules", "training"),
+    },
     "workdir": {"build", "commands", "datasets", "training.checkpoint", "training.record"},
 }
 

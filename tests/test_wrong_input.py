@@ -31,6 +31,7 @@ json.dump(made, sys.stdout)
 """
 
 LENET = "--config=experiments/lenet5_digits.py"
+CONSTANT = "--config=experiments/studies/constant_initialization.py"
 RESNET = "--config=experiments/resnet_cifar10.py"
 
 TRAIN = {
@@ -104,6 +105,17 @@ EVALUATE = {
     ("--workdir=W/none", "--format=xml"): "--format=xml",
     ("--workdir=W/none", "--output=W/no/file.npz"): "'W/no' does not exist",
 }
+STUDY = {
+    (): "config",
+    (CONSTANT,): "workdir",
+    (LENET, "--workdir=W"): "this is no study",
+    (CONSTANT + ":smok", "--workdir=W"): "no option 'smok'; it has smoke",
+    (CONSTANT, "--workdir=W", "--config.step=1"): "did you mean 'steps'",
+    (CONSTANT, "--workdir=W", "--config.steps=x"): "config.steps",
+    (CONSTANT, "--workdir=W", "--config.steps=0"): "config.steps: 0 is not positive",
+    (CONSTANT, "--workdir=W", "--config.study=constant"): "did you mean 'constant_init",
+    (CONSTANT, "--workdir=setup.cfg"): "--workdir",
+}
 PREPARE_DATA = {
     (): "dataset",
     ("--dataset=cifr10",): "did you mean 'cifar10'",
@@ -112,7 +124,8 @@ PREPARE_DATA = {
 
 
 @pytest.mark.parametrize(
-    ("verb", "cases"), [("train", TRAIN), ("evaluate", EVALUATE), ("prepare_data", PREPARE_DATA)]
+    ("verb", "cases"),
+    [("train", TRAIN), ("evaluate", EVALUATE), ("study", STUDY), ("prepare_data", PREPARE_DATA)],
 )
 def test_one_line_names_it(verb, cases, tmp_path):
     """`W` in a command line stands for a folder."""

@@ -1,5 +1,6 @@
 """Tables on the console."""
 
+import numbers
 import statistics
 
 from rich.console import Console
@@ -43,6 +44,24 @@ def evaluation(result: dict, paper: dict | None) -> None:
     if paper:
         row["paper's error"] = _quote(paper)
     _show(row)
+
+
+def rows(found: list[dict]) -> None:
+    """Print a table of flat rows, numbers to four digits."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    names = list(dict.fromkeys(name for row in found for name in row))
+    for name in names:
+        numeric = all(isinstance(row.get(name, 0), numbers.Real) for row in found)
+        table.add_column(name.replace("_", " "), justify="right" if numeric else "left")
+    for row in found:
+        table.add_row(*[_cell(row.get(name, "")) for name in names])
+    Console(width=max(100, Console().width), highlight=False).print(table)
+
+
+def _cell(value) -> str:
+    if isinstance(value, numbers.Integral):
+        return str(value) if isinstance(value, bool) else f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, numbers.Real) else str(value)
 
 
 def _quote(paper: dict) -> str:

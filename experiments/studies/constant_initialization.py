@@ -1,0 +1,20 @@
+"""Why W = c cannot learn: the lecture's first question on weight initialization.
+
+    ./launch.sh study --config=experiments/studies/constant_initialization.py \\
+        --workdir=runs/constant
+
+One hidden layer of 20 tanh units on the embedded digits, from three constants and two random
+starts.
+"""
+
+from experiments import common
+
+
+def get_config(arg=None):
+    smoke = common.options(arg, smoke=False).smoke
+    return common.study(
+        "constant_initialization",
+        steps=20 if smoke else 500,
+        learning_rate=0.2,
+        seeds=2 if smoke else 5,
+    )
