@@ -12,6 +12,7 @@ PACKAGE = CHECKOUT / "cnn_history"
 ALLOWED = {
     "lookup": set(),
     "commands": {"lookup"},
+    "literature": set(),
     "initializers": set(),
     "schedules": set(),
     "layers": set(),

@@ -1,0 +1,28 @@
+"""The cited numbers."""
+
+import json
+
+from cnn_history import models
+from cnn_history.literature import PUBLISHED, published
+from tests.shared import SHARED, needs_shared
+
+DATASETS = {"imagenet2012": "ImageNet (ILSVRC-2012)", "cifar10": "CIFAR-10+", "mnist": "MNIST"}
+
+
+def test_networks_are_ours():
+    assert {row.network for row in PUBLISHED if row.network} <= set(models.names())
+    assert len(set(PUBLISHED)) == len(PUBLISHED)
+
+
+@needs_shared
+def test_every_number_stands_in_the_reference_list():
+    facts = json.loads((SHARED / "facts" / "published_accuracy.json").read_text())["published"]
+    known = {(f["dataset"], f["split"].split()[0], f["top1_err"], f["top5_err"]) for f in facts}
+    for row in PUBLISHED:
+        assert (DATASETS[row.dataset], row.split, row.top1, row.top5) in known, row
+
+
+def test_lookup():
+    (row,) = published("googlenet", "imagenet2012", "crops144", models=7)[:1]
+    assert row.top5 == 6.67
+    assert not published("googlenet", "cifar10", "crops144")
