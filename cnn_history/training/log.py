@@ -13,7 +13,7 @@ from cnn_history.training.record import Metrics
 
 
 class NonFinite(Exception):
-    """A loss or gradient was NaN or infinite; the update was not applied."""
+    """A loss, gradient or update was NaN or infinite; the update was not applied."""
 
 
 class Log:
@@ -85,7 +85,8 @@ class Log:
 
 
 def _blame(step: int, metrics: dict[str, float]) -> str:
-    name = "loss" if not np.isfinite(metrics["loss"]) else "gradient_norm"
+    names = ("loss", "gradient_norm", "update_norm")
+    name = next(name for name in names if not np.isfinite(metrics[name]))
     return (
         f"step {step}: the {name.replace('_', ' ')} is {metrics[name]}. The update was not "
         "applied and no checkpoint was written since; a lower learning_rate is the usual mend."

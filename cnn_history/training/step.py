@@ -1,5 +1,6 @@
 """One step of training: pure, to be jitted by the caller."""
 
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from cnn_history.training.differentiate import plainly
 from cnn_history.training.state import State
 
 Metrics = dict[str, jax.Array]
@@ -20,12 +22,20 @@ def train_step(
     loss: Callable[[Any, jax.Array], jax.Array],
     optimizer: optax.GradientTransformation,
     applied_rate: Callable[[Any], jax.Array],
+    differentiate: Callable = plainly,
+    extra: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> tuple[State, Metrics]:
     """Return the state after one update, and what is to be known of it.
 
-    A non-finite loss or gradient is never applied: the old state is returned, and `applied` is 0.
-    Nor is a batch that was made for another step than the state's, which keeps all later batches
-    out once one was refused, whether the caller looks at once, one step later, or after a scan.
+    A non-finite loss, gradient or update is never applied: the old state is returned, and `applied`
+    is 0. Nor is a batch that was made for another step than the state's, which keeps all later
+    batches out once one was refused, whether the caller looks at once, one step later, or after a
+    scan.
+
+    What the optimizer may want beyond the gradient reaches it as optax's extra arguments, and one
+    that does not ask for them never sees them: `value`, `grad` and `value_fn`, params -> the loss
+    of this batch with this step's dropout, whose running statistics are thrown away; what
+    `differentiate` found; and `extra`. Functions cost nothing until they are called.
 
     Args:
       state: not changed, though it may be donated.
@@ -35,24 +45,36 @@ def train_step(
       loss: (logits, labels) -> [n].
       optimizer: updates the parameters.
       applied_rate: optimizer state -> the learning rate of its last update.
+      differentiate: as those of `training/differentiate.py`.
+      extra: further extra arguments for the optimizer.
     """
-    dropout_key = jax.random.fold_in(state.key, state.step)
+    key = jax.random.fold_in(state.key, state.step)
 
-    def objective(params):
-        logits, model_state = apply(
+    def forward(params):
+        return apply(
             {"params": params, **state.model_state},
             batch["image"],
             train=True,
-            rngs={"dropout": dropout_key},
+            rngs={"dropout": key},
             mutable=list(state.model_state) or ["batch_stats"],
         )
-        return jnp.mean(loss(logits, batch["label"])), (logits, model_state)
 
-    (value, (logits, model_state)), grads = jax.value_and_grad(objective, has_aux=True)(
-        state.params
+    def objective(logits, labels):
+        return jnp.mean(loss(logits, labels))
+
+    value, grads, (logits, model_state), found = differentiate(
+        forward, objective, state.params, batch["label"], key
     )
-    gradient_norm = optax.tree.norm(grads)
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    updates, opt_state = optax.with_extra_args_support(optimizer).update(
+        grads,
+        state.opt_state,
+        state.params,
+        value=value,
+        grad=grads,
+        value_fn=lambda params: objective(forward(params)[0], batch["label"]),
+        **found,
+        **extra,
+    )
     new = State(
         step=state.step + 1,
         params=optax.apply_updates(state.params, updates),
@@ -60,13 +82,14 @@ def train_step(
         opt_state=opt_state,
         key=state.key,
     )
-    finite = jnp.isfinite(value) & jnp.isfinite(gradient_norm)
+    norms = {"gradient_norm": optax.tree.norm(grads), "update_norm": optax.tree.norm(updates)}
+    finite = jnp.isfinite(jnp.stack([value, *norms.values()])).all()
     applied = finite & (batch["step"] == state.step)
     new = jax.tree.map(lambda new, old: jnp.where(applied, new, old), new, state)
     return new, {
         "loss": value,
         "top1_error": jnp.mean(jnp.argmax(logits, -1) != batch["label"]),
-        "gradient_norm": gradient_norm,
+        **norms,
         "learning_rate": applied_rate(opt_state),
         "applied": applied,
     }

@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from cnn_history import optimizers
@@ -85,3 +86,66 @@ def test_nothing_is_applied_after_a_refused_batch():
     scanned, metrics = jax.lax.scan(STEP, first(), stacked)
     assert metrics["applied"].tolist() == applied
     assert float(scanned.params["w"]) == float(state.params["w"])
+
+
+def step_with(update, **options):
+    """Return the step of a rule without state, but for the rate that a rule has to show."""
+    rule = optax.GradientTransformationExtraArgs(lambda p: {"learning_rate": jnp.zeros(())}, update)
+    return functools.partial(
+        train_step,
+        apply=apply,
+        loss=loss,
+        optimizer=rule,
+        applied_rate=optimizers.applied_rate,
+        **options,
+    )
+
+
+def test_a_rule_gets_what_it_asks_for():
+    """The loss at any parameters too, which leaves no trace in the network's state."""
+
+    def update(grads, state, params, *, value, grad, value_fn, curvature, **extra):
+        del extra
+        there = value_fn({"w": params["w"] + 1.0})
+        seen = jnp.stack([value, value_fn(params), grad["w"], there, curvature()])
+        return jax.tree.map(jnp.zeros_like, grads), {"learning_rate": seen}
+
+    step = step_with(update, extra={"curvature": lambda: jnp.asarray(7.0)})
+    state, metrics = jax.jit(step)(
+        first().replace(opt_state={"learning_rate": jnp.zeros(5)}), batch(0)
+    )
+    # logits 2, then 3: (4 + 1) / 2, gradient 3, (9 + 4) / 2
+    assert metrics["learning_rate"].tolist() == [2.5, 2.5, 3.0, 6.5, 7.0]
+    assert int(state.model_state["batch_stats"]["seen"]) == 2
+
+
+def test_an_update_that_is_not_finite_is_never_applied():
+    def update(grads, state, params, **extra):
+        del params, extra
+        return jax.tree.map(lambda g: g / 0, grads), state
+
+    before = first().replace(opt_state={"learning_rate": jnp.zeros(())})
+    state, metrics = step_with(update)(before, batch(0))
+    assert not metrics["applied"]
+    assert float(state.params["w"]) == 2.0
+    assert int(state.step) == 0
+
+
+def test_what_a_rule_does_not_ask_for_costs_nothing():
+    """The compiled step of a first-order rule is that of a step which offers nothing."""
+
+    def update(grads, state, params=None):
+        del params
+        return grads, state
+
+    before = first().replace(opt_state={"learning_rate": jnp.zeros(())})
+    deaf = optax.GradientTransformation(lambda p: {}, update)
+    options = {"apply": apply, "loss": loss, "applied_rate": optimizers.applied_rate}
+    never = {"curvature": lambda: 1 / 0}
+    a, b = (
+        jax.make_jaxpr(functools.partial(train_step, optimizer=deaf, extra=extra, **options))(
+            before, batch(0)
+        )
+        for extra in ({}, never)
+    )
+    assert str(a) == str(b)
