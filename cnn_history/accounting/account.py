@@ -16,31 +16,18 @@ Conventions:
 
 import dataclasses
 import math
-from collections.abc import Mapping
 
 import flax.linen as nn
-import jax
-import jax.numpy as jnp
-from jax.ad_checkpoint import checkpoint_name
 
 from cnn_history import layers, models
 from cnn_history.accounting.receptive_field import receptive_fields
-
-OPERATIONS = {
-    nn.Conv: "conv",
-    layers.PartialConv: "conv",
-    nn.Dense: "fc",
-    layers.FullyConnected: "fc",
-    layers.RBFOutput: "rbf",
-    layers.TrainableSubsampling: "subsampling",
-    layers.MaxPool: "max_pool",
-    layers.AvgPool: "avg_pool",
-    layers.AdaptiveAvgPool: "adaptive_avg_pool",
-    layers.GlobalAvgPool: "global_avg_pool",
-    layers.LocalResponseNorm: "lrn",
-    layers.BatchNorm: "batch_norm",
-}
-MULTIPLIERS = ("kernel", "coefficient")  # parameters that multiply what a layer reads
+from cnn_history.accounting.tracing import (
+    MULTIPLIERS,
+    OPERATIONS,
+    Traced,
+    is_norm,
+    traced_layers,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,48 +112,17 @@ def account(model: str, image_size: int | None = None, **options) -> Account:
 
 def trace(network: nn.Module, size: tuple[int, int, int]) -> tuple[int, list[Layer]]:
     """Return a network's depth and layers on an image of `size`, (h, w, c)."""
-    called = {}  # module, parameters and shape of the result, by the label that the result carries
-    weighted = {}  # the results of layers with weights, by label
-    pre_activation = False
+    return rows(traced_layers(network, size))
 
-    def watch(call, args, kwargs, context):
-        nonlocal pre_activation
-        y = call(*args, **kwargs)
-        module = context.module
-        if context.method_name != "__call__":
-            return y
-        variables = module.variables.get("params", {})
-        params = {name: v for name, v in variables.items() if not isinstance(v, Mapping)}
-        if type(module) not in OPERATIONS and not params:
-            return y  # it is made of layers, or has no parameters, like dropout
-        if isinstance(module, layers.AdaptiveAvgPool) and y.shape == args[0].shape:
-            return y  # on the network's own size it does nothing
-        label = f"layer {len(called)}"
-        called[label] = module, params, y.shape
-        y = checkpoint_name(y, label)
-        if any(name in MULTIPLIERS for name in params):
-            weighted[label] = y
-        elif _is_norm(module):
-            pre_activation |= all(args[0] is not x for x in weighted.values())
-        return y
 
-    def init(image):
-        # At initialization every part of a network is there, the heads for training too.
-        return network.init(jax.random.key(0), image, train=False)
-
-    with nn.intercept_methods(watch):
-        traced = jax.make_jaxpr(init)(jax.ShapeDtypeStruct((1, *size), jnp.float32)).jaxpr
-    seen = receptive_fields(traced, traced.invars[0], weighted)
+def rows(traced: Traced) -> tuple[int, list[Layer]]:
+    """Return depth and layers of a traced network, the layers in the order of its calls."""
+    seen = receptive_fields(traced.jaxpr, traced.jaxpr.invars[0], traced.weighted)
     found = [
-        _layer(*call, max(seen[label].height.size, seen[label].width.size), pre_activation)
-        for label, call in called.items()
+        _layer(*call, max(seen[label].height.size, seen[label].width.size), traced.pre_activation)
+        for label, call in traced.calls.items()
     ]
     return max(s.depth for s in seen.values()), found
-
-
-def _is_norm(module: nn.Module) -> bool:
-    """Tell whether a layer normalizes: BatchNorm, or another class with parameters."""
-    return OPERATIONS.get(type(module), "batch_norm") == "batch_norm"
 
 
 def _window(module: nn.Module) -> tuple[tuple[int, int] | None, int | None]:
@@ -200,6 +156,6 @@ def _layer(module, params, shape, receptive_field, norms_count) -> Layer:
         parameters=sum(sizes.values()),
         weights=weights,
         macs=(weights + fixed) * h * w,
-        activations=math.prod(shape[1:]) if norms_count or not _is_norm(module) else 0,
+        activations=math.prod(shape[1:]) if norms_count or not is_norm(module) else 0,
         receptive_field=receptive_field,
     )
