@@ -3,9 +3,13 @@
 Each is `run(**options) -> Findings`, pure but for its random seeds; `study` writes what it finds.
 """
 
-from cnn_history.studies import constant_initialization
+from cnn_history.studies import auxiliary_heads, constant_initialization, degradation
 from cnn_history.studies.findings import Findings, Picture
 
-STUDIES = {"constant_initialization": constant_initialization.run}
+STUDIES = {
+    "auxiliary_heads": auxiliary_heads.run,
+    "constant_initialization": constant_initialization.run,
+    "degradation": degradation.run,
+}
 
 __all__ = ["STUDIES", "Findings", "Picture"]

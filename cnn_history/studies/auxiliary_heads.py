@@ -1,0 +1,172 @@
+"""What GoogLeNet's auxiliary classifiers do for its lower layers, and what of it batch norm leaves.
+
+Szegedy et al. 2014, sec. 5, and Szegedy et al. 2015 (arXiv:1512.00567), sec. 4.
+"""
+
+import functools
+import pathlib
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnn_history import layers, optimizers
+from cnn_history.models.googlenet import TABLE_1, GoogLeNet
+from cnn_history.reporting import style
+from cnn_history.studies import fit
+from cnn_history.studies.findings import Findings, Picture
+from cnn_history.studies.interval import interval, verdict
+
+WEIGHTS = {"none": 0.0, "both": 0.3}  # of the heads' losses; sec. 5
+RATE, DECAY = 0.01, 0.9
+LAYERS = ("conv1", "conv2", *(name for name, widths in TABLE_1.items() if widths))
+LOWER = ("conv1", "conv2", "inception_3a", "inception_3b")  # below both heads, before pool3
+LAST = 0.2  # the share of the steps, the last ones, over which a training loss is the mean
+QUESTION = (
+    "GoogLeNet's auxiliary classifiers inject additional gradient at lower layers; batch "
+    "normalization reduces the importance of auxiliary classifiers."
+)
+CAPTION = (
+    "Left, the gradient of the kernels of each layer at the start, with both auxiliary "
+    "classifiers and without. Right, the training loss of the main classifier, the mean over the "
+    "seeds."
+)
+
+
+class Net(GoogLeNet):
+    """GoogLeNet for images of any size: the heads pool to 4x4 whatever the map."""
+
+    adaptive_heads: ClassVar[bool] = True
+    smallest: ClassVar[int] = 31
+    smallest_with_heads: ClassVar[int] = 31
+
+
+class NormalizedNet(Net):
+    """The same with batch normalization after every convolution, and no LRN."""
+
+    norm_after_convolutions: ClassVar[bool] = True
+
+
+KINDS = {
+    "GoogLeNet": functools.partial(Net, norm=layers.LocalResponseNorm),
+    "with batch norm": functools.partial(NormalizedNet, norm=layers.BatchNorm),
+}
+
+
+def run(
+    dataset: str, image_size: int, classes: int, steps: int, batch_size: int, seeds: int
+) -> Findings:
+    """Train with and without heads, with and without batch norm, and watch the gradients.
+
+    Args:
+      dataset: whose training images are used.
+      image_size: they are resized to it; 31 or more.
+      classes: of the data set.
+      steps: updates of each net, by momentum at a constant rate.
+      batch_size: of a step.
+      seeds: nets of each kind.
+    """
+    data = fit.images(dataset, image_size)
+    seen = {}  # of (kind, heads): losses [seeds, steps], gradients' norms by layer
+    for kind, build in KINDS.items():
+        network = build(num_classes=classes, aux_heads=True)
+        rule = optimizers.momentum(RATE, DECAY)
+        train = fit.trainer(network, rule, data, batch_size, kernel_norms)
+        for heads, weight in WEIGHTS.items():
+            runs = [train(seed, steps, weight) for seed in range(seeds)]
+            seen[kind, heads] = jax.tree.map(lambda *x: np.stack(x), *runs)
+    rows = [_row(kind, heads, found) for (kind, heads), found in seen.items()]
+    picture = Picture(CAPTION, functools.partial(_draw, seen=seen))
+    return Findings(QUESTION, answer(seen), rows, {"heads.png": picture})
+
+
+def kernel_norms(gradient) -> dict[str, jax.Array]:
+    """Return the root mean square of the gradient of each layer's, or module's, kernels."""
+    found = {}
+    for name in LAYERS:
+        kernels = [g for g in jax.tree.leaves(gradient[name]) if g.ndim > 1]
+        squares = sum(jnp.sum(jnp.square(g)) for g in kernels)
+        found[name] = jnp.sqrt(squares / sum(g.size for g in kernels))
+    return found
+
+
+def _lower(seen: fit.Seen, steps: slice) -> np.ndarray:
+    """Return the geometric mean of the gradients of the layers below both heads, [seeds]."""
+    logs = [np.log(seen.probe[name][:, steps]).mean(1) for name in LOWER]
+    return np.exp(np.mean(logs, 0))
+
+
+def _end(seen: fit.Seen) -> np.ndarray:
+    """Return the mean loss of the last steps, [seeds]."""
+    return seen.loss[:, -max(1, round(LAST * seen.loss.shape[1])) :].mean(1)
+
+
+def _row(kind: str, heads: str, seen: fit.Seen) -> dict:
+    start, end = _lower(seen, slice(0, 1)), _end(seen)
+    first, last = (seen.probe[name][:, 0].mean() for name in (LAYERS[0], LAYERS[-1]))
+    many = len(end) > 1
+    return {
+        "net": kind,
+        "heads": heads,
+        "gradient_below_heads_at_start": start.mean(),
+        "gradient_below_heads_at_start_sd": start.std(ddof=1) if many else 0.0,
+        "gradient_conv1_over_5b": first / last,
+        "training_loss": end.mean(),
+        "training_loss_sd": end.std(ddof=1) if many else 0.0,
+        "n": len(end),
+    }
+
+
+def answer(seen: dict[tuple[str, str], fit.Seen]) -> str:
+    """Say what the heads give to the layers below them, and to the main classifier.
+
+    Args:
+      seen: of (kind, heads), arrays [seeds, steps].
+    """
+    start = slice(0, 1)
+    said, times, gains = [], {}, {}
+    for kind in KINDS:
+        bare, headed = seen[kind, "none"], seen[kind, "both"]
+        times[kind] = _lower(headed, start) / _lower(bare, start)
+        gains[kind] = _end(bare) - _end(headed)
+        said.append(
+            f"{kind}: heads make the gradient below them {times[kind].mean():.1f} times as large "
+            f"at the start, and lower the main training loss by {_range(gains[kind])}"
+        )
+    n = len(gains["GoogLeNet"])
+    gradient = _less(times, "the gradient that heads add is")
+    loss = _less(gains, "what heads gain in loss is")
+    return f"{'; '.join(said)}. {gradient}; {loss} (95 % intervals over {n} seeds)."
+
+
+def _less(of: dict[str, np.ndarray], what: str) -> str:
+    """Say whether a quantity is smaller with batch norm than without."""
+    difference = of["GoogLeNet"] - of["with batch norm"]
+    words = {"yes": "smaller", "no": "larger", "inconclusive": "not told apart (inconclusive)"}
+    word = words[verdict(*interval(difference))]
+    return f"{what} {word} with batch norm, by {_range(difference)}"
+
+
+def _range(values: np.ndarray) -> str:
+    low, high = interval(values)
+    return f"{low:.2f} to {high:.2f}"
+
+
+def _draw(path: pathlib.Path, seen: dict) -> None:
+    colours = {"GoogLeNet": style.TEST, "with batch norm": style.TRAIN}
+    lines = {"none": ":", "both": "-"}
+    with style.figure(path, 1, 2, figsize=(9.6, 3.6)) as (_, (gradients, losses)):
+        for (kind, heads), found in seen.items():
+            look = {"color": colours[kind], "linestyle": lines[heads]}
+            name = f"{kind}, {'both heads' if heads == 'both' else 'no heads'}"
+            at_start = [found.probe[layer][:, 0].mean() for layer in LAYERS]
+            gradients.plot(LAYERS, at_start, marker="o", markersize=3, label=name, **look)
+            smooth = max(1, found.loss.shape[1] // 15)
+            mean = np.convolve(found.loss.mean(0), np.ones(smooth) / smooth, "valid")
+            losses.plot(np.arange(len(mean)) + smooth, mean, label=name, **look)
+        gradients.set(title="gradient of the kernels at the start, rms", yscale="log")
+        short = [name.removeprefix("inception_") for name in LAYERS]
+        gradients.set_xticks(range(len(LAYERS)), short, rotation=45, ha="right")
+        losses.set(title="training loss of the main classifier", xlabel="step")
+        losses.legend()

@@ -1,0 +1,133 @@
+"""Plain against residual nets at growing depth (He et al. 2015, fig. 1, 6; lecture, "ResNet")."""
+
+import functools
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from cnn_history import optimizers
+from cnn_history.models.resnet import CifarResNet
+from cnn_history.reporting import style
+from cnn_history.studies import fit
+from cnn_history.studies.findings import Findings, Picture
+from cnn_history.studies.interval import interval, verdict
+
+SHORTCUTS = {"plain": None, "residual": "A"}
+RATE, DECAY = 0.1, 0.9  # the paper's, sec. 4.2
+LAST = 0.1  # the share of the steps, the last ones, over which a training loss is the mean
+SMALLEST = 1e-4  # losses below are drawn there
+QUESTION = (
+    "As networks get deeper, is it harder to train them? A deeper plain net could copy a shallower "
+    "one and add identities, so it should do no worse on the training set."
+)
+CAPTION = (
+    "Left, the training loss over the steps, one line for each depth, the mean over the seeds. "
+    "Right, the loss of the last steps against depth, with each seed as a point."
+)
+
+
+def run(
+    dataset: str,
+    image_size: int,
+    depths: Sequence[int],
+    features: Sequence[int],
+    steps: int,
+    batch_size: int,
+    seeds: int,
+) -> Findings:
+    """Train plain and residual nets of every depth alike.
+
+    Args:
+      dataset: whose training images are learned.
+      image_size: they are resized to it.
+      depths: 6n+2 each.
+      features: maps of the three stages; the paper's are 16, 32, 64.
+      steps: updates of each net, at a constant rate.
+      batch_size: of a step.
+      seeds: nets of each kind and depth.
+    """
+    data = fit.images(dataset, image_size)
+    losses = {}  # of (kind, depth): [seeds, steps]
+    for kind, shortcut in SHORTCUTS.items():
+        for depth in depths:
+            network = CifarResNet((depth - 2) // 6, shortcut, 10, tuple(features))
+            train = fit.trainer(network, optimizers.momentum(RATE, DECAY), data, batch_size)
+            losses[kind, depth] = np.stack([train(seed, steps).loss for seed in range(seeds)])
+    rows = [_row(kind, depth, found) for (kind, depth), found in losses.items()]
+    return Findings(
+        QUESTION,
+        answer(losses),
+        rows,
+        {"depth.png": Picture(CAPTION, functools.partial(_draw, losses=losses))},
+    )
+
+
+def _end(losses: np.ndarray) -> np.ndarray:
+    """[seeds, steps] -> the mean over the last steps, [seeds]."""
+    return losses[:, -max(1, round(LAST * losses.shape[1])) :].mean(1)
+
+
+def _row(kind: str, depth: int, losses: np.ndarray) -> dict:
+    end = _end(losses)
+    return {
+        "net": kind,
+        "depth": depth,
+        "training_loss": end.mean(),
+        "training_loss_sd": end.std(ddof=1) if len(end) > 1 else 0.0,
+        "n": len(end),
+    }
+
+
+def answer(losses: dict[tuple[str, int], np.ndarray]) -> str:
+    """Say of each kind whether its deepest net trains worse than its shallowest.
+
+    Args:
+      losses: of (kind, depth), [seeds, steps].
+    """
+    depths = [depth for _, depth in losses]
+    shallow, deep = min(depths), max(depths)
+    said = []
+    for kind in SHORTCUTS:
+        low, high = interval(_end(losses[kind, deep]) - _end(losses[kind, shallow]))
+        words = {
+            "yes": f"of {deep} layers is worse on its own training images than that of {shallow}",
+            "no": f"of {deep} layers is better on its own training images than that of {shallow}",
+            "inconclusive": f"of {deep} layers and that of {shallow} cannot be told apart",
+        }[verdict(low, high)]
+        said.append(f"the {kind} net {words}: its loss is higher by {low:.3f} to {high:.3f}")
+    n = len(losses["plain", deep])
+    return f"{'; '.join(said)} (95 % intervals over {n} seeds)."
+
+
+def _draw(path: pathlib.Path, losses: dict) -> None:
+    depths = sorted({depth for _, depth in losses})
+    colours = {"plain": style.TEST, "residual": style.TRAIN}
+    smooth = max(1, next(iter(losses.values())).shape[1] // 30)
+    with style.figure(path, 1, 3, figsize=(9.6, 3.2), width_ratios=(1, 1, 0.9)) as (_, panels):
+        for kind, axes in zip(SHORTCUTS, panels, strict=False):
+            for i, depth in enumerate(depths):
+                mean = losses[kind, depth].mean(0)
+                line = np.convolve(mean, np.ones(smooth) / smooth, "valid")
+                shade = 0.35 + 0.65 * (i + 1) / len(depths)
+                axes.plot(
+                    np.arange(len(line)) + smooth,
+                    np.maximum(line, SMALLEST),
+                    color=colours[kind],
+                    alpha=shade,
+                    linewidth=0.6 + 1.4 * (i + 1) / len(depths),
+                    label=f"{depth} layers",
+                )
+            axes.set(title=f"{kind} nets", xlabel="step", yscale="log")
+            axes.legend()
+        panels[1].sharey(panels[0])
+        panels[0].set_ylabel("training loss")
+        for kind, colour in colours.items():
+            ends = [_end(losses[kind, depth]) for depth in depths]
+            for depth, end in zip(depths, ends, strict=True):
+                axes = panels[2]
+                axes.plot([depth] * len(end), end, "o", color=colour, markersize=3, alpha=0.6)
+            panels[2].plot(depths, [end.mean() for end in ends], color=colour, label=kind)
+        panels[2].set(title="loss of the last steps", xlabel="layers", yscale="log")
+        panels[2].set_xticks(depths)
+        panels[2].legend()

@@ -1,0 +1,112 @@
+"""Training inside a study: data in memory, no work directory, one compilation for all seeds."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from cnn_history import datasets
+from cnn_history.datasets import preprocessing
+from cnn_history.datasets.order import Order
+
+Data = tuple[jax.Array, jax.Array]
+
+
+class Seen(NamedTuple):
+    """What is known of a step, or of several.
+
+    Attributes:
+      loss: cross-entropy of the main classifier on the step's batch, before the update.
+      probe: of the gradient.
+    """
+
+    loss: Any
+    probe: Any
+
+
+Train = Callable[..., Seen]
+
+
+def mean_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """[n, classes], int [n] -> the mean over the images."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+
+def images(dataset: str, size: int, examples: int | None = None) -> Data:
+    """Return the first training images, less their mean image, and labels.
+
+    Args:
+      dataset: a name of `datasets`.
+      size: the images are resized to [n, size, size, c].
+      examples: how many; None for all.
+    """
+    pixels, labels = datasets.source(dataset, "train").arrays()
+    pixels, labels = pixels[:examples], labels[:examples]
+    scale = preprocessing.per_pixel_mean(pixels, size, "resize")
+    return scale(jnp.asarray(pixels)), jnp.asarray(labels)
+
+
+def trainer(
+    network: nn.Module,
+    rule: optax.GradientTransformation,
+    data: Data,
+    batch_size: int,
+    probe: Callable[[Any], Any] = lambda gradient: (),
+) -> Train:
+    """Return (seed, steps, aux_weight=0) -> what each step saw: `Seen`, arrays [steps, ...].
+
+    The seed draws the weights, the order of the images, and dropout. `aux_weight` is that of the
+    loss of each auxiliary classifier beside the main one's; with 0 there could as well be none.
+
+    Args:
+      network: `apply(variables, images, train=)`.
+      rule: updates the parameters.
+      data: images [n, h, w, c] and labels [n].
+      batch_size: of a step.
+      probe: the gradient of the parameters -> what is to be known of it at every step.
+    """
+    images, labels = data
+    start = jax.jit(lambda key: network.init(key, images[:1], train=False))
+
+    def objective(out, labels, aux_weight):
+        logits, heads = out if isinstance(out, tuple) else (out, ())
+        main = mean_cross_entropy(logits, labels)
+        return main + aux_weight * sum(mean_cross_entropy(head, labels) for head in heads), main
+
+    @jax.jit
+    def step(variables, state, chosen, key, aux_weight):
+        rest = {name: value for name, value in variables.items() if name != "params"}
+
+        def loss(params):
+            out, updated = network.apply(
+                {"params": params, **rest},
+                images[chosen],
+                train=True,
+                rngs={"dropout": key},
+                mutable=list(rest),
+            )
+            value, main = objective(out, labels[chosen], aux_weight)
+            return value, (main, updated)
+
+        gradient, (main, rest) = jax.grad(loss, has_aux=True)(variables["params"])
+        updates, state = rule.update(gradient, state, variables["params"])
+        params = optax.apply_updates(variables["params"], updates)
+        return {"params": params, **rest}, state, Seen(main, probe(gradient))
+
+    def train(seed: int, steps: int, aux_weight: float = 0.0) -> Seen:
+        start_key, order_key, dropout_key = jax.random.split(jax.random.key(seed), 3)
+        variables = start(start_key)
+        state = rule.init(variables["params"])
+        order, seen = Order(order_key, len(images)), []
+        for i in range(steps):
+            chosen, _ = order(i * batch_size, (i + 1) * batch_size)
+            key = jax.random.fold_in(dropout_key, i)
+            variables, state, here = step(variables, state, chosen, key, aux_weight)
+            seen.append(here)
+        return jax.tree.map(lambda *x: np.stack(x), *jax.device_get(seen))
+
+    return train
