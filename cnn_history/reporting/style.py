@@ -6,6 +6,8 @@ import pathlib
 TRAIN, TEST, PAPER = "#4c78a8", "#d1495b", "#6b7280"  # apart in grey, and for colour-blind eyes
 RIGHT, WRONG = "#2e7d4f", "#d1495b"
 SEQUENTIAL = "Blues"
+CATEGORIES = ("#4c78a8", "#d1495b", "#2e7d4f", "#b7791f", "#7b5ea7", "#0e8a94", "#9d5c3f",
+              "#c2569b", "#6b7280")  # fmt: skip
 
 SETTINGS = {
     "figure.dpi": 150,

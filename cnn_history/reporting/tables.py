@@ -52,10 +52,11 @@ def rows(found: list[dict]) -> None:
     names = list(dict.fromkeys(name for row in found for name in row))
     for name in names:
         numeric = all(isinstance(row.get(name, 0), numbers.Real) for row in found)
-        table.add_column(name.replace("_", " "), justify="right" if numeric else "left")
+        justify = "right" if numeric else "left"
+        table.add_column(name.replace("_", " "), justify=justify, no_wrap=True)
     for row in found:
         table.add_row(*[_cell(row.get(name, "")) for name in names])
-    Console(width=max(100, Console().width), highlight=False).print(table)
+    Console(width=max(150, Console().width), highlight=False).print(table)
 
 
 def _cell(value) -> str:

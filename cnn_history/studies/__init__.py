@@ -3,13 +3,27 @@
 Each is `run(**options) -> Findings`, pure but for its random seeds; `study` writes what it finds.
 """
 
-from cnn_history.studies import auxiliary_heads, constant_initialization, degradation
+from cnn_history.studies import (
+    activation_statistics,
+    auxiliary_heads,
+    constant_initialization,
+    degradation,
+    factorization,
+    inception_cost,
+    receptive_field,
+    vgg_budget,
+)
 from cnn_history.studies.findings import Findings, Picture
 
 STUDIES = {
+    "activation_statistics": activation_statistics.run,
     "auxiliary_heads": auxiliary_heads.run,
     "constant_initialization": constant_initialization.run,
     "degradation": degradation.run,
+    "factorization": factorization.run,
+    "inception_cost": inception_cost.run,
+    "receptive_field": receptive_field.run,
+    "vgg_budget": vgg_budget.run,
 }
 
 __all__ = ["STUDIES", "Findings", "Picture"]

@@ -1,0 +1,90 @@
+"""Where memory and parameters of VGG16 sit (lecture, "VGGNet")."""
+
+import pathlib
+
+from cnn_history import accounting
+from cnn_history.accounting import Account
+from cnn_history.reporting import style
+from cnn_history.studies.findings import Findings, Picture
+
+MODEL = "vgg16"
+BYTES = 4  # of a float32
+EARLY = ("conv1_1", "conv1_2", "pool1", "conv2_1", "conv2_2", "pool2")
+LATE = ("fc6", "fc7", "fc8")
+LECTURE = 24e6  # floats for one image
+QUESTION = (
+    "TOTAL memory: 24M * 4 bytes ~= 96MB / image (only forward! ~*2 for bwd); TOTAL params: 138M "
+    "parameters. Most memory is in early CONV, most params are in late FC."
+)
+CAPTION = (
+    "Activations for one image and weights of each layer of VGG16, as shares of their totals: "
+    "memory above, parameters below."
+)
+
+
+def shares(account: Account, names: tuple[str, ...]) -> tuple[float, float]:
+    """Return what part of the activations, and of the weights, the named layers have."""
+    chosen = [layer for layer in account.layers if layer.name in names]
+    activations = sum(layer.activations for layer in chosen) / account.activations
+    return activations, sum(layer.weights for layer in chosen) / weights(account)
+
+
+def weights(account: Account) -> int:
+    """Return the number of weights without biases, as the lecture's listing has them."""
+    return sum(layer.weights for layer in account.layers)
+
+
+def with_relus(account: Account) -> int:
+    """Return the activations if what each ReLU makes were stored beside what it reads."""
+    activated = [layer for layer in account.layers if layer.weights][:-1]
+    return account.activations + sum(layer.activations for layer in activated)
+
+
+def run() -> Findings:
+    """Add up the account of VGG16."""
+    account = accounting.account(MODEL)
+    rows = []
+    for layer in account.layers:
+        activations, weight_share = shares(account, (layer.name,))
+        rows.append(
+            {
+                "layer": layer.name,
+                "output": "x".join(map(str, layer.output)),
+                "activations": layer.activations,
+                "memory_mb": layer.activations * BYTES / 1e6,
+                "share_of_memory": activations,
+                "weights": layer.weights,
+                "share_of_weights": weight_share,
+            }
+        )
+    return Findings(QUESTION, _answer(account), rows, {"budget.png": Picture(CAPTION, _draw)})
+
+
+def _answer(account: Account) -> str:
+    total, doubled = account.activations, with_relus(account)
+    return (
+        f"{total:,} floats or {total * BYTES / 1e6:.1f} MB an image, not {LECTURE / 1e6:.0f}M: "
+        f"with every ReLU's output stored beside its input it would be {doubled:,}, and no reading "
+        f"gives the lecture's number. {weights(account):,} weights, {account.parameters:,} "
+        f"parameters with the biases. Down to pool2 lie {100 * shares(account, EARLY)[0]:.1f} % of "
+        f"the memory; the fully-connected layers have {100 * shares(account, LATE)[1]:.1f} % of "
+        f"the weights, fc6 alone {100 * shares(account, LATE[:1])[1]:.1f} %."
+    )
+
+
+def _draw(path: pathlib.Path) -> None:
+    account = accounting.account(MODEL)
+    names = [layer.name for layer in account.layers]
+    found = [shares(account, (name,)) for name in names]
+    with style.figure(path, 2, 1, figsize=(8, 4), sharex=True) as (_, panels):
+        for axes, i, colour, what, total in (
+            (panels[0], 0, style.TRAIN, "activations", account.activations),
+            (panels[1], 1, style.TEST, "weights", weights(account)),
+        ):
+            bars = axes.bar(names, [100 * share[i] for share in found], color=colour)
+            labels = [f"{100 * s[i]:.1f}" if s[i] >= 0.005 else "" for s in found]
+            axes.bar_label(bars, labels, fontsize=7)
+            axes.set(ylabel="% of the total", title=f"{what}: {total / 1e6:.1f} million in all")
+            axes.grid(axis="x", visible=False)
+        panels[1].tick_params(axis="x", rotation=60)
+        panels[1].margins(x=0.01)

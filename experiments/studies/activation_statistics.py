@@ -1,0 +1,16 @@
+"""Activations and gradients of ten layers at their start: the lecture's slides on weight
+initialization.
+
+    ./launch.sh study --config=experiments/studies/activation_statistics.py \\
+        --workdir=runs/activations
+
+Ten layers of 500 units: tanh under 0.01 randn, 1.0 randn and Xavier's; ReLU under Xavier's and
+He's.
+"""
+
+from experiments import common
+
+
+def get_config(arg=None):
+    smoke = common.options(arg, smoke=False).smoke
+    return common.study("activation_statistics", seeds=2 if smoke else 10)

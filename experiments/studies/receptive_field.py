@@ -1,0 +1,11 @@
+"""Stacks of 3x3 against one 5x5 and one 7x7: what they see, and what they cost.
+
+./launch.sh study --config=experiments/studies/receptive_field.py --workdir=runs/field
+"""
+
+from experiments import common
+
+
+def get_config(arg=None):
+    common.options(arg, smoke=False)
+    return common.study("receptive_field", channels=64)
