@@ -12,7 +12,7 @@ from absl import flags
 
 from cnn_history import build, commands
 from cnn_history.commands import UserError
-from cnn_history.datasets import EMBEDDED, tfds_images
+from cnn_history.datasets import OWN, tfds_images
 
 DATASET = flags.DEFINE_string("dataset", None, "Name in TensorFlow Datasets, such as cifar10.")
 DATA_DIR = flags.DEFINE_string("data_dir", "", "Where it is put; default $TFDS_DATA_DIR.")
@@ -23,8 +23,8 @@ def main(argv: list[str]) -> None:
     """Run the verb."""
     del argv
     name, root = DATASET.value, tfds_images.folder(DATA_DIR.value)
-    if name in EMBEDDED:
-        raise UserError(f"--dataset: {name} is embedded and needs no preparation.")
+    if name in OWN:
+        raise UserError(f"--dataset: {name} needs no preparation.")
     with build.blame("--dataset"):
         tfds_images.check_known(name)
     try:

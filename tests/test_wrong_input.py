@@ -119,7 +119,7 @@ STUDY = {
 PREPARE_DATA = {
     (): "dataset",
     ("--dataset=cifr10",): "did you mean 'cifar10'",
-    ("--dataset=digits",): "embedded",
+    ("--dataset=digits",): "digits needs no preparation",
 }
 
 

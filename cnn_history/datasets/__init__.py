@@ -1,15 +1,17 @@
 """Data sets: a name and a split become a `Source`, from which examples are taken by index.
 
-`digits` is embedded; every other name is a TensorFlow Datasets image-classification data set that
-has been prepared as array_record. A data set of another kind is a file and a line below.
+`digits` is embedded; `folder` is a directory of images; every other name is a TensorFlow Datasets
+image-classification data set that has been prepared as array_record. A data set of another kind is
+a file and a line below.
 """
 
 import re
 
-from cnn_history.datasets import digits, tfds_images
+from cnn_history.datasets import digits, folder, tfds_images
 from cnn_history.datasets.source import Source, cut
 
-EMBEDDED = {"digits": digits.source}
+# split, data_dir -> Source; what is not here is a data set of TensorFlow Datasets.
+OWN = {"digits": lambda split, data_dir: digits.source(split), "folder": folder.source}
 
 SPLIT = re.compile(r"(?P<name>\w+)(\[(?P<start>\d*):(?P<stop>\d*)\])?")
 
@@ -20,7 +22,8 @@ def source(name: str, split: str, data_dir: str = "") -> Source:
     Args:
       name: of the data set.
       split: such as `train`, or `train[:45000]` for the first 45,000 examples.
-      data_dir: folder of prepared data sets; empty for $TFDS_DATA_DIR or ~/tensorflow_datasets.
+      data_dir: folder of prepared data sets, empty for $TFDS_DATA_DIR or ~/tensorflow_datasets; or
+        the `folder` itself.
 
     Raises:
       ValueError: there is no such data set or split, or it is not prepared; the message says what
@@ -29,8 +32,8 @@ def source(name: str, split: str, data_dir: str = "") -> Source:
     match = SPLIT.fullmatch(split)
     if not match:
         raise ValueError(f"'{split}' is no split; one looks like train or train[:45000].")
-    if name in EMBEDDED:
-        examples = EMBEDDED[name](match["name"])
+    if name in OWN:
+        examples = OWN[name](match["name"], data_dir)
     else:
         examples = tfds_images.source(name, match["name"], data_dir)
     start = int(match["start"] or 0)
@@ -40,4 +43,4 @@ def source(name: str, split: str, data_dir: str = "") -> Source:
     return cut(examples, split, start, stop)
 
 
-__all__ = ["EMBEDDED", "Source", "source"]
+__all__ = ["OWN", "Source", "source"]

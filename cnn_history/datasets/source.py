@@ -2,8 +2,17 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
+
+
+class Encoded(NamedTuple):
+    """One example as it is stored: the image's file, its label, and a name to blame it by."""
+
+    image: bytes
+    label: int
+    name: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,6 +26,7 @@ class Source:
       shape: (h, w, c) of the images; None where it varies.
       size: number of examples.
       read: indices [k] -> (images, labels): uint8 [h, w, c] each, and int.
+      encoded: index -> Encoded, for who decodes but a part; None where images are kept as pixels.
     """
 
     name: str
@@ -25,6 +35,7 @@ class Source:
     shape: tuple[int | None, int | None, int]
     size: int
     read: Callable[[Sequence[int]], tuple[Sequence[np.ndarray], Sequence[int]]]
+    encoded: Callable[[int], Encoded] | None = None
 
     def __len__(self) -> int:
         return self.size
@@ -47,4 +58,5 @@ def cut(source: Source, split: str, start: int, stop: int) -> Source:
         split=split,
         size=stop - start,
         read=lambda indices: source.read([start + i for i in indices]),
+        encoded=source.encoded and (lambda index: source.encoded(start + index)),
     )

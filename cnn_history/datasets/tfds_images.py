@@ -7,7 +7,7 @@ import json
 import os
 import pathlib
 
-from cnn_history.datasets.source import Source
+from cnn_history.datasets.source import Encoded, Source
 from cnn_history.lookup import nearest
 
 DEFAULT_DIR = "~/tensorflow_datasets"
@@ -45,7 +45,9 @@ def check_known(name: str) -> None:
 
     known = tfds.list_builders(with_community_datasets=False)
     if name not in known:
-        raise ValueError(f"unknown data set '{name}'; {nearest(name, ['digits', *known])}")
+        raise ValueError(
+            f"unknown data set '{name}'; {nearest(name, ['digits', 'folder', *known])}"
+        )
 
 
 def source(name: str, split: str, data_dir: str) -> Source:
@@ -64,10 +66,16 @@ def source(name: str, split: str, data_dir: str) -> Source:
     if any(k not in features or not isinstance(features[k], cls) for k, cls in wanted.items()):
         raise ValueError(f"{name} is no image-classification data set: it lacks image or label.")
     records = builder.as_data_source(split)
+    files = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
 
     def read(indices):
         examples = records.__getitems__(list(indices))
         return [e["image"] for e in examples], [e["label"] for e in examples]
+
+    def encoded(index):
+        example = files[index]
+        name_of = example.get("file_name", f"{name}/{split}[{index}]".encode()).decode()
+        return Encoded(example["image"], int(example["label"]), name_of)
 
     return Source(
         name=name,
@@ -76,4 +84,5 @@ def source(name: str, split: str, data_dir: str) -> Source:
         shape=features["image"].shape,
         size=len(records),
         read=read,
+        encoded=encoded,
     )

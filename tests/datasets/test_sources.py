@@ -7,6 +7,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from cnn_history import datasets, prepare_data
+from cnn_history.datasets import images as image_files
 from cnn_history.datasets import tfds_images
 
 
@@ -53,6 +54,9 @@ def test_a_prepared_data_set_is_read_by_index(tmp_path):
     order = [int(image[0, 0, 0]) for image in images]
     assert [int(image[0, 0, 2]) for image in images] == [5 * i for i in order]
     assert labels.tolist() == [int(i >= 20) for i in order]
+    file = source.encoded(3)
+    assert (file.label, file.name) == (labels[3], "squares/train[13]")
+    np.testing.assert_array_equal(image_files.decode(file.image, 3), images[3])
     everything = datasets.source("squares", "train", str(tmp_path)).arrays()[0]
     np.testing.assert_array_equal(everything[10:30], images)
 

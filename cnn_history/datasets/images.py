@@ -1,0 +1,102 @@
+"""From an encoded image to pixels, of whatever kind it is.
+
+Files that are called JPEG are often something else. Greyscale and CMYK become RGB (and RGB grey,
+where grey is asked for), transparency is dropped, 16 bits become 8; PNG and the like are recognised
+by their content. Orientation tags are not obeyed, nor are they in the papers' pipelines. What
+remains raises Damaged: files that are no image, truncated ones, and those of a senseless size.
+"""
+
+import io
+import warnings
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from PIL import Image
+
+from cnn_history.datasets.source import Encoded
+
+MAX_PIXELS = 1 << 26  # 200 MB decoded: a bound on what one file can take of the memory
+JPEG = b"\xff\xd8"  # how a JPEG file begins
+COLOURS = {1: ("GRAY", "L"), 3: ("RGB", "RGB")}  # channels: as simplejpeg and Pillow name them
+
+# Pillow warns of large images where MAX_PIXELS refuses them with their name.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+class Damaged(ValueError):
+    """The image cannot be decoded; the message says why."""
+
+
+def decode(data: bytes, channels: int, enough: tuple[int, int] | None = None) -> np.ndarray:
+    """Return the pixels, uint8 [h, w, channels].
+
+    Args:
+      data: the file.
+      channels: 1 or 3.
+      enough: (h, w) that suffice: a JPEG file is decoded at the smallest of the scales 1/8 ... 8/8
+        that gives no less, which is faster. None: at its own size.
+
+    Raises:
+      Damaged: it is no image, truncated, or has more than MAX_PIXELS.
+    """
+    import simplejpeg  # not needed by who trains on pixels that are prepared
+
+    if data[:2] == JPEG:
+        try:
+            height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+            _check_size(height, width)
+            if colours not in ("CMYK", "YCCK"):
+                return simplejpeg.decode_jpeg(
+                    data, COLOURS[channels][0], False, False, *enough or ()
+                )
+        except Damaged:
+            raise
+        except ValueError:
+            pass  # Pillow tolerates some faults, and has better words for the others
+    with _open(data) as image:
+        _check_size(image.height, image.width)
+        return _pixels(image, channels)
+
+
+def read(
+    encoded: Callable[[int], Encoded], indices: Iterable[int], channels: int
+) -> tuple[list[np.ndarray], list[int]]:
+    """Return whole images and labels, as `Source.read` does; raise Damaged naming an image."""
+    pixels, labels = [], []
+    for example in map(encoded, indices):
+        try:
+            pixels.append(decode(example.image, channels))
+        except Damaged as error:
+            raise Damaged(f"{example.name}: {error}") from None
+        labels.append(example.label)
+    return pixels, labels
+
+
+def size(data: bytes) -> tuple[int, int]:
+    """Return (h, w), from the file's header alone; raise Damaged if it is no image."""
+    with _open(data) as image:
+        return image.height, image.width
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data))
+    except Image.DecompressionBombError:
+        raise Damaged(f"more than {MAX_PIXELS:,} pixels") from None
+    except (OSError, ValueError, SyntaxError):  # what Pillow's readers raise
+        raise Damaged("no image" if data else "an empty file") from None
+
+
+def _check_size(height: int, width: int) -> None:
+    if height * width > MAX_PIXELS:
+        raise Damaged(f"{height}x{width} is more than {MAX_PIXELS:,} pixels")
+
+
+def _pixels(image: Image.Image, channels: int) -> np.ndarray:
+    try:
+        if image.mode.startswith("I"):  # Pillow would clip 16 bits at 255
+            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        pixels = np.asarray(image.convert(COLOURS[channels][1]))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise Damaged(str(error)) from None
+    return pixels.reshape(*pixels.shape[:2], channels)

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnn_history.datasets import images
+from tests.datasets import files
+from tests.shared import SHARED, needs_shared
+
+
+def test_what_is_called_jpeg_and_is_not():
+    """Kinds that become RGB; within what JPEG and CMYK lose of a smooth image, in grey levels."""
+    photo = files.photo()
+    grey = np.asarray(Image.fromarray(photo).convert("L"))
+    kinds = {
+        "jpeg": (files.encode(photo, quality=95), photo, 4),
+        "progressive": (files.encode(photo, quality=95, progressive=True), photo, 4),
+        "cmyk": (files.encode(photo, mode="CMYK", quality=95), photo, 8),
+        "png": (files.encode(photo, "png"), photo, 0),
+        "transparent png": (files.encode(photo, "png", mode="RGBA"), photo, 0),
+        "palette": (files.encode(np.full((8, 9, 3), 51, np.uint8), "gif", mode="P"), 51, 0),
+        "gif": (files.encode(grey, "gif"), grey[..., None], 0),
+        "bmp": (files.encode(photo, "bmp"), photo, 0),
+        "greyscale": (files.encode(photo, mode="L", quality=95), grey[..., None], 4),
+        "grey png": (files.encode(photo, "png", mode="L"), grey[..., None], 0),
+        "16 bits": (files.encode(grey.astype(np.uint16) * 257, "png"), grey[..., None], 0),
+        "one pixel": (files.encode(photo[:1, :1], quality=95), photo[:1, :1], 4),
+        "a damaged end that can be read": (files.jpeg()[:-2] + b"\0\xff\xd9", photo, 4),
+    }
+    for kind, (data, wanted, tolerance) in kinds.items():
+        made = images.decode(data, 3)
+        assert (made.dtype, made.ndim, made.shape[-1]) == (np.uint8, 3, 3), kind
+        assert images.size(data) == made.shape[:2]
+        apart = np.abs(made.astype(int) - wanted).mean()
+        assert apart <= tolerance, f"{kind}: {apart}"
+    assert images.decode(files.jpeg(), 1).shape == (40, 60, 1)
+
+
+@pytest.mark.parametrize("kind", files.BAD)
+def test_what_cannot_be_decoded_says_why(kind):
+    data, message = files.BAD[kind]
+    with pytest.raises(images.Damaged, match=message):
+        images.decode(data, 3)
+
+
+def test_a_smaller_scale_where_that_is_enough():
+    data = files.jpeg(400, 600)
+    assert images.decode(data, 3, (100, 100)).shape == (100, 150, 3)
+    assert images.decode(data, 3, (101, 100)).shape[0] in range(101, 200)
+    assert images.decode(data, 3, (500, 700)).shape == (400, 600, 3)  # never enlarged
+    whole, half = images.decode(data, 3), images.decode(data, 3, (200, 300))
+    block = whole.reshape(200, 2, 300, 2, 3).mean((1, 3))
+    assert np.abs(block - half).mean() < 1
+
+
+@needs_shared
+def test_photos_decode_as_pillow_decodes_them():
+    """To the bit at full size: both are libjpeg's slow integer transform and fancy upsampling."""
+    for path in sorted((SHARED / "data" / "photos").iterdir())[:12]:
+        with Image.open(path) as image:
+            wanted = np.asarray(image.convert("RGB"))
+        np.testing.assert_array_equal(images.decode(path.read_bytes(), 3), wanted)
