@@ -10,6 +10,11 @@ import ml_collections
 OPTIMIZERS = {
     "sgd": {},
     "momentum": {"decay": 0.9},
+    "nesterov": {"decay": 0.9},
+    "adagrad": {"eps": 1e-7},
+    "rmsprop": {"decay": 0.9, "eps": 1e-7},
+    "adam_uncorrected": {"b1": 0.9, "b2": 0.999, "eps": 1e-7},
+    "adam": {"b1": 0.9, "b2": 0.999, "eps": 1e-7},
 }
 SCHEDULES = {
     "constant": {},

@@ -3,9 +3,10 @@
 import optax
 
 from cnn_history.optimizers.learning_rate import Rate, scale_by_rate
+from cnn_history.optimizers.precision import float32_state
 
 
-def momentum(learning_rate: Rate, decay: float = 0.9) -> optax.GradientTransformation:
+def momentum(learning_rate: Rate, decay: float = 0.9) -> optax.GradientTransformationExtraArgs:
     r"""$v_{t+1} = \mu v_t - \epsilon_t g_t, \quad w_{t+1} = w_t + v_{t+1}$.
 
     The rate is inside the velocity, so that a drop of the rate acts on later gradients alone
@@ -17,4 +18,4 @@ def momentum(learning_rate: Rate, decay: float = 0.9) -> optax.GradientTransform
       learning_rate: ε, a number or a schedule.
       decay: μ, the share of the velocity that stays.
     """
-    return optax.chain(scale_by_rate(learning_rate), optax.trace(decay))
+    return float32_state(optax.chain(scale_by_rate(learning_rate), optax.trace(decay)))

@@ -3,8 +3,9 @@
 import optax
 
 from cnn_history.optimizers.learning_rate import Rate, scale_by_rate
+from cnn_history.optimizers.precision import float32_state
 
 
-def sgd(learning_rate: Rate) -> optax.GradientTransformation:
+def sgd(learning_rate: Rate) -> optax.GradientTransformationExtraArgs:
     r"""$w_{t+1} = w_t - \epsilon_t g_t$ (Robbins & Monro 1951; lecture, "SGD")."""
-    return scale_by_rate(learning_rate)
+    return float32_state(scale_by_rate(learning_rate))
