@@ -3,26 +3,42 @@
     python -m cnn_history.evaluate --workdir=runs/lenet5_digits --protocol=single_crop
 
 The data set and its folder are the first run's own unless flags name others; an ensemble's
-probabilities are the mean of its members'. `--output=FILE.npz` keeps `probabilities` [n, classes],
+probabilities are the mean of its members'. The paper's number stands beside ours where network,
+data set and protocol are the paper's. `--output=FILE.npz` keeps `probabilities` [n, classes],
 `labels` [n] and `ids` [n], the indices of the examples in the split.
+
+`single_crop` sees what the run itself sees when it measures its error. The other protocols cut
+their views from larger images: from those of `--scale`, or at each of `--scales`.
 """
 
+import functools
+import inspect
 import json
 import pathlib
 import sys
+from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from cnn_history import build, commands, datasets, evaluation, workdir
+from cnn_history import build, commands, datasets, evaluation, literature, models, workdir
 from cnn_history.commands import UserError
+from cnn_history.datasets import preprocessing
 from cnn_history.lookup import lookup
 from cnn_history.reporting import tables
 from cnn_history.training import devices
 
 WORKDIR = flags.DEFINE_list("workdir", None, "Folder of a run; a comma list is an ensemble.")
 PROTOCOL = flags.DEFINE_string("protocol", "single_crop", "How the error is measured.")
+SCALE = flags.DEFINE_integer(
+    "scale", None, "Shorter side of the images that ten_crop and dense see; 8/7 of the net's own."
+)
+SCALES = flags.DEFINE_list("scales", None, "Those of crops144, crops150, multi_scale_dense ...")
+SOFTMAX_FIRST = flags.DEFINE_bool(
+    "softmax_first", False, "Dense: a softmax at each position, then the mean over positions."
+)
 DATASET = flags.DEFINE_string("dataset", None, "Name of the data set; the run's own if not given.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the prepared data sets.")
 SPLIT = flags.DEFINE_string("split", None, "Such as test, or train[:1000]; the run's own test set.")
@@ -36,28 +52,19 @@ def main(argv: list[str]) -> None:
     del argv
     devices.start()
     output = _writable(OUTPUT.value) if OUTPUT.value else None
-    with build.blame("--protocol"):
-        protocol = lookup(evaluation.PROTOCOLS, PROTOCOL.value, "protocol")
+    protocol = _protocol()
     folders = [pathlib.Path(folder).expanduser() for folder in WORKDIR.value]
     config = workdir.read_config(folders[0])
     source = _source(config)
-    members = [_member(folder, source, protocol) for folder in folders]
+    mesh = devices.mesh()
+    members = [_member(folder, source, protocol, mesh) for folder in folders]
 
     with build.blame("--dataset"):
         images, labels = source.arrays()
-    mesh = devices.mesh()
     batch_size = -(-config.eval_batch_size // mesh.size) * mesh.size
+    put = functools.partial(devices.put, sharding=devices.over_batch(mesh))
     probabilities = np.mean(
-        [
-            evaluation.over_batches(
-                member,
-                (images,),
-                batch_size,
-                lambda array: devices.put(array, devices.over_batch(mesh)),
-            )
-            for member in members
-        ],
-        axis=0,
+        [evaluation.over_batches(member, (images,), batch_size, put) for member in members], axis=0
     )
     result = {
         **evaluation.errors(probabilities, labels),
@@ -73,7 +80,26 @@ def main(argv: list[str]) -> None:
         json.dump(result, sys.stdout, indent=2)
         print()
     else:
-        tables.evaluation(result, tables.paper_of(config, result["models"][0], source.name))
+        paper = tables.paper_of(config, result["models"][0], source.name)
+        tables.evaluation(result, _published(result, len(source.classes)), paper)
+
+
+def _protocol() -> Callable:
+    """Return the protocol with its scales; raise UserError where flags do not fit it."""
+    with build.blame("--protocol"):
+        protocol = lookup(evaluation.PROTOCOLS, PROTOCOL.value, "protocol")
+    takes_scales = "scales" in inspect.signature(protocol).parameters
+    if SCALE.value is not None and takes_scales:
+        raise UserError(f"--scale: {PROTOCOL.value} makes its own; --scales=256,... sets them.")
+    if SOFTMAX_FIRST.value and "dense" not in PROTOCOL.value:
+        raise UserError(f"--softmax_first: {PROTOCOL.value} has no positions; dense has.")
+    if SCALES.value is None:
+        return protocol
+    if not takes_scales:
+        raise UserError(f"--scales: {PROTOCOL.value} has one scale; --scale=256 sets it.")
+    if not all(scale.isdigit() and int(scale) for scale in SCALES.value):
+        raise UserError(f"--scales: {','.join(SCALES.value)} is no comma list of lengths.")
+    return functools.partial(protocol, scales=tuple(map(int, SCALES.value)))
 
 
 def _source(config) -> datasets.Source:
@@ -84,9 +110,9 @@ def _source(config) -> datasets.Source:
         return datasets.source(name, split, DATA_DIR.value or config.data_dir)
 
 
-def _member(folder: pathlib.Path, source: datasets.Source, protocol):
-    """Return images uint8 -> probabilities, compiled; raise UserError if the data do not fit."""
-    model, variables, preprocessing = workdir.load(folder)
+def _member(folder: pathlib.Path, source: datasets.Source, protocol: Callable, mesh) -> Callable:
+    """Return images uint8 -> probabilities [n, classes]; raise UserError if the data do not fit."""
+    model, variables, scaling = workdir.load(folder)
     _, channels, classes = workdir.load_inputs(folder)
     if len(classes) != len(source.classes):
         raise UserError(
@@ -98,13 +124,47 @@ def _member(folder: pathlib.Path, source: datasets.Source, protocol):
             f"--workdir: '{folder}' takes images of {channels} channels, those of {source.name} "
             f"have {source.shape[-1]}."
         )
+    everywhere = devices.replicated(mesh)
+    apply = models.scores_by_position if SOFTMAX_FIRST.value else _scores
 
-    def probabilities(images):
-        return jax.nn.softmax(model.apply(variables, images, train=False))
+    @functools.partial(jax.jit, out_shardings=everywhere)
+    def probabilities(variables, unit):
+        return jax.nn.softmax(apply(model, variables, scaling.values(unit)))
 
-    return jax.jit(
-        lambda images: protocol(probabilities, preprocessing(images), size=preprocessing.size)
-    )
+    start = jax.jit(functools.partial(_start, scaling=scaling))
+
+    def evaluated(probabilities, images):
+        return protocol(probabilities, start(images), size=scaling.size)
+
+    with build.blame("--protocol"):  # do the views fit? the network is not asked
+        shape = jax.ShapeDtypeStruct((1, *source.shape), jnp.uint8)
+        jax.eval_shape(functools.partial(evaluated, lambda view: view[:, 0, 0]), shape)
+    variables = devices.put(variables, everywhere)
+    return functools.partial(evaluated, functools.partial(probabilities, variables))
+
+
+def _scores(model, variables: dict, images: jax.Array) -> jax.Array:
+    return model.apply(variables, images, train=False)
+
+
+def _start(images: jax.Array, scaling: preprocessing.Preprocessing) -> jax.Array:
+    """uint8 [n, h, w, c] -> in [0, 1], at the scale that the protocol starts from."""
+    if PROTOCOL.value == "single_crop" and SCALE.value is None:
+        return preprocessing.unit_range(images, scaling.size, scaling.adapter)
+    unit = images.astype(jnp.float32) / 255
+    if "scales" in inspect.signature(evaluation.PROTOCOLS[PROTOCOL.value]).parameters:
+        return unit
+    return evaluation.at_scale(unit, SCALE.value or round(scaling.size * 8 / 7))
+
+
+def _published(result: dict, classes: int) -> list[literature.Published]:
+    """Return the papers' rows of the same network or ensemble, data set and protocol."""
+    networks, dataset = set(result["models"]), result["dataset"]
+    if dataset == "folder" and classes == models.info(result["models"][0]).classes == 1000:
+        dataset = literature.IMAGENET  # as people keep it on disk
+    if len(networks) > 1:
+        return []
+    return literature.published(*networks, dataset, result["protocol"], len(result["models"]))
 
 
 def _writable(path: str) -> pathlib.Path:

@@ -114,6 +114,18 @@ def test_seeds_evaluate_load_and_start_from(tmp_path):
     logits = model.apply(variables, preprocessing(images), train=False)
     np.testing.assert_allclose(jax.nn.softmax(logits), made["probabilities"], atol=1e-5)
 
+    seven = (f"--workdir={members[0]}", "--protocol=ten_crop", "--split=test[:7]", "--format=json")
+    made = {}
+    for devices in "18":
+        arguments = (*seven, f"--output={tmp_path}/{devices}.npz")
+        status, out, err = runs.run("evaluate", *arguments, JAX_NUM_CPU_DEVICES=devices)
+        assert status == 0, err
+        assert json.loads(out)["count"] == 7
+        with np.load(tmp_path / f"{devices}.npz") as file:
+            made[devices] = {name: file[name] for name in file.files}
+    assert made["8"]["ids"].tolist() == list(range(7))
+    np.testing.assert_allclose(made["8"]["probabilities"], made["1"]["probabilities"], atol=1e-6)
+
     status, out, _ = runs.run("evaluate", f"--workdir={','.join(members)}", "--format=json")
     assert status == 0
     assert json.loads(out)["models"] == ["lenet5", "lenet5"]

@@ -22,7 +22,7 @@ ALLOWED = {
     "evaluation": set(),
     "accounting": {"layers", "models"},
     "weights": {"lookup", "models"},
-    "reporting": {"accounting"},
+    "reporting": {"accounting", "literature"},
     "training.state": set(),
     "training.differentiate": set(),
     "training.step": {"training.differentiate", "training.state"},

@@ -102,6 +102,10 @@ EVALUATE = {
     (): "workdir",
     ("--workdir=W/none",): "'W/none' is no work directory of a run",
     ("--workdir=W/none", "--protocol=single_crp"): "did you mean 'single_crop'",
+    ("--workdir=W/none", "--protocol=dense", "--scales=256"): "one scale; --scale=256 sets it",
+    ("--workdir=W/none", "--protocol=crops144", "--scale=256"): "--scales=256,... sets them",
+    ("--workdir=W/none", "--protocol=crops144", "--scales=256,x"): "256,x is no comma list of",
+    ("--workdir=W/none", "--protocol=ten_crop", "--softmax_first"): "ten_crop has no positions",
     ("--workdir=W/none", "--format=xml"): "--format=xml",
     ("--workdir=W/none", "--output=W/no/file.npz"): "'W/no' does not exist",
 }

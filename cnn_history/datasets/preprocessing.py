@@ -81,8 +81,17 @@ class Preprocessing:
 
     def __call__(self, images: jax.Array) -> jax.Array:
         """Return the network's images."""
-        unit = unit_range(images, self.size, self.adapter)
-        return (unit - jnp.asarray(self.mean)) / jnp.asarray(self.std)
+        return self.values(unit_range(images, self.size, self.adapter))
+
+    def values(self, unit: jax.Array) -> jax.Array:
+        """[n, h, w, c] in [0, 1], of any size, -> the network's values.
+
+        Images of another size than a mean image lose its mean colour.
+        """
+        mean = jnp.asarray(self.mean)
+        if mean.ndim == 3 and mean.shape[:2] != unit.shape[1:3]:
+            mean = mean.mean((0, 1))
+        return (unit - mean) / jnp.asarray(self.std)
 
 
 def unit_range(images: jax.Array, size: int, adapter: str) -> jax.Array:

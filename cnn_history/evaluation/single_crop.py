@@ -1,19 +1,14 @@
 """One view of each image."""
 
-from collections.abc import Callable
-
 import jax
 
+from cnn_history.evaluation import views
 
-def single_crop(
-    probabilities: Callable[[jax.Array], jax.Array], images: jax.Array, size: int
-) -> jax.Array:
+
+def single_crop(probabilities: views.Probabilities, images: jax.Array, size: int) -> jax.Array:
     """Return the class probabilities [n, classes] of the centre `size` x `size` of each image.
 
     An image of that size is taken whole. Raises ValueError if the images are smaller.
     """
-    h, w = images.shape[1:3]
-    if min(h, w) < size:
-        raise ValueError(f"no {size}x{size} crop fits in images of {h}x{w}.")
-    top, left = (h - size) // 2, (w - size) // 2
-    return probabilities(images[:, top : top + size, left : left + size])
+    views.check_crop(images, size)
+    return probabilities(views.crop(images, views.centre(images, size), size))

@@ -20,6 +20,7 @@ from cnn_history.models import (
     vgg,
     zfnet,
 )
+from cnn_history.models.inside import scores_by_position
 from cnn_history.models.network import Network
 
 NETWORKS: dict[str, Network] = {
@@ -64,3 +65,6 @@ def create(name: str, **chosen) -> nn.Module:
         if option not in options(name):
             raise ValueError(f"{name} has no option '{option}'; {nearest(option, options(name))}")
     return info(name).build(**chosen)
+
+
+__all__ = ["NETWORKS", "Network", "create", "info", "names", "options", "scores_by_position"]

@@ -6,6 +6,8 @@ import statistics
 from rich.console import Console
 from rich.table import Table
 
+from cnn_history.literature import Published
+
 
 def paper_of(config, model: str, dataset: str) -> dict | None:
     """Return the config's paper's number if it is of this model and data set, else None."""
@@ -30,8 +32,14 @@ def runs(summaries: list[dict], paper: dict | None) -> None:
     _show(row)
 
 
-def evaluation(result: dict, paper: dict | None) -> None:
-    """Print the errors that `evaluate` found, beside the paper's number."""
+def evaluation(result: dict, published: list[Published], paper: dict | None) -> None:
+    """Print the errors that `evaluate` found, and the papers' rows of the same below.
+
+    Args:
+      result: of `evaluate`.
+      published: rows of the literature.
+      paper: the config's number, shown where the literature has none.
+    """
     row = {
         "network": " + ".join(result["models"]),
         "data set": f"{result['dataset']} {result['split']}",
@@ -41,9 +49,24 @@ def evaluation(result: dict, paper: dict | None) -> None:
     }
     if "top5_error" in result:
         row["top-5 error"] = f"{result['top5_error']:.2%}"
-    if paper:
+    if paper and not published:
         row["paper's error"] = _quote(paper)
-    _show(row)
+    quoted = [
+        {
+            "network": f"{theirs.label} ({theirs.source}, {theirs.where})",
+            "data set": f"{theirs.dataset} {theirs.split}",
+            "images": "",
+            "protocol": theirs.protocol,
+            "top-1 error": _percent(theirs.top1),
+            "top-5 error": _percent(theirs.top5),
+        }
+        for theirs in published
+    ]
+    _show(row, *quoted)
+
+
+def _percent(error: float | None) -> str:
+    return "" if error is None else f"{error:.2f}%"
 
 
 def rows(found: list[dict]) -> None:
@@ -69,11 +92,13 @@ def _quote(paper: dict) -> str:
     return f"{paper['top1_error']:.2%} ({paper['source']})"
 
 
-def _show(row: dict[str, str]) -> None:
+def _show(*found: dict[str, str]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in row:
+    names = list(dict.fromkeys(name for row in found for name in row))
+    for name in names:
         table.add_column(name, overflow="fold")
-    table.add_row(*row.values())
+    for row in found:
+        table.add_row(*[row.get(name, "") for name in names])
     Console(width=max(100, Console().width), highlight=False).print(table)
 
 
