@@ -41,6 +41,14 @@ def run(main: Callable[[list[str]], None]) -> None:
     app.run(guarded, flags_parser=_parse)
 
 
+def writable(flag: str, path: str) -> pathlib.Path:
+    """Return the path of a file to write; raise UserError if its folder does not exist."""
+    path = pathlib.Path(path).expanduser()
+    if not path.parent.is_dir():
+        raise UserError(f"{flag}: the folder '{path.parent}' does not exist.")
+    return path
+
+
 def _refuse(error) -> None:
     verb = pathlib.Path(sys.argv[0]).stem
     print(f"{verb}: {' '.join(str(error).split())}", file=sys.stderr)

@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
     """Run the verb."""
     del argv
     devices.start()
-    output = _writable(OUTPUT.value) if OUTPUT.value else None
+    output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
     protocol = _protocol()
     folders = [pathlib.Path(folder).expanduser() for folder in WORKDIR.value]
     config = workdir.read_config(folders[0])
@@ -165,13 +165,6 @@ def _published(result: dict, classes: int) -> list[literature.Published]:
     if len(networks) > 1:
         return []
     return literature.published(*networks, dataset, result["protocol"], len(result["models"]))
-
-
-def _writable(path: str) -> pathlib.Path:
-    path = pathlib.Path(path).expanduser()
-    if not path.parent.is_dir():
-        raise UserError(f"--output: the folder '{path.parent}' does not exist.")
-    return path
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ IOFFE_2015 = "Ioffe & Szegedy 2015, arXiv:1502.03167"
 SZEGEDY_2015 = "Szegedy et al. 2015, arXiv:1512.00567"
 HE_2015 = "He et al. 2015, arXiv:1512.03385"
 HE_2016 = "He et al. 2016, arXiv:1603.05027"
+HUANG_2018 = "Huang et al. 2018, arXiv:1804.08450"
 HE_RELEASE = "github.com/KaimingHe/deep-residual-networks, README"
 
 
@@ -140,6 +141,10 @@ PUBLISHED: list[Published] = [
         ("Inception-v3", "inception_v3", 1, 21.2, 5.6)),
     *_rows(SZEGEDY_2015, IMAGENET, "table 4", "val", "crops144",
         ("Inception-v3", "inception_v3", 1, 18.77, 4.2)),
+    *_rows(SZEGEDY_2015, IMAGENET, "abstract", "val", "crops144",
+        ("Inception-v3, 4 models", "inception_v3", 4, 17.3, 3.5)),
+    *_rows(SZEGEDY_2015, IMAGENET, "abstract", "test", "crops144",
+        ("Inception-v3, 4 models", "inception_v3", 4, None, 3.6)),
     *_rows(HE_2015, IMAGENET, "tables 2 and 3", "val", "ten_crop",
         ("VGG-16 (their test)", "vgg16", 1, 28.07, 9.33),
         ("PReLU-net", None, 1, 24.27, 7.38),

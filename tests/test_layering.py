@@ -41,6 +41,10 @@ ALLOWED = {
         *("accounting", "build", "commands", "datasets", "evaluation", "initializers", "layers"),
         *("models", "optimizers", "reporting", "schedules", "training"),
     },
+    "lecture": {
+        *("accounting", "initializers", "layers", "literature", "models", "optimizers"),
+        *("schedules", "studies"),
+    },
     "workdir": {"build", "commands", "datasets", "training.checkpoint", "training.record"},
 }
 

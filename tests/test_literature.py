@@ -18,7 +18,11 @@ def test_networks_are_ours():
 def test_every_number_stands_in_the_reference_list():
     facts = json.loads((SHARED / "facts" / "published_accuracy.json").read_text())["published"]
     known = {(f["dataset"], f["split"].split()[0], f["top1_err"], f["top5_err"]) for f in facts}
+    (lectures,) = [f["where"] for f in facts if f["model"] == "Inception-v3, 4 models"]
     for row in PUBLISHED:
+        if row.where == "abstract":
+            assert f"{row.top1 or row.top5} {row.split}" in lectures  # "17.3 val top-1, ..."
+            continue
         assert (DATASETS[row.dataset], row.split, row.top1, row.top5) in known, row
 
 

@@ -109,6 +109,13 @@ EVALUATE = {
     ("--workdir=W/none", "--format=xml"): "--format=xml",
     ("--workdir=W/none", "--output=W/no/file.npz"): "'W/no' does not exist",
 }
+CLAIMS = {
+    ("--id=C169",): "no claim 'C169'; did you mean 'C168'?",
+    ("--id=C001,c50",): "no claim 'c50'; did you mean 'C050'?",
+    ("--id=memory",): "no claim 'memory'; they are C001 to C168.",
+    ("--format=xml",): "--format=xml",
+    ("--output=W/no/claims.json",): "'W/no' does not exist",
+}
 STUDY = {
     (): "config",
     (CONSTANT,): "workdir",
@@ -129,7 +136,13 @@ PREPARE_DATA = {
 
 @pytest.mark.parametrize(
     ("verb", "cases"),
-    [("train", TRAIN), ("evaluate", EVALUATE), ("study", STUDY), ("prepare_data", PREPARE_DATA)],
+    [
+        ("train", TRAIN),
+        ("evaluate", EVALUATE),
+        ("claims", CLAIMS),
+        ("study", STUDY),
+        ("prepare_data", PREPARE_DATA),
+    ],
 )
 def test_one_line_names_it(verb, cases, tmp_path):
     """`W` in a command line stands for a folder."""

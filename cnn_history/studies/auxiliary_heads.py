@@ -67,8 +67,18 @@ def run(
       batch_size: of a step.
       seeds: nets of each kind.
     """
+    seen = measure(dataset, image_size, classes, steps, batch_size, seeds)
+    rows = [_row(kind, heads, found) for (kind, heads), found in seen.items()]
+    picture = Picture(CAPTION, functools.partial(_draw, seen=seen))
+    return Findings(QUESTION, answer(seen), rows, {"heads.png": picture})
+
+
+def measure(
+    dataset: str, image_size: int, classes: int, steps: int, batch_size: int, seeds: int
+) -> dict[tuple[str, str], fit.Seen]:
+    """Return what is seen of each (kind, heads), arrays [seeds, steps]; arguments as of `run`."""
     data = fit.images(dataset, image_size)
-    seen = {}  # of (kind, heads): losses [seeds, steps], gradients' norms by layer
+    seen = {}
     for kind, build in KINDS.items():
         network = build(num_classes=classes, aux_heads=True)
         rule = optimizers.momentum(RATE, DECAY)
@@ -76,9 +86,7 @@ def run(
         for heads, weight in WEIGHTS.items():
             runs = [train(seed, steps, weight) for seed in range(seeds)]
             seen[kind, heads] = jax.tree.map(lambda *x: np.stack(x), *runs)
-    rows = [_row(kind, heads, found) for (kind, heads), found in seen.items()]
-    picture = Picture(CAPTION, functools.partial(_draw, seen=seen))
-    return Findings(QUESTION, answer(seen), rows, {"heads.png": picture})
+    return seen
 
 
 def kernel_norms(gradient) -> dict[str, jax.Array]:
@@ -146,6 +154,17 @@ def _less(of: dict[str, np.ndarray], what: str) -> str:
     words = {"yes": "smaller", "no": "larger", "inconclusive": "not told apart (inconclusive)"}
     word = words[verdict(*interval(difference))]
     return f"{what} {word} with batch norm, by {_range(difference)}"
+
+
+def importance(seen: dict[tuple[str, str], fit.Seen]) -> tuple[float, float, str]:
+    """Return by how much less loss heads gain with batch norm, its interval, and the verdict.
+
+    Args:
+      seen: of (kind, heads), arrays [seeds, steps].
+    """
+    bare, normalized = (_end(seen[kind, "none"]) - _end(seen[kind, "both"]) for kind in KINDS)
+    low, high = interval(bare - normalized)
+    return low, high, verdict(low, high)
 
 
 def _range(values: np.ndarray) -> str:

@@ -1,0 +1,134 @@
+"""Optimizers of the first order: AdaGrad, RMSProp, Adam."""
+
+import ast
+import inspect
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnn_history import optimizers
+from cnn_history.lecture.claim import ADVICE, AGREES, ERRS, Claim, Found, slide
+
+GRADIENTS = (-10.0, -0.1, 0.5, 1.0, 30.0)  # constant ones, side by side
+LONG = 10_000  # steps
+FLOAT32 = 1e-5  # relative, over the first steps
+
+# The slide's last line of Adam.
+CODE = "x -= learning_rate * first_unbias / (np.sqrt(second_unbias) + 1e-7))"
+
+
+def claims() -> tuple[Claim, ...]:
+    """The claims."""
+    return (
+        *slide(
+            "AdaGrad",
+            ("C141", "grad_squared += dx*dx; x -= lr*dx/(sqrt(grad_squared)+1e-7), start 0", AGREES,
+             formula, optimizers.adagrad, adagrad),
+            ("C142", "Q2: step size over long time: decays to zero", AGREES, long_time),
+        ),
+        *slide(
+            "RMSProp",
+            ("C143", "grad_squared = rho*gs + (1-rho)*dx*dx; eps outside sqrt; start 0; "
+             "no bias correction", AGREES, formula, optimizers.rmsprop, rmsprop),
+        ),
+        *slide(
+            "Adam (almost)",
+            ("C144", "Q: what happens at first timestep?", AGREES, first_step,
+             optimizers.adam_uncorrected, 0.1 / np.sqrt(0.001), "too long a step: both averages "
+             "start from zero, the mean square rises much more slowly than the mean"),
+        ),
+        *slide(
+            "Adam (full form)",
+            ("C145", "bias correction", AGREES, first_step, optimizers.adam, 1.0, ""),
+            ("C146", "code: '... + 1e-7))' and range(1, num_iterations)", ERRS, code),
+            ("C147", "beta1 .9, beta2 .999, lr 1e-3 or 5e-4", ADVICE, defaults),
+        ),
+    )  # fmt: skip
+
+
+def steps(rule: Callable, count: int) -> np.ndarray:
+    """Return the steps over rate times sign of constant gradients, [count, gradients]."""
+    transformation, gradient = rule(1.0), jnp.asarray(GRADIENTS)
+    params = jnp.zeros_like(gradient)
+
+    def step(state, _):
+        updates, state = transformation.update(gradient, state, params)
+        return state, updates
+
+    _, made = jax.lax.scan(step, transformation.init(params), None, length=count)
+    return -np.asarray(made, float) * np.sign(GRADIENTS)
+
+
+def adagrad(dx: np.ndarray, count: int) -> np.ndarray:
+    """The slide's loop in float64: what it takes from x at each step, at a rate of 1."""
+    grad_squared, made = 0.0, []
+    for _ in range(count):
+        grad_squared += dx * dx
+        made.append(dx / (np.sqrt(grad_squared) + 1e-7))
+    return np.array(made)
+
+
+def rmsprop(dx: np.ndarray, count: int, decay_rate: float = 0.9) -> np.ndarray:
+    """The slide's loop in float64, likewise."""
+    grad_squared, made = 0.0, []
+    for _ in range(count):
+        grad_squared = decay_rate * grad_squared + (1 - decay_rate) * dx * dx
+        made.append(dx / (np.sqrt(grad_squared) + 1e-7))
+    return np.array(made)
+
+
+def formula(rule: Callable, slides: Callable) -> Found:
+    """Compare a rule with the slide's loop at constant gradients, 200 steps."""
+    found, dx = steps(rule, 200), np.array(GRADIENTS)
+    off = np.abs(found / (slides(dx, 200) * np.sign(dx)) - 1).max()
+    first = ", ".join(f"{step:.4g}" for step in found[:3, -1])
+    return Found(
+        f"step/lr = {first} ... {found[-1, -1]:.4g} at step 200; {off:.0e} from the slide's loop",
+        off < FLOAT32,
+    )
+
+
+def long_time() -> Found:
+    """The step after a long time, and the way until then."""
+    found = steps(optimizers.adagrad, LONG)[:, -1]
+    return Found(
+        f"step/lr = {found[-1]:.4f} = 1/sqrt(t) at step {LONG:,}, and falling",
+        bool(np.all(np.diff(found) <= 0) and abs(found[-1] * np.sqrt(LONG) - 1) < 1e-3),
+        f"The way does not end: {found[: LONG // 4].sum():.0f} lr after {LONG // 4:,} steps, "
+        f"{found.sum():.0f} after {LONG:,}.",
+    )
+
+
+def first_step(rule: Callable, said: float, remark: str) -> Found:
+    """The first step, whatever the gradient."""
+    found = steps(rule, 1)[0]
+    right = np.allclose(found, said, rtol=1e-4)
+    return Found(f"step = {found[-1]:.4f} lr sign(g)", right, remark and f"It is {remark}.")
+
+
+def code() -> Found:
+    """Parentheses of the slide's last line, and updates of its loop."""
+    more = CODE.count(")") - CODE.count("(")
+    updates = len(range(1, LONG))
+
+    def parses(line):
+        try:
+            return bool(ast.parse(line))
+        except SyntaxError:
+            return False
+
+    return Found(
+        f"{more} closing parenthesis too many; range(1, {LONG}) makes {updates} updates",
+        parses(CODE) and updates == LONG,
+        f"Without the last {more} it {'parses' if parses(CODE[: -more or None]) else 'fails too'}; "
+        "the loop makes one update fewer than num_iterations.",
+    )
+
+
+def defaults() -> Found:
+    """What stands here if nothing is given."""
+    ours = inspect.signature(optimizers.adam).parameters
+    values = ", ".join(f"{name} {ours[name].default:g}" for name in ("b1", "b2", "eps"))
+    return Found(values, True, "Kingma & Ba have b1 0.9, b2 0.999, 1e-3 and eps 1e-8.")

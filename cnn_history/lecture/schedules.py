@@ -1,0 +1,54 @@
+"""Learning rates that decay."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from cnn_history import schedules
+from cnn_history.lecture.claim import AGREES, Claim, Found, slide
+
+INITIAL, K, EVERY = 0.1, 0.01, 10
+STEPS = np.arange(0, 200)
+FLOAT32 = 1e-6  # relative
+
+
+def claims() -> tuple[Claim, ...]:
+    """The claims; each has the slide's formula in NumPy, float64."""
+    return slide(
+        "LR decay",
+        (
+            "C148",
+            "alpha = alpha0 e^{-kt}",
+            AGREES,
+            follows,
+            schedules.exponential_decay(INITIAL, K),
+            lambda t: INITIAL * np.exp(-K * t),
+        ),
+        (
+            "C149",
+            "alpha = alpha0/(1+kt)",
+            AGREES,
+            follows,
+            schedules.inverse_time_decay(INITIAL, K),
+            lambda t: INITIAL / (1 + K * t),
+        ),
+        (
+            "C150",
+            "step decay: half every few epochs",
+            AGREES,
+            follows,
+            schedules.step_decay(INITIAL, 0.5, EVERY),
+            lambda t: INITIAL * 0.5 ** (t // EVERY),
+        ),
+    )
+
+
+def follows(schedule: schedules.Schedule, formula: Callable) -> Found:
+    """Compare a schedule with the slide's formula at 200 steps."""
+    ours = np.asarray(schedule(STEPS), float)
+    off = np.abs(ours / formula(STEPS.astype(float)) - 1).max()
+    rates = ", ".join(f"{ours[t]:.4f}" for t in (0, EVERY, 10 * EVERY))
+    return Found(
+        f"{rates} at steps 0, {EVERY}, {10 * EVERY}; {off:.0e} from the formula at most",
+        off < FLOAT32 * 10,
+    )
