@@ -58,13 +58,14 @@ DECAYED = {
 
 POSITIVE = ("steps", "batch_size", "eval_batch_size", "image_size")
 POSITIVE += ("log_every", "eval_every", "checkpoint_every", "keep_checkpoints")
-NOT_NEGATIVE = ("learning_rate", "weight_decay")
+NOT_NEGATIVE = ("learning_rate", "weight_decay", "aux_weight")
 FIELDS = {
     **dict.fromkeys(("seed", *POSITIVE), numbers.Integral),
     **dict.fromkeys(NOT_NEGATIVE, numbers.Real),
     **dict.fromkeys(("dtype", "init_from", "dataset", "data_dir", "decayed"), str),
     **dict.fromkeys(("train_split", "test_split", "adapter", "scaling", "augmentation"), str),
     **dict.fromkeys(("model", "loss", "optimizer", "schedule", "paper"), ConfigDict),
+    "init_layers": tuple,
 }
 
 
@@ -100,6 +101,8 @@ def check(config: ConfigDict) -> None:
     for name, table in {"dtype": DTYPES, "decayed": DECAYED}.items():
         with field(name):
             lookup(table, config[name], name)
+    if config.init_layers and not config.init_from:
+        raise UserError("config.init_layers: of which network? config.init_from names its run.")
     if config.dtype == "float64" and not jax.config.jax_enable_x64:
         raise UserError("config.dtype: float64 needs JAX_ENABLE_X64=1 in the environment.")
     with field("adapter"):
@@ -113,6 +116,7 @@ def check(config: ConfigDict) -> None:
 
 def _words(kind: type) -> str:
     words = {numbers.Integral: "a whole number", numbers.Real: "a number", str: "a string"}
+    words[tuple] = "a tuple"
     return words.get(kind, "a group of fields")
 
 
@@ -167,9 +171,9 @@ def model(config: ConfigDict, num_classes: int) -> nn.Module:
 
 
 def loss(config: ConfigDict) -> Callable:
-    """Return (logits, labels) -> [n]."""
-    with field("loss.name"):
-        return choice(config.loss, losses.LOSSES, "loss")()
+    """Return (logits, labels) -> [n], also of `(logits, heads)`."""
+    with field("loss"):
+        return losses.with_heads(choice(config.loss, losses.LOSSES, "loss")(), config.aux_weight)
 
 
 def optimizer(config: ConfigDict) -> optax.GradientTransformation:

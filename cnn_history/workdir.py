@@ -12,6 +12,7 @@ from cnn_history import build
 from cnn_history.commands import UserError
 from cnn_history.datasets import Source
 from cnn_history.datasets.preprocessing import Preprocessing
+from cnn_history.lookup import nearest
 from cnn_history.training import checkpoint, record
 
 CONFIG, INPUTS, SUMMARY = "config.json", "inputs.npz", "summary.json"
@@ -109,17 +110,31 @@ def load(workdir: str | pathlib.Path) -> tuple[nn.Module, dict, Preprocessing]:
     return build.model(config, len(classes)), variables, preprocessing
 
 
-def start_from(workdir: str, params, num_classes: int):
+def start_from(workdir: str, params, num_classes: int, layers: tuple[str, ...] = ()):
     """Return `params` with the values of another work directory's, for `config.init_from`.
 
     A head for another number of classes keeps its fresh values. Raises UserError if anything else
     differs in name or shape.
+
+    Args:
+      workdir: of a run, or of an imported network.
+      params: fresh ones.
+      num_classes: of the network that they belong to.
+      layers: those that take the other's values, as VGG's deeper nets take some of the shallowest
+        one's; empty for all.
     """
     _, variables, _ = load(workdir)
     _, _, classes = load_inputs(pathlib.Path(workdir))
     theirs = dict(jax.tree_util.tree_leaves_with_path(variables["params"]))
+    for layer in layers:
+        if layer not in params:
+            raise UserError(
+                f"config.init_layers: the network has no layer '{layer}'; {nearest(layer, params)}"
+            )
 
     def choose(path, ours):
+        if layers and path[0].key not in layers:
+            return ours
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         if path not in theirs:
             raise UserError(f"config.init_from: '{workdir}' has no parameter {name}.")

@@ -26,6 +26,7 @@ SCHEDULES = {
 }
 LOSSES = {
     "cross_entropy": {},
+    "smoothed_cross_entropy": {"epsilon": 0.1},
     "rbf_mse": {},
     "rbf_map": {"j": 1.0},
 }
@@ -58,6 +59,7 @@ def base() -> ml_collections.ConfigDict:
             "model": {"name": ""},  # and the network's options
             "dtype": "float32",  # of the computation: float32, bfloat16, float64
             "init_from": "",  # a work directory whose parameters to start from
+            "init_layers": (),  # of these layers alone; empty: of all
             # Data.
             "dataset": "",
             "data_dir": "",  # empty: $TFDS_DATA_DIR
@@ -71,6 +73,7 @@ def base() -> ml_collections.ConfigDict:
             "steps": 1000,
             "batch_size": 128,
             "loss": choose(LOSSES, "cross_entropy"),
+            "aux_weight": 0.3,  # of the loss of each auxiliary head, where the network has any
             "optimizer": choose(OPTIMIZERS, "momentum"),
             "learning_rate": 0.1,  # at the start
             "schedule": choose(SCHEDULES, "constant"),

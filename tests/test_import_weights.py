@@ -1,5 +1,6 @@
 """The verb as it is called, and the work directory that it writes."""
 
+import functools
 import pickle
 import subprocess
 import sys
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 import cnn_history
-from cnn_history import workdir
+from cnn_history import models, workdir
+from cnn_history.commands import UserError
 from tests.shared import SHARED, needs_shared
 from tests.weights.test_load import RESNET20
 from tests.weights.test_reader import Evil
@@ -70,6 +72,25 @@ def test_training_starts_from_it(imported):
     started = workdir.start_from(str(imported), fresh, 10)
     same = jax.tree.map(np.array_equal, started, variables["params"])
     assert all(jax.tree.leaves(same))
+
+
+def test_a_deeper_network_starts_from_some_layers(imported):
+    """As VGG's deeper nets do from net A: layers of the same name."""
+    _, variables, _ = cnn_history.load(imported)
+    image = jax.ShapeDtypeStruct((1, 32, 32, 3), np.float32)
+    init = functools.partial(models.create("resnet32").init, train=False)
+    shapes = jax.eval_shape(init, jax.random.key(0), image)["params"]
+    fresh = jax.tree.map(lambda p: np.zeros(p.shape, p.dtype), shapes)
+    layers = ("conv1", "conv4_1", "fc")
+    started = workdir.start_from(str(imported), fresh, 10, layers)
+    for name, leaves in started.items():
+        expected = variables["params"][name] if name in layers else fresh[name]
+        jax.tree.map(np.testing.assert_array_equal, leaves, expected)
+    assert np.any(started["conv4_1"]["conv1"]["kernel"])
+    with pytest.raises(UserError, match=r"config.init_layers: .* no layer 'conv41'; did you mean"):
+        workdir.start_from(str(imported), fresh, 10, ("conv41",))
+    with pytest.raises(UserError, match=r"has no parameter conv4_5"):
+        workdir.start_from(str(imported), fresh, 10, ("conv4_5",))
 
 
 @needs_shared

@@ -45,7 +45,9 @@ ALLOWED = {
         *("accounting", "initializers", "layers", "literature", "models", "optimizers"),
         *("schedules", "studies"),
     },
-    "workdir": {"build", "commands", "datasets", "training.checkpoint", "training.record"},
+    "workdir": {
+        *("build", "commands", "datasets", "lookup", "training.checkpoint", "training.record"),
+    },
 }
 
 

@@ -63,6 +63,8 @@ TRAIN = {
     (LENET, "--workdir=W", "--config.batch_size=-1"): "config.batch_size: -1",
     (LENET, "--workdir=W", "--config.learning_rate=-1.0"): "config.learning_rate: -1.0",
     (LENET, "--workdir=W", "--config.weight_decay=nan"): "config.weight_decay: nan",
+    (LENET, "--workdir=W", "--config.aux_weight=-1.0"): "config.aux_weight: -1.0",
+    (LENET, "--workdir=W", "--config.init_layers=('conv1',)"): "init_layers: of which network?",
     (LENET, "--workdir=W", "--config.dtype=flot32"): "did you mean 'float32'",
     (LENET, "--workdir=W", "--config.dtype=float64"): "JAX_ENABLE_X64=1",
     (LENET, "--workdir=W", "--config.decayed=kernel"): "did you mean 'kernels'",

@@ -168,7 +168,9 @@ def _first_state(
     if latest is None:
         state = compiled.init()
         if config.init_from:
-            params = workdir.start_from(config.init_from, state.params, num_classes)
+            params = workdir.start_from(
+                config.init_from, state.params, num_classes, config.init_layers
+            )
             state = state.replace(params=jax.device_put(params, devices.replicated(mesh)))
         return state
     if latest > config.steps:

@@ -1,5 +1,7 @@
 """Losses: (logits [n, classes], labels int [n]) -> [n]."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -8,6 +10,22 @@ import optax
 def cross_entropy():
     """-log softmax(logits)[label]."""
     return optax.softmax_cross_entropy_with_integer_labels
+
+
+def smoothed_cross_entropy(epsilon: float = 0.1):
+    """Cross-entropy with (1 - ε) of the label and ε of the uniform distribution over all classes.
+
+    Source: Szegedy et al. 2015 (arXiv:1512.00567), sec. 7: ε = 0.1, u(k) = 1/K.
+    Raises ValueError for an ε outside [0, 1).
+    """
+    if not 0 <= epsilon < 1:
+        raise ValueError(f"epsilon is at least 0 and below 1, not {epsilon}.")
+
+    def loss(logits, labels):
+        scores = jax.nn.log_softmax(logits)
+        return (1 - epsilon) * _right_class(scores, labels) - epsilon * scores.mean(-1)
+
+    return loss
 
 
 def rbf_mse():
@@ -37,4 +55,23 @@ def _right_class(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return -jnp.take_along_axis(logits, labels[:, None], axis=-1)[:, 0]
 
 
-LOSSES = {"cross_entropy": cross_entropy, "rbf_mse": rbf_mse, "rbf_map": rbf_map}
+LOSSES = {
+    "cross_entropy": cross_entropy,
+    "smoothed_cross_entropy": smoothed_cross_entropy,
+    "rbf_mse": rbf_mse,
+    "rbf_map": rbf_map,
+}
+
+
+def with_heads(loss: Callable, weight: float) -> Callable:
+    """Return the loss that adds `weight` times that of each auxiliary head.
+
+    It takes `(logits, (logits of a head, ...))` as well as logits alone (Szegedy et al. 2014,
+    sec. 5: weight 0.3).
+    """
+
+    def total(made, labels):
+        logits, heads = made if isinstance(made, tuple) else (made, ())
+        return loss(logits, labels) + weight * sum(loss(head, labels) for head in heads)
+
+    return total

@@ -42,7 +42,7 @@ def train_step(
       batch: `image` [n, h, w, c] as the network takes it, `label` int [n], and `step`, the number
         of the update that it was made for.
       apply: the network's `apply(variables, images, train=, rngs=, mutable=)`.
-      loss: (logits, labels) -> [n].
+      loss: (logits, labels) -> [n]; of a network with auxiliary heads, `(logits, heads)`.
       optimizer: updates the parameters.
       applied_rate: optimizer state -> the learning rate of its last update.
       differentiate: as those of `training/differentiate.py`.
@@ -88,8 +88,13 @@ def train_step(
     new = jax.tree.map(lambda new, old: jnp.where(applied, new, old), new, state)
     return new, {
         "loss": value,
-        "top1_error": jnp.mean(jnp.argmax(logits, -1) != batch["label"]),
+        "top1_error": jnp.mean(jnp.argmax(_main(logits), -1) != batch["label"]),
         **norms,
         "learning_rate": applied_rate(opt_state),
         "applied": applied,
     }
+
+
+def _main(made: Any) -> jax.Array:
+    """Return the logits of the main classifier; auxiliary heads may stand beside it."""
+    return made[0] if isinstance(made, tuple) else made

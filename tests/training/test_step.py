@@ -149,3 +149,21 @@ def test_what_a_rule_does_not_ask_for_costs_nothing():
         for extra in ({}, never)
     )
     assert str(a) == str(b)
+
+
+def test_the_error_is_that_of_the_main_classifier():
+    def with_head(*arguments, **options):
+        logits, model_state = apply(*arguments, **options)
+        return (logits, (-logits,)), model_state
+
+    step = functools.partial(
+        train_step,
+        apply=with_head,
+        loss=lambda made, labels: loss(made[0], labels) + 0.5 * loss(made[1][0], labels),
+        optimizer=OPTIMIZER,
+        applied_rate=optimizers.applied_rate,
+    )
+    _, metrics = step(first(), batch(0))
+    # of labels 0 and 1, logits 2 and minus 2: (4 + 1) / 2 + 0.5 (4 + 9) / 2
+    assert float(metrics["loss"]) == pytest.approx(5.75)
+    assert float(metrics["top1_error"]) == 0.5
