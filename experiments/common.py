@@ -15,6 +15,7 @@ OPTIMIZERS = {
     "rmsprop": {"decay": 0.9, "eps": 1e-7},
     "adam_uncorrected": {"b1": 0.9, "b2": 0.999, "eps": 1e-7},
     "adam": {"b1": 0.9, "b2": 0.999, "eps": 1e-7},
+    "stochastic_diagonal_lm": {"mu": 0.02, "every": 1000},
 }
 SCHEDULES = {
     "constant": {},

@@ -24,6 +24,7 @@ ALLOWED = {
     "weights": {"lookup", "models"},
     "reporting": {"accounting", "literature"},
     "training.state": set(),
+    "training.curvature": {"layers"},
     "training.differentiate": set(),
     "training.step": {"training.differentiate", "training.state"},
     "training.losses": set(),

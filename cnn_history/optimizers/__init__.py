@@ -12,6 +12,10 @@ from cnn_history.optimizers.nesterov import nesterov
 from cnn_history.optimizers.precision import float32_state
 from cnn_history.optimizers.rmsprop import rmsprop
 from cnn_history.optimizers.sgd import sgd
+from cnn_history.optimizers.stochastic_diagonal_lm import (
+    scale_by_curvature,
+    stochastic_diagonal_lm,
+)
 
 OPTIMIZERS = {
     "sgd": sgd,
@@ -21,6 +25,7 @@ OPTIMIZERS = {
     "rmsprop": rmsprop,
     "adam_uncorrected": adam_uncorrected,
     "adam": adam,
+    "stochastic_diagonal_lm": stochastic_diagonal_lm,
 }
 
 __all__ = [
@@ -35,6 +40,8 @@ __all__ = [
     "rmsprop",
     "scale_by_adagrad",
     "scale_by_adam_uncorrected",
+    "scale_by_curvature",
     "scale_by_rate",
     "sgd",
+    "stochastic_diagonal_lm",
 ]

@@ -66,10 +66,10 @@ def abstract(function, sharding: NamedSharding):
     )
 
 
-def steps_per_call(steps: int) -> int:
+def steps_per_call(steps: int, batch_size: int) -> int:
     """Return how many steps one call of the compiled program shall make: `steps`, or 1 on CPU.
 
     On an accelerator a scan over steps keeps the host out of the way; XLA:CPU runs convolutions
-    inside a loop many times slower.
+    inside a loop many times slower, but for those of single images, where the host is what costs.
     """
-    return 1 if jax.default_backend() == "cpu" else steps
+    return 1 if jax.default_backend() == "cpu" and batch_size > 1 else steps

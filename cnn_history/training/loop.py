@@ -77,7 +77,7 @@ def _train(
     order = Order(program.keys(config.seed).order, len(labels))
     cursor = functools.partial(program.cursor, order, batch_size=config.batch_size, mesh=mesh)
     data = devices.put({"image": images, "label": labels}, devices.replicated(mesh))
-    stride = devices.steps_per_call(config.log_every)
+    stride = devices.steps_per_call(config.log_every, config.batch_size)
 
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(Checkpoints(folder, config.keep_checkpoints))

@@ -13,7 +13,7 @@ import numpy as np
 from cnn_history import build, optimizers
 from cnn_history.datasets import augment
 from cnn_history.datasets.preprocessing import Preprocessing
-from cnn_history.training import devices
+from cnn_history.training import curvature, devices
 from cnn_history.training.state import State
 from cnn_history.training.step import train_step
 
@@ -78,7 +78,20 @@ def make(
         return State(zero, params, variables, optimizer.init(params), key.step)
 
     def step(state: State, data: dict, cursor: dict) -> tuple[State, dict]:
-        return update(state, batch(data, cursor, preprocessing, augmentation, key.augment))
+        return update(
+            state,
+            batch(data, cursor, preprocessing, augmentation, key.augment),
+            extra={"curvature_fn": functools.partial(second_derivatives, state, data)},
+        )
+
+    def second_derivatives(state: State, data: dict, params: Any) -> Any:
+        """The diagonal of the Hessian, on examples drawn for this step."""
+        count = min(curvature.EXAMPLES, len(data["label"]))
+        draw = jax.random.fold_in(jax.random.fold_in(state.key, state.step), curvature.EXAMPLES)
+        ids = jax.random.choice(draw, len(data["label"]), (count,), replace=False)
+        variables = {"params": params, **state.model_state}
+        images, labels = preprocessing(data["image"][ids]), data["label"][ids]
+        return curvature.diagonal(network.apply, loss, variables, images, labels)
 
     def steps(state: State, data: dict, cursors: dict) -> tuple[State, dict]:
         return jax.lax.scan(lambda state, cursor: step(state, data, cursor), state, cursors)

@@ -46,7 +46,7 @@ def train_step(
       optimizer: updates the parameters.
       applied_rate: optimizer state -> the learning rate of its last update.
       differentiate: as those of `training/differentiate.py`.
-      extra: further extra arguments for the optimizer.
+      extra: further extra arguments for the optimizer, such as `curvature_fn`.
     """
     key = jax.random.fold_in(state.key, state.step)
 

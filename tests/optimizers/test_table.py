@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -45,6 +46,18 @@ class Row:
     bfloat16: bool = True
 
 
+def curvature(function, params):
+    """Return the extra argument that finds the sizes on the diagonal of the Hessian."""
+    del params
+
+    def diagonal(params):
+        flat, unravel = jax.flatten_util.ravel_pytree(params)
+        hessian = jax.hessian(lambda flat: function(unravel(flat)))(flat)
+        return unravel(jnp.abs(jnp.diagonal(hessian)))
+
+    return {"curvature_fn": diagonal}
+
+
 TABLE = {
     "sgd": Row(optimizers.sgd(2e-3), 2e-3, 1.5, 0.8),
     "momentum": Row(optimizers.momentum(5e-4), 5e-4, 0.5, 0.4),
@@ -53,6 +66,9 @@ TABLE = {
     "rmsprop": Row(optimizers.rmsprop(1e-2), 1e-2, 1e-2, 0.2),
     "adam_uncorrected": Row(optimizers.adam_uncorrected(2e-2), 2e-2, 1e-2, 0.2),
     "adam": Row(optimizers.adam(2e-2), 2e-2, 1e-2, 0.6),
+    "stochastic_diagonal_lm": Row(
+        optimizers.stochastic_diagonal_lm(0.2), 0.2, 1e-2, 1.0, found=curvature
+    ),
 }
 
 
