@@ -23,6 +23,7 @@ ALLOWED = {
     "accounting": {"layers", "models"},
     "weights": {"lookup", "models"},
     "reporting": {"accounting", "literature"},
+    "reporting.page": {"accounting", "literature", "models", "reporting", "training.record"},
     "training.state": set(),
     "training.curvature": {"layers"},
     "training.differentiate": set(),

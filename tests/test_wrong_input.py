@@ -129,6 +129,13 @@ STUDY = {
     (CONSTANT, "--workdir=W", "--config.study=constant"): "did you mean 'constant_init",
     (CONSTANT, "--workdir=setup.cfg"): "--workdir",
 }
+REPORT = {
+    (): "runs",
+    ("--runs=W",): "output",
+    ("--runs=W/none", "--output=W/page"): "--runs: there is no folder 'W/none'",
+    ("--runs=W", "--output=tests"): "--output: 'tests' holds something else",
+    ("--runs=W", "--output=setup.cfg"): "--output",
+}
 PREPARE_DATA = {
     (): "dataset",
     ("--dataset=cifr10",): "did you mean 'cifar10'",
@@ -144,6 +151,7 @@ PREPARE_DATA = {
         ("claims", CLAIMS),
         ("study", STUDY),
         ("prepare_data", PREPARE_DATA),
+        ("report", REPORT),
     ],
 )
 def test_one_line_names_it(verb, cases, tmp_path):

@@ -2,6 +2,7 @@
 
 import pathlib
 
+import jax
 import numpy as np
 
 from cnn_history.reporting import style
@@ -110,6 +111,35 @@ def confusion(
                 axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
 
 
+def first_kernel(params, channels: int) -> np.ndarray | None:
+    """Return the filters that see the image, [h, w, channels, filters]: no others have so few."""
+    kernels = [p for p in jax.tree.leaves(params) if p.ndim == 4 and p.shape[2] == channels]
+    return np.asarray(kernels[0], np.float32) if len(kernels) == 1 else None
+
+
+def filters(path: pathlib.Path, kernel: np.ndarray) -> None:
+    """Draw the filters of the first layer, each stretched to the whole range of brightness.
+
+    Args:
+      path: of the PNG.
+      kernel: [h, w, c, filters], of 1 or 3 channels.
+    """
+    filters = np.moveaxis(kernel, -1, 0)
+    low, high = (f(filters, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
+    tiles = (filters - low) / np.maximum(high - low, 1e-9)
+    columns = min(16, len(tiles))
+    rows = -(-len(tiles) // columns)
+    size = (max(4.5, 0.5 * columns), 0.5 * rows + 0.6)
+    with style.figure(path, rows, columns, figsize=size, squeeze=False) as (drawing, grid):
+        for axes in np.ravel(grid):
+            axes.axis("off")
+        for axes, tile in zip(np.ravel(grid), tiles, strict=False):
+            axes.imshow(tile.squeeze(), cmap="gray", interpolation="nearest")
+        h, w, *_ = kernel.shape
+        title = f"first layer: {len(tiles)} filters of {h}x{w}"
+        drawing.suptitle(title, x=0.01, ha="left", fontweight="bold")
+
+
 def run(
     folder: pathlib.Path,
     lines: list[dict],
@@ -119,8 +149,12 @@ def run(
     labels: np.ndarray,
     probabilities: np.ndarray,
     classes: tuple[str, ...],
+    params,
 ) -> None:
-    """Draw all figures of a run into `folder`; arguments as above."""
+    """Draw all figures of a run into `folder`; `params` are the network's, the others as above."""
     curves(folder / "curves.png", lines, title, paper)
     predictions(folder / "predictions.png", images, labels, probabilities, classes)
     confusion(folder / "confusion.png", labels, probabilities, classes)
+    kernel = first_kernel(params, images.shape[-1])
+    if kernel is not None:
+        filters(folder / "filters.png", kernel)

@@ -131,6 +131,7 @@ def _train(
         labels=test_labels,
         probabilities=made["probabilities"],
         classes=test.classes,
+        params=state.params,
     )
     record.write_json(folder / workdir.SUMMARY, summary)
     return summary

@@ -1,0 +1,128 @@
+"""What lies below a folder: runs, studies, claims, benchmarks and kept results, told by shape.
+
+A file that is damaged, or has another shape, is no reason to make no page: it is left out, and
+named on it.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from cnn_history.training.record import read_metrics
+
+CONFIG, METRICS, SUMMARY, FIGURES = "config.json", "metrics.jsonl", "summary.json", "figures"
+PASSED_OVER = ("checkpoints", FIGURES)
+LARGEST = 32e6  # bytes of a JSON file that is read
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run of `train`, finished if it has a summary.
+
+    Attributes:
+      name: its folder, as it lies below the folder that was searched.
+      folder: its path.
+      config: as it was trained.
+      lines: of metrics.jsonl.
+      summary: of the finished run, or None.
+    """
+
+    name: str
+    folder: pathlib.Path
+    config: dict[str, Any]
+    lines: list[dict]
+    summary: dict[str, Any] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """A JSON document: a study's results, a kept result, or a benchmark.
+
+    Attributes:
+      name: its path below the folder that was searched.
+      path: where it stands.
+      content: what it holds.
+    """
+
+    name: str
+    path: pathlib.Path
+    content: dict[str, Any]
+
+
+@dataclasses.dataclass
+class Found:
+    """All that was found; `left_out` names what was not understood, and why."""
+
+    runs: list[Run] = dataclasses.field(default_factory=list)
+    studies: list[Document] = dataclasses.field(default_factory=list)
+    results: list[Document] = dataclasses.field(default_factory=list)
+    benchmarks: list[Document] = dataclasses.field(default_factory=list)
+    claims: dict[str, dict] = dataclasses.field(default_factory=dict)
+    left_out: list[str] = dataclasses.field(default_factory=list)
+
+
+def search(*folders: pathlib.Path) -> Found:
+    """Return what lies below the folders; of a claim in several files, the last counts."""
+    found = Found()
+    for root in folders:
+        for folder in _folders(root):
+            if (folder / CONFIG).is_file() and (folder / METRICS).is_file():
+                _add_run(found, root, folder)
+                continue
+            for path in sorted(folder.glob("*.json")):
+                _add_document(found, root, path)
+    return found
+
+
+def _folders(root: pathlib.Path) -> Iterator[pathlib.Path]:
+    for folder, inside, _ in os.walk(root):
+        inside[:] = sorted(name for name in inside if name not in PASSED_OVER)
+        yield pathlib.Path(folder)
+
+
+def _name(root: pathlib.Path, path: pathlib.Path) -> str:
+    return str(path.relative_to(root)) if path != root else root.resolve().name
+
+
+def _read(found: Found, path: pathlib.Path, name: str) -> Any:
+    """Return the document, or None where it is damaged."""
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"it is larger than {LARGEST / 1e6:.0f} MB")
+        return json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        found.left_out.append(f"{name}: {error}")
+        return None
+
+
+def _add_run(found: Found, root: pathlib.Path, folder: pathlib.Path) -> None:
+    name = _name(root, folder)
+    config = _read(found, folder / CONFIG, f"{name}/{CONFIG}")
+    summary = None
+    if (folder / SUMMARY).is_file():
+        summary = _read(found, folder / SUMMARY, f"{name}/{SUMMARY}")
+    if isinstance(config, dict):
+        lines = [line for line in read_metrics(folder) if isinstance(line, dict)]
+        found.runs.append(Run(name, folder, config, lines, summary))
+
+
+def _add_document(found: Found, root: pathlib.Path, path: pathlib.Path) -> None:
+    name = _name(root, path)
+    content = _read(found, path, name)
+    document = Document(name, path, content)
+    match content:
+        case {"study": str(), "rows": list(), "question": str(), "answer": str()}:
+            found.studies.append(document)
+        case {"device": _, "results": list()}:
+            found.benchmarks.append(document)
+        case {"kind": "run", "config": dict(), "test": dict()}:
+            found.results.append(document)
+        case [{"id": _, "quote": _, "verdict": _}, *_]:
+            found.claims.update({str(row["id"]): row for row in content if _is_claim(row)})
+
+
+def _is_claim(row: Any) -> bool:
+    return isinstance(row, dict) and {"id", "quote", "verdict"} <= set(row)

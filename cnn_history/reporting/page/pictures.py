@@ -1,0 +1,90 @@
+"""Pictures as the page carries them: copied, made small, and named by us."""
+
+import dataclasses
+import pathlib
+
+from PIL import Image
+
+WIDEST = 1600  # pixels; about twice what a column of the page is wide
+LARGE = 150_000  # bytes, above which a lossy copy is taken if it is smaller
+QUALITY = 85
+LONGEST = 200  # frames of an animation
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture in the page's folder.
+
+    Attributes:
+      file: its address, from the page.
+      width: in pixels.
+      height: in pixels.
+      alt: what stands for it where it cannot be seen.
+      animation: address of the moving picture of which this is the last frame, or None.
+    """
+
+    file: str
+    width: int
+    height: int
+    alt: str
+    animation: str | None = None
+
+
+class Pictures:
+    """Copies pictures to a folder and hands out their addresses."""
+
+    def __init__(self, folder: pathlib.Path, left_out: list[str]):
+        self._folder, self._left_out = folder, left_out
+        self._count = 0
+
+    def add(self, path: pathlib.Path, alt: str, below: pathlib.Path) -> Picture | None:
+        """Return the copy of a picture, or None (and say so) if it is none that can be shown.
+
+        A path that leaves the folder `below`, as a damaged or hostile file may have it, is refused.
+        """
+        try:
+            if not path.resolve().is_relative_to(below.resolve()):
+                raise ValueError("it lies outside its folder")
+            with Image.open(path) as image:
+                return self._copy(image, alt)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            self._left_out.append(f"{path.name}: {error}")
+            return None
+
+    def _copy(self, image: Image.Image, alt: str) -> Picture:
+        self._count += 1
+        name = f"picture_{self._count:03}"
+        animation = None
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            animation = self._animate(image, f"{name}_moving.webp")
+            image.seek(min(frames, LONGEST) - 1)
+        still = _small(image)
+        file = self._folder / f"{name}.webp"
+        still.save(file, lossless=True, method=4)
+        if file.stat().st_size > LARGE:
+            lossy = file.with_suffix(".lossy")
+            still.save(lossy, format="webp", quality=QUALITY, method=4)
+            smaller = lossy.stat().st_size < file.stat().st_size
+            lossy.replace(file) if smaller else lossy.unlink()
+        address = f"{self._folder.name}/{file.name}"
+        return Picture(address, *still.size, alt, animation)
+
+    def _animate(self, image: Image.Image, name: str) -> str:
+        frames, durations = [], []
+        for i in range(min(image.n_frames, LONGEST)):
+            image.seek(i)
+            frames.append(_small(image))
+            durations.append(image.info.get("duration", 100))
+        frames[0].save(
+            self._folder / name, save_all=True, append_images=frames[1:], duration=durations,
+            loop=0, quality=QUALITY, method=4,
+        )  # fmt: skip
+        return f"{self._folder.name}/{name}"
+
+
+def _small(image: Image.Image) -> Image.Image:
+    """Return a copy that WebP can hold and that is no wider than the page needs."""
+    copy = image.convert("RGBA" if "A" in image.mode or "transparency" in image.info else "RGB")
+    copy.thumbnail((WIDEST, 4 * WIDEST))
+    return copy

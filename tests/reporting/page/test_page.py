@@ -1,0 +1,192 @@
+"""The page: all that was found is on it, nothing of it is markup, and what is missing is said."""
+
+import html.parser
+import json
+
+import pytest
+
+from cnn_history import models
+from cnn_history.accounting.structure import architecture
+from cnn_history.reporting import page, style
+from cnn_history.reporting.page import history, networks
+from tests.reporting.page import site
+
+
+class Parsed(html.parser.HTMLParser):
+    """What a browser sees: elements with their attributes, text, and the data of scripts."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.text, self.scripts, self._inside = [], "", {}, None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.elements.append((tag, attrs))
+        self._inside = attrs.get("id", "") if tag == "script" else None
+
+    def handle_endtag(self, tag):
+        self._inside = None
+
+    def handle_data(self, data):
+        if self._inside is None:
+            self.text += data
+        else:
+            self.scripts[self._inside] = self.scripts.get(self._inside, "") + data
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Return the parsed page, what was left out, and its folder."""
+    folder = tmp_path_factory.mktemp("site")
+    site.make(folder / "runs")
+    site.write(folder / "runs" / "damaged" / "results.json", '{"study": ')
+    site.study(folder / "runs" / "escaping", figures=["../../../../etc/passwd", "results.json"])
+    with pytest.MonkeyPatch.context() as patch:
+        text, left_out = site.build(patch, folder / "runs", folder / "page")
+    return Parsed(text), left_out, folder / "page"
+
+
+def test_everything_that_was_found_is_shown(built):
+    parsed, _, folder = built
+    for words in (
+        "lenet5/seed_0", "25.00 % ± 7.07 % (n=2)", "0.95 %", "A paper 1998", "step 20 of 20",
+        "Optimizer paths", "The second.", "0.1235", "C003", "the truth", "a device", "1.25",
+        "resnet152", "152 layers, 60.2 M parameters", "14.8 % with six networks", "Clarifai",
+    ):  # fmt: skip
+        assert words in parsed.text, words
+    for image in parsed.all("img"):
+        assert image["alt"]
+        assert (folder / image["src"]).is_file()
+    assert any("data-moving" in image for image in parsed.all("img"))
+
+
+def test_hostile_text_is_text(built):
+    """Of labels, names of runs and files, configs, captions: no element comes from them."""
+    parsed, _, _ = built
+    assert parsed.text.count(site.HOSTILE) >= 4
+    assert "<b>bold & hostile</b>" in parsed.text
+    assert json.dumps(site.HOSTILE) in parsed.text  # in the config
+    assert site.HOSTILE in [image["alt"] for image in parsed.all("img")]
+    assert not [image for image in parsed.all("img") if not image["src"].startswith("assets/")]
+    scripts = parsed.all("script")
+    assert {s["src"] for s in scripts if "src" in s} == {
+        "assets/chart.umd.min.js", "assets/page.js"
+    }  # fmt: skip
+    assert all(s.get("type") == "application/json" for s in scripts if "src" not in s)
+    names = [run["name"] for run in json.loads(parsed.scripts["curve-data"])]
+    assert "<b>bold & hostile</b>" in names
+
+
+def test_no_attribute_needs_what_the_policy_forbids(built):
+    """No inline style, no handler, nothing from elsewhere."""
+    parsed, _, _ = built
+    policy = next(m["content"] for m in parsed.all("meta") if "http-equiv" in m)
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    for tag, attrs in parsed.elements:
+        assert not [name for name in attrs if name == "style" or name.startswith("on")], tag
+        for name in ("src", "href"):
+            assert not attrs.get(name, "").startswith(("http:", "https:", "//", "javascript:"))
+
+
+def test_what_is_damaged_or_leaves_its_folder_is_named(built):
+    parsed, left_out, folder = built
+    assert len(left_out) == 3
+    assert "passwd: it lies outside its folder" in left_out
+    assert any(line.startswith("damaged/results.json") for line in left_out)
+    assert "3 files were left out" in parsed.text
+    assert not (folder / ".unfinished").exists()
+
+
+def test_links_lead_somewhere(built):
+    parsed, _, folder = built
+    ids = {attrs["id"] for _, attrs in parsed.elements if "id" in attrs}
+    for link in parsed.all("a"):
+        inside, target = link["href"].startswith("#"), link["href"]
+        known = target[1:] in models.names() and target[1:] not in site.FEW  # not on a small page
+        assert known or (target[1:] in ids if inside else (folder / target).is_file()), target
+
+
+def test_what_is_missing_is_said_with_the_command(tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    text, left_out = site.build(monkeypatch, tmp_path / "runs", tmp_path / "page")
+    assert not left_out
+    for command in (
+        "study --config=experiments/studies/degradation.py --workdir=runs/studies/degradation",
+        "claims --format=json --output=runs/claims.json",
+        "train --config=experiments/lenet5_digits.py",
+        "benchmark --suite=",
+    ):
+        assert f"./launch.sh {command}" in text
+
+
+def test_a_page_is_replaced_and_stays_small(tmp_path, monkeypatch):
+    site.make(tmp_path / "runs")
+    site.write(tmp_path / "page" / "notes.txt", "mine")
+    for _ in range(2):
+        site.build(monkeypatch, tmp_path / "runs", tmp_path / "page")
+        assert page.is_page(tmp_path / "page")
+    assert (tmp_path / "page" / "notes.txt").read_text() == "mine"
+    monkeypatch.setattr(page, "LIMIT", 1e5)
+    _, left_out = site.build(monkeypatch, tmp_path / "runs", tmp_path / "page")
+    assert "MB; " in left_out[-1]
+    assert "chart.umd.min.js" in left_out[-1]
+
+
+def test_large_pictures_are_made_small(tmp_path):
+    site.picture(tmp_path / "large.png", size=(2400, 900))
+    left_out = []
+    copied = page.Pictures(tmp_path, left_out).add(tmp_path / "large.png", "large", tmp_path)
+    assert not left_out
+    assert (copied.width, copied.height) == (1600, 600)
+    assert (tmp_path / copied.file.split("/")[1]).stat().st_size < 1e6
+
+
+@pytest.mark.parametrize("name", ["lenet5_1998", "googlenet", "resnet152", "preact_resnet110"])
+def test_budget_and_account_sum_to_the_totals(name):
+    """The shares are those of all layers, repeated ones multiplied, and the image."""
+    account, series = architecture(name)
+    shares = [networks._share(account, piece) for piece in series]
+    parameters, macs, activations = (sum(s.amounts[i] for s in shares) for i in range(3))
+    assert (parameters, macs) == (account.parameters, account.macs)
+    assert activations + account.input_activations == account.activations
+    rows = networks.repeated(series)
+    drawn = sum(times * (1 + (step.norm is not None)) for times, step in rows)
+    assert drawn == len(account.layers)
+
+
+def test_a_drawing_names_its_pieces_and_counts_repetitions():
+    account, series = architecture("resnet152")
+    drawing = networks.drawing.architecture(account, series)
+    for words in (">conv4_2 – 36<", ">×35<", ">14×14×1024<", ">3×3 conv, 256<"):
+        assert words in drawing
+    assert drawing.count('class="repeat"') == 4
+
+
+def test_every_paper_of_the_registry_has_its_section():
+    keys = [paper.key for paper in networks.PAPERS]
+    for name in models.names():
+        assert any(models.info(name).paper.startswith(key) for key in keys), name
+    assert all(paper.first in models.names() for paper in networks.PAPERS)
+
+
+def test_a_year_has_one_winner_and_the_error_of_2013_is_mended():
+    winners = {e.year: e for e in history.ENTRIES if e.role == "won"}
+    assert sorted(winners) == [2012, 2013, 2014, 2015]
+    assert sum(e.role == "won" for e in history.ENTRIES) == 4
+    assert (winners[2013].network, winners[2013].published.top5) == (None, 11.7)
+    zfnet = next(e for e in history.ENTRIES if e.network == "zfnet")
+    assert zfnet.published.top5 == 14.8
+
+
+def test_one_visual_language():
+    """The stylesheet's colours on light ground are those of all figures."""
+    css = (page.HERE / "style.css").read_text()
+    script = (page.HERE / "page.js").read_text()
+    for colour in (style.TRAIN, style.TEST, style.RIGHT):
+        assert f"light-dark({colour}," in css
+    for colour in style.CATEGORIES:
+        assert colour in script

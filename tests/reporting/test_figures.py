@@ -1,0 +1,30 @@
+"""The filters of the first layer."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnn_history import models
+from cnn_history.reporting import figures
+
+
+@pytest.mark.parametrize("name", ["lenet5", "lenet5_1998", "alexnet_2012", "vgg11", "resnet20"])
+def test_the_first_kernel_is_the_one_that_sees_the_image(name):
+    info = models.info(name)
+    image = jax.ShapeDtypeStruct((1, *info.input), jnp.float32)
+    init = models.create(name).init
+    params = jax.eval_shape(lambda x: init(jax.random.key(0), x, train=False), image)["params"]
+    zeros = jax.tree.map(lambda p: np.broadcast_to(np.float32(0), p.shape), params)
+    shapes = {"lenet5": (5, 5, 1, 6), "lenet5_1998": (5, 5, 1, 6), "alexnet_2012": (11, 11, 3, 96)}
+    shapes |= {"vgg11": (3, 3, 3, 64), "resnet20": (3, 3, 3, 16)}
+    assert figures.first_kernel(zeros, info.input[-1]).shape == shapes[name]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_filters_are_drawn(channels, tmp_path):
+    kernel = np.random.default_rng(0).normal(size=(5, 5, channels, 20)).astype(np.float32)
+    figures.filters(tmp_path / "filters.png", kernel)
+    with Image.open(tmp_path / "filters.png") as image:
+        assert len(image.convert("RGB").getcolors(1 << 20)) > 100
