@@ -177,7 +177,7 @@ def loss(config: ConfigDict) -> Callable:
 
 
 def optimizer(config: ConfigDict) -> optax.GradientTransformation:
-    """Return the rule with its schedule, after coupled weight decay."""
+    """Return the rule with its schedule, of the loss with coupled weight decay."""
     with field("schedule"):
         make_schedule = choice(config.schedule, SCHEDULES, "schedule")
         schedule = make_schedule(config.learning_rate, config.steps)
@@ -185,8 +185,7 @@ def optimizer(config: ConfigDict) -> optax.GradientTransformation:
         rule = choice(config.optimizer, optimizers.OPTIMIZERS, "optimizer")(schedule)
     if not config.weight_decay:
         return rule
-    decay = optax.add_decayed_weights(config.weight_decay, DECAYED[config.decayed])
-    return optax.chain(decay, rule)
+    return optimizers.add_l2(rule, config.weight_decay, DECAYED[config.decayed])
 
 
 def _piecewise(rate: float, steps: tuple[int, ...], factors: tuple[float, ...]) -> Callable:
@@ -196,7 +195,10 @@ def _piecewise(rate: float, steps: tuple[int, ...], factors: tuple[float, ...]) 
 
 
 def check_input(network: nn.Module, config: ConfigDict, data: datasets.Source) -> None:
-    """Raise UserError if images cannot reach the network as the config says, without computing."""
+    """Raise UserError if images cannot reach the network, or the optimizer cannot take it.
+
+    Nothing is computed or allocated.
+    """
     *sides, channels = data.shape
     if None in sides:
         raise UserError(f"config.dataset: the images of {data.name} vary in size; they need one.")
@@ -207,4 +209,7 @@ def check_input(network: nn.Module, config: ConfigDict, data: datasets.Source) -
         )
     images = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, channels), jnp.float32)
     with blame("config.model, config.image_size"):
-        jax.eval_shape(functools.partial(network.init, train=False), jax.random.key(0), images)
+        init = functools.partial(network.init, train=False)
+        variables = jax.eval_shape(init, jax.random.key(0), images)
+    with field("optimizer"):
+        jax.eval_shape(optimizer(config).init, variables["params"])

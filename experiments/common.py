@@ -16,6 +16,9 @@ OPTIMIZERS = {
     "adam_uncorrected": {"b1": 0.9, "b2": 0.999, "eps": 1e-7},
     "adam": {"b1": 0.9, "b2": 0.999, "eps": 1e-7},
     "stochastic_diagonal_lm": {"mu": 0.02, "every": 1000},
+    "newton": {"damping": 0.0, "solver": "auto", "cg_steps": 100, "largest_gb": 4.0},
+    "bfgs": {"largest_gb": 4.0},
+    "lbfgs": {"memory_size": 10},
 }
 SCHEDULES = {
     "constant": {},
@@ -76,7 +79,7 @@ def base() -> ml_collections.ConfigDict:
             "loss": choose(LOSSES, "cross_entropy"),
             "aux_weight": 0.3,  # of the loss of each auxiliary head, where the network has any
             "optimizer": choose(OPTIMIZERS, "momentum"),
-            "learning_rate": 0.1,  # at the start
+            "learning_rate": 0.1,  # at the start; bfgs and lbfgs search for theirs in each step
             "schedule": choose(SCHEDULES, "constant"),
             "weight_decay": 0.0,  # added to the gradient, as L2 is
             "decayed": "all",  # what weight decay touches: all, kernels

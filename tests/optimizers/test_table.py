@@ -69,6 +69,9 @@ TABLE = {
     "stochastic_diagonal_lm": Row(
         optimizers.stochastic_diagonal_lm(0.2), 0.2, 1e-2, 1.0, found=curvature
     ),
+    "newton": Row(optimizers.newton(), 1.0, 1e-9, 1e-9, steps=20, bfloat16=False),
+    "bfgs": Row(optimizers.bfgs(), None, 1e-9, 1e-4, steps=100, bfloat16=False),
+    "lbfgs": Row(optimizers.lbfgs(), None, 1e-9, 1e-9, steps=100, bfloat16=False),
 }
 
 
