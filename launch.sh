@@ -5,6 +5,10 @@
 #   ./launch.sh test           the tests
 #   ./launch.sh VERB ARGS...   python -m cnn_history.VERB ARGS...   (train, evaluate, study; --help tells more)
 #   ./launch.sh python ARGS... the environment's Python
+#   ./launch.sh processes N VERB ARGS...   N cooperating processes on this machine
+#   ./launch.sh tpu [--dry-run] NAME ZONE VERB ARGS...   copy the checkout to every worker of a TPU VM or
+#                              pod slice, and start the same command on each
+#   ./launch.sh slurm [--dry-run] VERB ARGS...   one task on each host of a Slurm allocation
 #
 # PYTHON=python3.12 chooses the interpreter, ACCELERATOR=cpu|cuda|tpu overrides detection,
 # EXTRAS=torch (a comma list) installs more of setup.cfg's extras.
@@ -63,6 +67,77 @@ set_up() {
 # An environment once made keeps the extras it has: `test` and then `train` install nothing twice.
 kept() { sed -n 's/.*\[\(.*\)\].*/\1/p' "$VENV/installed" 2>/dev/null || true; }
 
+is_verb() { [[ "$1" =~ ^[a-z_]+$ && -f "cnn_history/$1.py" ]] && grep -q "__main__" "cnn_history/$1.py"; }
+
+require_verb() { is_verb "${1:-}" || fail "'${1:-}' is no command; see ./launch.sh --help."; }
+
+# N processes, each with the same command and its own number. A signal goes on to all of them; the
+# status is that of the first that failed.
+processes() {
+  local count="${1:-}" port number status=0 ended pids=()
+  [[ "$count" =~ ^[1-9][0-9]*$ ]] || fail "processes N VERB ARGS...: N is a positive number, not '$count'."
+  shift
+  require_verb "$@"
+  set_up "$(kept)"
+  port=$("$VENV/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  set -m  # a group for each process: Ctrl-C reaches this script alone, which hands it on once
+  for ((number = 0; number < count; number++)); do
+    "$VENV/bin/python" -m "cnn_history.$1" "${@:2}" "--processes=$count" "--process=$number" \
+      "--coordinator=127.0.0.1:$port" &
+    pids+=($!)
+  done
+  trap 'kill -TERM "${pids[@]}" 2>/dev/null || true' TERM
+  trap 'kill -INT "${pids[@]}" 2>/dev/null || true' INT
+  trap 'kill -HUP "${pids[@]}" 2>/dev/null || true' HUP
+  for number in "${!pids[@]}"; do
+    ended=0
+    while :; do  # wait returns early when a trap runs
+      wait "${pids[$number]}" && ended=0 || ended=$?
+      kill -0 "${pids[$number]}" 2>/dev/null || break
+    done
+    ((status != 0 || ended == 0)) || status=$ended
+  done
+  exit "$status"
+}
+
+# Print a command as one would type it, instead of running it.
+show() {
+  local word line=""
+  for word in "$@"; do [[ "$word" =~ ^[A-Za-z0-9_./:=,@%+-]+$ ]] && line+=" $word" || line+=" ${word@Q}"; done
+  echo "${line# }"
+}
+
+# What git knows or would add travels: no environment, no runs. The commit is named, as .git stays here.
+tpu() {
+  local run=() name zone pack there start
+  [[ "${1:-}" == --dry-run ]] && { run=(show); shift; }
+  [[ $# -ge 3 ]] || fail "tpu [--dry-run] NAME ZONE VERB ARGS..."
+  name="$1" zone="$2"
+  shift 2
+  require_verb "$@"
+  [[ ${#run[@]} -gt 0 ]] || command -v gcloud >/dev/null || fail "gcloud is not on PATH; see https://cloud.google.com/sdk/docs/install."
+  pack="mkdir -p runs && git ls-files -z --cached --others --exclude-standard | tar --null --files-from=- -czf runs/checkout.tar.gz"
+  start="mkdir -p cnn_history && tar -xzf checkout.tar.gz -C cnn_history && cd cnn_history"
+  start+=" && CNN_HISTORY_COMMIT=$(git describe --always --dirty=+ --abbrev=12 --exclude='*') ACCELERATOR=tpu"
+  start+=" $(show ./launch.sh "$@" --processes=auto)"
+  there=("--zone=$zone" --worker=all)
+  "${run[@]}" bash -c "$pack"
+  "${run[@]}" gcloud compute tpus tpu-vm scp runs/checkout.tar.gz "$name:checkout.tar.gz" "${there[@]}"
+  "${run[@]}" gcloud compute tpus tpu-vm ssh "$name" "${there[@]}" --command="$start"
+}
+
+# The hosts share this folder, and with it the environment that is set up here, once.
+slurm() {
+  local run=()
+  [[ "${1:-}" == --dry-run ]] && { run=(show); shift; }
+  require_verb "$@"
+  if [[ ${#run[@]} -eq 0 ]]; then
+    command -v srun >/dev/null || fail "srun is not on PATH; run this inside a Slurm allocation (salloc or sbatch)."
+    set_up "$(kept)"
+  fi
+  "${run[@]}" srun --ntasks-per-node=1 --kill-on-bad-exit=1 "$PWD/$VENV/bin/python" -m "cnn_history.$1" "${@:2}" --processes=auto
+}
+
 command="${1:-}"
 [[ $# -gt 0 ]] && shift
 case "$command" in
@@ -77,9 +152,10 @@ case "$command" in
     exec "$VENV/bin/python" "$@" ;;
   -h | --help | help)
     sed -n '2,/^set -/s/^# \{0,1\}//p' "$0" ;;
+  processes | tpu | slurm)
+    "$command" "$@" ;;
   *)
-    [[ "$command" =~ ^[a-z_]+$ && -f "cnn_history/$command.py" ]] && grep -q "__main__" "cnn_history/$command.py" ||
-      fail "'$command' is no command; see ./launch.sh --help."
+    require_verb "$command"
     set_up "$(kept)"
     exec "$VENV/bin/python" -m "cnn_history.$command" "$@" ;;
 esac

@@ -49,6 +49,15 @@ def writable(flag: str, path: str) -> pathlib.Path:
     return path
 
 
+def process_flags() -> tuple[flags.FlagHolder, ...]:
+    """Define and return the flags of a verb that can run as several cooperating processes."""
+    return (
+        flags.DEFINE_string("processes", "1", "How many cooperate; auto: as the cluster says."),
+        flags.DEFINE_integer("process", None, "Number of this process, from 0.", lower_bound=0),
+        flags.DEFINE_string("coordinator", None, "HOST:PORT where process 0 listens."),
+    )
+
+
 def _refuse(error) -> None:
     verb = pathlib.Path(sys.argv[0]).stem
     print(f"{verb}: {' '.join(str(error).split())}", file=sys.stderr)

@@ -28,7 +28,7 @@ from cnn_history.commands import UserError
 from cnn_history.datasets import preprocessing
 from cnn_history.lookup import lookup
 from cnn_history.reporting import tables
-from cnn_history.training import devices
+from cnn_history.training import devices, processes
 
 WORKDIR = flags.DEFINE_list("workdir", None, "Folder of a run; a comma list is an ensemble.")
 PROTOCOL = flags.DEFINE_string("protocol", "single_crop", "How the error is measured.")
@@ -44,12 +44,14 @@ DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the prepared data se
 SPLIT = flags.DEFINE_string("split", None, "Such as test, or train[:1000]; the run's own test set.")
 FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "What is printed.")
 OUTPUT = flags.DEFINE_string("output", None, "File.npz that the predictions are written to.")
+PROCESSES = commands.process_flags()
 flags.mark_flag_as_required("workdir")
 
 
 def main(argv: list[str]) -> None:
     """Run the verb."""
     del argv
+    processes.join(*(flag.value for flag in PROCESSES))
     devices.start()
     output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
     protocol = _protocol()
@@ -66,6 +68,8 @@ def main(argv: list[str]) -> None:
     probabilities = np.mean(
         [evaluation.over_batches(member, (images,), batch_size, put) for member in members], axis=0
     )
+    if not processes.chief():
+        return
     result = {
         **evaluation.errors(probabilities, labels),
         "protocol": PROTOCOL.value,

@@ -6,6 +6,7 @@
 `--seeds=N`, N runs in WORKDIR/seed_K, K counted from the config's seed.
 """
 
+import json
 import pathlib
 import statistics
 import sys
@@ -15,31 +16,37 @@ from ml_collections import config_flags
 
 from cnn_history import commands
 from cnn_history.reporting import tables
-from cnn_history.training import devices, loop, record
+from cnn_history.training import devices, loop, processes, record
 from cnn_history.training.log import NonFinite
 from cnn_history.workdir import SUMMARY
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment, experiments/NAME.py[:ARG].")
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if it is not there.")
 SEEDS = flags.DEFINE_integer("seeds", 1, "Number of runs that differ in their seed.", lower_bound=1)
+PROCESSES = commands.process_flags()
 flags.mark_flags_as_required(["config", "workdir"])
 
 
 def main(argv: list[str]) -> None:
     """Run the verb."""
     del argv
+    processes.join(*(flag.value for flag in PROCESSES))
     devices.start()
     config, workdir = CONFIG.value, pathlib.Path(WORKDIR.value).expanduser()
+    processes.agree(config=config.to_json(), code=json.dumps(record.versions()))
     summaries = []
     for seed in range(config.seed, config.seed + SEEDS.value):
         one = config.copy_and_resolve_references()
         one.seed = seed
         folder = workdir / f"seed_{seed}" if SEEDS.value > 1 else workdir
         try:
-            summaries.append(loop.run(one, folder))
+            with processes.watched():
+                summaries.append(loop.run(one, folder))
         except NonFinite as error:
             print(f"train: {error}", file=sys.stderr)
             sys.exit(1)
+    if not processes.chief():
+        return
     if SEEDS.value > 1:
         record.write_json(workdir / SUMMARY, over_seeds(summaries))
     tables.runs(summaries, tables.paper_of(config, config.model.name, config.dataset))

@@ -15,7 +15,7 @@ from cnn_history.commands import UserError
 from cnn_history.datasets import Source
 from cnn_history.datasets.order import Order
 from cnn_history.reporting import figures, tables
-from cnn_history.training import devices, program, record
+from cnn_history.training import devices, processes, program, record
 from cnn_history.training.checkpoint import Checkpoints
 from cnn_history.training.log import Log
 from cnn_history.training.progress import ProgressBar
@@ -49,7 +49,8 @@ def run(config: ml_collections.ConfigDict, folder: pathlib.Path) -> dict:
         workdir.check_run(pathlib.Path(config.init_from))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with record.lock(folder), StopRequest() as stop:
+        lock = record.lock(folder) if processes.chief() else contextlib.nullcontext()
+        with lock, StopRequest() as stop:
             return _train(config, folder, network, train, test, stop)
     except (PermissionError, NotADirectoryError, FileExistsError, record.InUse) as error:
         raise UserError(f"--workdir: {error}") from error
@@ -78,31 +79,33 @@ def _train(
     cursor = functools.partial(program.cursor, order, batch_size=config.batch_size, mesh=mesh)
     data = devices.put({"image": images, "label": labels}, devices.replicated(mesh))
     stride = devices.steps_per_call(config.log_every, config.batch_size)
+    chief = processes.chief()
 
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(Checkpoints(folder, config.keep_checkpoints))
         state = _first_state(config, compiled, checkpoints, len(train.classes), mesh)
         step = int(state.step)
-        record.write_json(folder / workdir.CONFIG, record.config_json(config))
-        workdir.save_inputs(folder, preprocessing, train)
-        metrics = stack.enter_context(record.Metrics(folder, step))
-        bar = stack.enter_context(ProgressBar(step, config.steps))
+        if chief:
+            record.write_json(folder / workdir.CONFIG, record.config_json(config))
+            workdir.save_inputs(folder, preprocessing, train)
+        metrics = stack.enter_context(record.Metrics(folder, step, writes=chief))
+        bar = stack.enter_context(ProgressBar(step, config.steps, quiet=not chief))
         bar.say(_headline(config, state, train, test, step))
         log = Log(metrics, bar, config)
         while True:
-            last = step == config.steps
+            last, asked = step == config.steps, stop.agreed()
             if last or step % config.eval_every == 0:
                 log.settle()
                 if last or not metrics.evaluated(step):
                     made = evaluate(lambda *batch, state=state: compiled.evaluate(state, *batch))
                     log.test(step, made, test_labels)
-            if last or stop.signal or (step and step % config.checkpoint_every == 0):
+            if last or asked or (step and step % config.checkpoint_every == 0):
                 log.settle()
                 checkpoints.save(step, state)
             if last:
                 break
-            if stop.signal:
-                raise Stop(128 + stop.signal)
+            if asked:
+                raise Stop(128 + asked)
             count = _steps_to_make(step, stride, config)
             advance = compiled.step if count == 1 else compiled.steps
             state, made = advance(state, data, cursor(step, count))
@@ -122,6 +125,8 @@ def _train(
         "versions": record.versions(),
         "devices": record.devices(),
     }
+    if not chief:
+        return summary
     figures.run(
         folder / "figures",
         metrics.lines,

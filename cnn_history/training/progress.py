@@ -9,10 +9,13 @@ QUIET_SECONDS = 10  # between lines where there is no terminal
 
 
 class ProgressBar:
-    """Steps done of all, rate, time left, and the newest errors, on standard error."""
+    """Steps done of all, rate, time left, and the newest errors, on standard error.
 
-    def __init__(self, step: int, steps: int):
-        self._console = Console(stderr=True, highlight=False)
+    Of several processes one speaks; the others are `quiet`.
+    """
+
+    def __init__(self, step: int, steps: int, quiet: bool = False):
+        self._console = Console(stderr=True, highlight=False, quiet=quiet)
         self._steps, self._first, self._started = steps, step, time.monotonic()
         self._test_error, self._last_line = None, -float("inf")
         self._bar = Progress(
@@ -21,7 +24,7 @@ class ProgressBar:
             TextColumn("{task.fields[numbers]}"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=self._console,
-            disable=not self._console.is_terminal,
+            disable=quiet or not self._console.is_terminal,
         )
         self._task = self._bar.add_task("", total=steps, completed=step, numbers="compiling ...")
 

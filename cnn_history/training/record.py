@@ -46,14 +46,20 @@ def config_json(config: ml_collections.ConfigDict) -> dict:
 
 
 class Metrics:
-    """metrics.jsonl and the TensorBoard events: one object a line, in the order of steps."""
+    """metrics.jsonl and the TensorBoard events: one object a line, in the order of steps.
 
-    def __init__(self, workdir: pathlib.Path, step: int):
+    Of several processes one writes; the others keep the same lines in memory.
+    """
+
+    def __init__(self, workdir: pathlib.Path, step: int, writes: bool = True):
         """Open them to go on from `step`: lines of later steps, or torn, are dropped."""
+        self.lines = [line for line in read_metrics(workdir) if line["step"] <= step]
+        self._writes = writes
+        if not writes:
+            return
         import tensorboardX  # 0.5 s: only who trains pays
 
         self._path = workdir / "metrics.jsonl"
-        self.lines = [line for line in read_metrics(workdir) if line["step"] <= step]
         unfinished = self._path.with_name("metrics.jsonl.unfinished")
         unfinished.write_text("".join(json.dumps(line) + "\n" for line in self.lines))
         os.replace(unfinished, self._path)
@@ -63,6 +69,8 @@ class Metrics:
     def write(self, line: dict) -> None:
         """Append a line: `step`, `split` and numbers."""
         self.lines.append(line)
+        if not self._writes:
+            return
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
         for name, value in line.items():
@@ -86,8 +94,9 @@ class Metrics:
         return self
 
     def __exit__(self, *exception):
-        self._file.close()
-        self._board.close()
+        if self._writes:
+            self._file.close()
+            self._board.close()
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict]:
@@ -109,7 +118,12 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """Return the checkout's commit, `+` if files differ from it; empty outside a checkout."""
+    """Return the checkout's commit, `+` if files differ from it; empty outside a checkout.
+
+    $CNN_HISTORY_COMMIT names it where the files were copied without git's.
+    """
+    if named := os.environ.get("CNN_HISTORY_COMMIT"):
+        return named
     here = pathlib.Path(__file__).parent
 
     def git(*arguments):
@@ -128,4 +142,5 @@ def devices() -> str:
     """Return the devices in words: how many of which kind."""
     kind = jax.devices()[0].device_kind
     processor = f" ({os.cpu_count()} cores)" if jax.default_backend() == "cpu" else ""
-    return f"{jax.device_count()} {kind}{processor}"
+    processes = f" in {jax.process_count()} processes" if jax.process_count() > 1 else ""
+    return f"{jax.device_count()} {kind}{processor}{processes}"
