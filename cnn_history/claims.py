@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
         results = report.by_slide(chosen, results)
     results = list(results)
     if FORMAT.value == "table":
-        report.counts(results, time.monotonic() - begun)
+        report.counts(results, lecture.VERDICTS, time.monotonic() - begun)
     document = json.dumps([_row(result) for result in results], indent=2)
     if output:
         output.write_text(document + "\n")

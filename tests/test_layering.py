@@ -45,8 +45,7 @@ ALLOWED = {
         *("models", "optimizers", "reporting", "schedules", "training"),
     },
     "lecture": {
-        *("accounting", "initializers", "layers", "literature", "models", "optimizers"),
-        *("schedules", "studies"),
+        *("accounting", "layers", "literature", "models", "optimizers", "schedules", "studies"),
     },
     "workdir": {
         *("build", "commands", "datasets", "lookup", "training.checkpoint", "training.record"),

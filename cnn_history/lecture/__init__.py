@@ -17,7 +17,7 @@ from cnn_history.lecture import (
     normalization,
     practice,
     schedules,
-    # second_order,
+    second_order,
     vgg,
     vgg_listing,
     zfnet,
@@ -38,7 +38,7 @@ PARTS = (
     inception,
     first_order,
     schedules,
-    # second_order,
+    second_order,
     practice,
 )
 

@@ -90,7 +90,7 @@ def deviation(start: str, layer: int, said: float) -> Found:
     mean, sd = found.mean(), found.std(ddof=1)
     tolerance = 4 * sd + HALF_A_DIGIT
     return Found(
-        f"{mean:.8f} +- {sd:.2e} (n={len(found)}, tolerance {tolerance:.2e})",
+        f"{mean:.8f} ± {sd:.2e} (n={len(found)}, tolerance {tolerance:.2e})",
         abs(said - mean) <= tolerance,
     )
 

@@ -9,11 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import optimizers
-from cnn_history.lecture.claim import ADVICE, AGREES, ERRS, Claim, Found, slide
+from cnn_history.lecture.claim import ADVICE, AGREES, BY_STUDY, ERRS, Claim, Found, slide
+from cnn_history.studies.interval import interval, verdict
 
 GRADIENTS = (-10.0, -0.1, 0.5, 1.0, 30.0)  # constant ones, side by side
 LONG = 10_000  # steps
 FLOAT32 = 1e-5  # relative, over the first steps
+CURVATURES = (100.0, 1.0)  # of a quadratic, along its steep axis and its flat one
+STARTS, STEPS = 10, 50
 
 # The slide's last line of Adam.
 CODE = "x -= learning_rate * first_unbias / (np.sqrt(second_unbias) + 1e-7))"
@@ -27,6 +30,11 @@ def claims() -> tuple[Claim, ...]:
             ("C141", "grad_squared += dx*dx; x -= lr*dx/(sqrt(grad_squared)+1e-7), start 0", AGREES,
              formula, optimizers.adagrad, adagrad),
             ("C142", "Q2: step size over long time: decays to zero", AGREES, long_time),
+        ),
+        *slide(
+            "AdaGrad Q1",
+            ("C164", "progress along steep directions is damped, along flat directions accelerated",
+             BY_STUDY, directions),
         ),
         *slide(
             "RMSProp",
@@ -101,6 +109,34 @@ def long_time() -> Found:
     )
 
 
+def directions() -> Found:
+    """The rates of AdaGrad along both axes of a quadratic, from random starts."""
+    curvatures, rule = jnp.array(CURVATURES), optimizers.adagrad(1.0)
+
+    def step(carry, _):
+        x, state = carry
+        gradient = curvatures * x
+        updates, state = rule.update(gradient, state, x)
+        return (x + updates, state), -updates / gradient
+
+    @jax.vmap
+    def rates(start):
+        _, made = jax.lax.scan(step, (start, rule.init(start)), None, length=STEPS)
+        return made[-1]
+
+    away = 10 * jax.random.normal(jax.random.key(0), (STARTS, 1))
+    starts = jnp.repeat(away, 2, axis=1)  # as far along both
+    steep, flat = np.asarray(rates(starts), float).T
+    low, high = interval(np.log10(flat / steep))
+    return Found(
+        f"{verdict(low, high)}: after {STEPS} steps on a quadratic of curvatures "
+        f"{CURVATURES[0]:g} and {CURVATURES[1]:g} the rate along the flat axis is "
+        f"{10**low:.1f} to {10**high:.1f} times that along the steep one (95 %, n={STARTS})",
+        bool(np.isfinite([low, high]).all()),
+        "The rates are damped in proportion to the curvatures, so that both directions go alike.",
+    )
+
+
 def first_step(rule: Callable, said: float, remark: str) -> Found:
     """The first step, whatever the gradient."""
     found = steps(rule, 1)[0]
@@ -122,8 +158,8 @@ def code() -> Found:
     return Found(
         f"{more} closing parenthesis too many; range(1, {LONG}) makes {updates} updates",
         parses(CODE) and updates == LONG,
-        f"Without the last {more} it {'parses' if parses(CODE[: -more or None]) else 'fails too'}; "
-        "the loop makes one update fewer than num_iterations.",
+        f"Without it the line {'parses' if parses(CODE[: -more or None]) else 'fails too'}; the "
+        "loop makes one update fewer than num_iterations.",
     )
 
 

@@ -38,7 +38,10 @@ def claims() -> tuple[Claim, ...]:
                 test_time,
             ),
         ),
-        *slide("Decorrelated BN", ("C135", "Appeared 4/23/2018", QUOTED, appeared, "4/23/2018")),
+        *slide(
+            "Decorrelated BN",
+            ("C135", "Appeared 4/23/2018", QUOTED, appeared, "4/23/2018"),
+        ),
     )
 
 

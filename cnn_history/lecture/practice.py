@@ -13,7 +13,7 @@ def claims() -> tuple[Claim, ...]:
                 "Adam good default; SGD+momentum often outperforms with tuning",
                 ADVICE,
                 advice,
-                "It depends on the problem; the study in_practice compares them on one.",
+                "It depends on the problem, and on how long both are tuned.",
             ),
         ),
         *slide(
@@ -23,8 +23,8 @@ def claims() -> tuple[Claim, ...]:
                 "'From LeNet to ResNet', part 2",
                 ADVICE,
                 advice,
-                "The slides end at L-BFGS: ResNet, He's initialization, K-FAC, ensembles and crops "
-                "are from the papers here.",
+                "The slides end at L-BFGS; ResNet, He's initialization and K-FAC are from the "
+                "papers.",
             ),
         ),
     )

@@ -25,18 +25,29 @@ def _console() -> Console:
 
 def by_slide(claims: Sequence, results: Iterable) -> Iterator:
     """Print a table for each slide as soon as it is done, and yield the results on."""
-    console = _console()
+    console, slides = _console(), itertools.groupby(claims, lambda claim: claim.slide)
+    console.print(_table(show_header=True))
     with console.status("") as status:
-        for title, group in itertools.groupby(claims, lambda claim: claim.slide):
-            table = Table(box=None, pad_edge=False, show_header=False, expand=True)
-            for ratio, width in ((None, 4), (None, 8), (2, None), (3, None)):
-                table.add_column(ratio=ratio, width=width, overflow="fold")
+        for title, group in slides:
+            table = _table(show_header=False)
             for claim in group:
-                status.update(f"{claim.id}: {claim.quote}")
+                status.update(Text(f"{claim.id}: {claim.quote}"))
                 result = next(results)
                 table.add_row(*_cells(result))
                 yield result
-            console.print(Text(f"\n{title}", "bold"), table)
+            console.print(Text(f"\n{title}", "bold underline"), table)
+
+
+def _table(show_header: bool) -> Table:
+    """Return an empty table; those of all slides have the same columns."""
+    table = Table(
+        box=None, pad_edge=False, show_header=show_header, header_style="bold", expand=True
+    )
+    table.add_column("", width=4)
+    table.add_column("verdict", width=8)
+    table.add_column("the lecture", ratio=2, overflow="fold")
+    table.add_column("computed here", ratio=3, overflow="fold")
+    return table
 
 
 def _cells(result) -> tuple:
@@ -50,10 +61,18 @@ def _cells(result) -> tuple:
     return result.claim.id, Text(result.verdict, colour), Text(result.claim.quote), computed
 
 
-def counts(results: Sequence, seconds: float) -> None:
-    """Print how many claims got which verdict, and how long it took."""
+def counts(results: Sequence, meanings: dict[str, str], seconds: float) -> None:
+    """Print how many claims got which verdict, what it means, and how long it took.
+
+    Args:
+      results: of the claims.
+      meanings: of the verdicts.
+      seconds: for all of them.
+    """
     found = collections.Counter(result.verdict for result in results)
-    parts = [Text(f"{found[verdict]} {verdict}", colour) for verdict, colour in COLOURS.items()
-             if found[verdict]]  # fmt: skip
-    head = Text(f"\n{len(results)} claims in {seconds:.0f} s: ")
-    _console().print(head + Text(", ").join(parts))
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for verdict, meaning in meanings.items():
+        if found[verdict]:
+            table.add_row(str(found[verdict]), Text(verdict, COLOURS[verdict]), Text(meaning))
+    number = f"{len(results)} claim{'s' if len(results) > 1 else ''}"
+    _console().print(Text(f"\n{number} in {seconds:.0f} s", "bold"), table)

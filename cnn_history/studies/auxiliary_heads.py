@@ -132,20 +132,33 @@ def answer(seen: dict[tuple[str, str], fit.Seen]) -> str:
     Args:
       seen: of (kind, heads), arrays [seeds, steps].
     """
-    start = slice(0, 1)
-    said, times, gains = [], {}, {}
-    for kind in KINDS:
-        bare, headed = seen[kind, "none"], seen[kind, "both"]
-        times[kind] = _lower(headed, start) / _lower(bare, start)
-        gains[kind] = _end(bare) - _end(headed)
-        said.append(
-            f"{kind}: heads make the gradient below them {times[kind].mean():.1f} times as large "
-            f"at the start, and lower the main training loss by {_range(gains[kind])}"
-        )
-    n = len(gains["GoogLeNet"])
+    times, gains = _times(seen), _gains(seen)
+    said = [
+        f"{kind}: heads make the gradient below them {times[kind].mean():.1f} times as large "
+        f"at the start, and lower the main training loss by {_range(gains[kind])}"
+        for kind in KINDS
+    ]
+    return f"{'; '.join(said)}. {importance(seen)}."
+
+
+def importance(seen: dict[tuple[str, str], fit.Seen]) -> str:
+    """Say whether heads give less where batch norm is; `seen` as of `answer`."""
+    times, gains = _times(seen), _gains(seen)
     gradient = _less(times, "the gradient that heads add is")
     loss = _less(gains, "what heads gain in loss is")
-    return f"{'; '.join(said)}. {gradient}; {loss} (95 % intervals over {n} seeds)."
+    return f"{gradient}; {loss} (95 % intervals over {len(gains['GoogLeNet'])} seeds)"
+
+
+def _times(seen: dict) -> dict[str, np.ndarray]:
+    """Return for each kind by how much heads enlarge the gradient below them, [seeds]."""
+    lower = {key: _lower(found, slice(0, 1)) for key, found in seen.items()}
+    return {kind: lower[kind, "both"] / lower[kind, "none"] for kind in KINDS}
+
+
+def _gains(seen: dict) -> dict[str, np.ndarray]:
+    """Return for each kind by how much heads lower the main training loss, [seeds]."""
+    end = {key: _end(found) for key, found in seen.items()}
+    return {kind: end[kind, "none"] - end[kind, "both"] for kind in KINDS}
 
 
 def _less(of: dict[str, np.ndarray], what: str) -> str:
@@ -154,17 +167,6 @@ def _less(of: dict[str, np.ndarray], what: str) -> str:
     words = {"yes": "smaller", "no": "larger", "inconclusive": "not told apart (inconclusive)"}
     word = words[verdict(*interval(difference))]
     return f"{what} {word} with batch norm, by {_range(difference)}"
-
-
-def importance(seen: dict[tuple[str, str], fit.Seen]) -> tuple[float, float, str]:
-    """Return by how much less loss heads gain with batch norm, its interval, and the verdict.
-
-    Args:
-      seen: of (kind, heads), arrays [seeds, steps].
-    """
-    bare, normalized = (_end(seen[kind, "none"]) - _end(seen[kind, "both"]) for kind in KINDS)
-    low, high = interval(bare - normalized)
-    return low, high, verdict(low, high)
 
 
 def _range(values: np.ndarray) -> str:
