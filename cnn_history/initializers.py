@@ -2,7 +2,11 @@
 
 Each returns a jax initializer `(key, shape, dtype) -> array`. Kernels are `[..., in, out]`: dense
 `[in, out]`, convolution `[h, w, in, out]`; fan_in = h·w·in and fan_out = h·w·out. A grouped
-convolution's `in` is the number of inputs of its group, as a unit sees them.
+convolution's `in` is the number of inputs of its group, as a unit sees them; its `out` is all maps,
+of which an input reaches only its group's: fan_out is too large by the number of groups.
+
+Biases start as the networks' files say, whatever the kernels' initializer: at 0, but for AlexNet's
+(`models/alexnet.py`, sec. 5) and GoogLeNet's.
 """
 
 import math
@@ -20,7 +24,10 @@ def constant(value: float) -> Initializer:
 
 
 def gaussian(std: float) -> Initializer:
-    """N(0, std²), untruncated. AlexNet: std 0.01 (Krizhevsky et al. 2012, sec. 5)."""
+    """N(0, std²), untruncated. AlexNet: std 0.01 (Krizhevsky et al. 2012, sec. 5).
+
+    VGG's "10^-2 variance" (sec. 3.1) is std 0.1 to the letter, and 0.01 as it is often read.
+    """
     return jax.nn.initializers.normal(std)
 
 

@@ -1,5 +1,6 @@
 """A fully-connected layer that larger images can slide over."""
 
+import math
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -12,7 +13,7 @@ class FullyConnected(nn.Module):
 
     On the input that the network was drawn for it is the matrix product of the paper; on a larger
     one it gives one output per position (LeCun et al. 1998, sec. VII; Simonyan & Zisserman 2014,
-    sec. 3.2).
+    sec. 3.2). Its kernel is drawn as the paper's matrix, [k·k·c, f]: fan_out is f.
 
     Attributes:
       features: f, the number of units.
@@ -30,7 +31,11 @@ class FullyConnected(nn.Module):
         """[n, h, w, c] -> [n, h - k + 1, w - k + 1, f]."""
         param_dtype = jnp.promote_types(self.dtype, jnp.float32)
         shape = (*self.window, x.shape[-1], self.features)
-        kernel = self.param("kernel", self.kernel_init, shape, param_dtype).astype(self.dtype)
+
+        def init(key, shape, dtype):
+            return self.kernel_init(key, (math.prod(shape[:-1]), shape[-1]), dtype).reshape(shape)
+
+        kernel = self.param("kernel", init, shape, param_dtype).astype(self.dtype)
         bias = self.param("bias", self.bias_init, (self.features,), param_dtype).astype(self.dtype)
         x = x.astype(self.dtype)
         if x.shape[1:3] == self.window:  # one position: a matrix product is faster, and the same
