@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
-from cnn_history import datasets, initializers, layers, models, optimizers, schedules
+from cnn_history import datasets, initializers, layers, models, norms, optimizers, schedules
 from cnn_history.commands import UserError
 from cnn_history.datasets import augment, preprocessing
 from cnn_history.lookup import lookup, nearest
@@ -38,9 +38,10 @@ KERNEL_INITS = {
     "he": initializers.he,
 }
 NORMS = {
-    "none": lambda: None,
-    "batch_norm": lambda **options: functools.partial(layers.BatchNorm, **options),
-    "local_response_norm": lambda **o: functools.partial(layers.LocalResponseNorm, **o),
+    "none": norms.none,
+    "batch_norm": norms.batch_norm,
+    "decorrelated_batch_norm": norms.decorrelated_batch_norm,
+    "local_response_norm": norms.local_response_norm,
 }
 # (rate at the start, steps of the run, **options) -> schedule
 SCHEDULES = {
@@ -58,10 +59,11 @@ DECAYED = {
 
 POSITIVE = ("steps", "batch_size", "eval_batch_size", "image_size")
 POSITIVE += ("log_every", "eval_every", "checkpoint_every", "keep_checkpoints")
-NOT_NEGATIVE = ("learning_rate", "weight_decay", "aux_weight")
+NOT_NEGATIVE = ("learning_rate", "weight_decay", "aux_weight", "statistics_batches")
 FIELDS = {
     **dict.fromkeys(("seed", *POSITIVE), numbers.Integral),
     **dict.fromkeys(NOT_NEGATIVE, numbers.Real),
+    "statistics_batches": numbers.Integral,
     **dict.fromkeys(("dtype", "init_from", "dataset", "data_dir", "decayed"), str),
     **dict.fromkeys(("train_split", "test_split", "adapter", "scaling", "augmentation"), str),
     **dict.fromkeys(("model", "loss", "optimizer", "schedule", "paper"), ConfigDict),
@@ -111,7 +113,10 @@ def check(config: ConfigDict) -> None:
     augmentation(config)
     loss(config)
     optimizer(config)
-    model(config, num_classes=10)
+    network = model(config, num_classes=10)
+    if config.statistics_batches:
+        with field("statistics_batches"):
+            of_last_batch(network)
 
 
 def _words(kind: type) -> str:
@@ -168,6 +173,23 @@ def model(config: ConfigDict, num_classes: int) -> nn.Module:
         return models.create(
             config.model.name, num_classes=num_classes, dtype=DTYPES[config.dtype], **options
         )
+
+
+def of_last_batch(network: nn.Module) -> nn.Module:
+    """Return the network with running statistics of the last batch; ValueError if it has none."""
+    norm = norms.of_last_batch(getattr(network, "norm", None))
+    return network.clone(norm=norm)
+
+
+def check_group(config: ConfigDict, examples: int) -> None:
+    """Raise UserError if batch norm's groups do not divide the examples of a device."""
+    if "norm" in config.model and config.model.norm.name == "batch_norm":
+        size = config.model.norm.batch_norm.group_size
+        if size and examples % size:
+            raise UserError(
+                f"config.model.norm.batch_norm.group_size: {size} does not divide the {examples} "
+                "examples of a device."
+            )
 
 
 def loss(config: ConfigDict) -> Callable:

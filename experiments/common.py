@@ -43,7 +43,21 @@ KERNEL_INITS = {
 }
 NORMS = {
     "none": {},
-    "batch_norm": {"momentum": 0.9, "epsilon": 1e-5},
+    "batch_norm": {
+        "momentum": 0.9,
+        "epsilon": 1e-5,
+        "unbiased": True,  # the running variance is m/(m-1) times the batch's
+        "group_size": 0,  # examples normalized together; 0: the whole batch
+    },
+    "decorrelated_batch_norm": {
+        "group_size": 16,  # channels whitened together
+        "epsilon": 1e-5,
+        "momentum": 0.9,
+        "method": "zca",  # or iterative
+        "iterations": 5,
+        "scale_and_shift": True,
+        "place": "every",  # or first, with batch norm at all others
+    },
     "local_response_norm": {"k": 2.0, "n": 5, "alpha": 1e-4, "beta": 0.75},
 }
 
@@ -84,6 +98,7 @@ def base() -> ml_collections.ConfigDict:
             "weight_decay": 0.0,  # added to the gradient, as L2 is
             "decayed": "all",  # what weight decay touches: all, kernels
             # Evaluation and records, in steps.
+            "statistics_batches": 0,  # whose mean statistics norms test with; 0: moving averages
             "eval_batch_size": 500,
             "log_every": 100,
             "eval_every": 1000,

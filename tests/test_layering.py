@@ -16,6 +16,7 @@ ALLOWED = {
     "initializers": set(),
     "schedules": set(),
     "layers": set(),
+    "norms": {"layers"},
     "datasets": {"lookup"},
     "optimizers": set(),
     "models": {"initializers", "layers", "lookup"},
@@ -26,6 +27,7 @@ ALLOWED = {
     "reporting.page": {"accounting", "literature", "models", "reporting", "training.record"},
     "training.state": set(),
     "training.curvature": {"layers"},
+    "training.statistics": set(),
     "training.differentiate": set(),
     "training.step": {"training.differentiate", "training.state"},
     "training.losses": set(),
@@ -37,12 +39,13 @@ ALLOWED = {
     "training.checkpoint": {"training.state"},
     "training.log": {"evaluation", "training.progress", "training.record"},
     "build": {
-        *("commands", "datasets", "initializers", "layers", "lookup", "models", "optimizers"),
-        *("schedules", "training.losses"),
+        *("commands", "datasets", "initializers", "layers", "lookup", "models", "norms"),
+        *("optimizers", "schedules", "training.losses"),
     },
     "studies": {
         *("accounting", "build", "commands", "datasets", "evaluation", "initializers", "layers"),
-        *("models", "optimizers", "reporting", "schedules", "training"),
+        *("models", "norms", "optimizers", "reporting", "schedules", "training"),
+        "training.statistics",
     },
     "lecture": {
         *("accounting", "layers", "literature", "models", "optimizers", "schedules", "studies"),

@@ -33,6 +33,7 @@ json.dump(made, sys.stdout)
 LENET = "--config=experiments/lenet5_digits.py"
 CONSTANT = "--config=experiments/studies/constant_initialization.py"
 RESNET = "--config=experiments/resnet_cifar10.py"
+DECORRELATED = (RESNET, "--workdir=W", "--config.model.norm.name=decorrelated_batch_norm")
 
 TRAIN = {
     (): "--config",
@@ -73,6 +74,19 @@ TRAIN = {
     (LENET, "--workdir=W", "--config.model.kernel_init.name=xavir"): "did you mean 'xavier'",
     (LENET, "--workdir=W", "--config.model.kernel_init.xavier.mode=fan"): "fan_in or fan_avg",
     (RESNET, "--workdir=W", "--config.model.norm.name=batchnorm"): "did you mean 'batch_norm'",
+    (RESNET, "--workdir=W", "--config.model.norm.batch_norm.momentum=1.5"): "momentum is in [0, 1)",
+    (RESNET, "--workdir=W", "--config.model.norm.batch_norm.epsilon=0.0"): "epsilon is positive",
+    (RESNET, "--workdir=W", "--config.model.norm.batch_norm.group_size=-1"): "number of examples",
+    (*DECORRELATED, "--config.model.norm.decorrelated_batch_norm.group_size=0"): "positive",
+    (*DECORRELATED, "--config.model.norm.decorrelated_batch_norm.method=zcs"): "zca or iterative",
+    (*DECORRELATED, "--config.model.norm.decorrelated_batch_norm.place=last"): "every or first",
+    (LENET, "--workdir=W", "--config.statistics_batches=3"): "keeps no running statistics",
+    (RESNET, "--workdir=W", "--config.statistics_batches=-1"): "statistics_batches: -1",
+    (
+        RESNET + ":dataset=digits",
+        "--workdir=W",
+        "--config.model.norm.batch_norm.group_size=48",
+    ): "48 does not divide the 128 examples of a device",
     (
         RESNET + ":dataset=digits",
         "--workdir=W",

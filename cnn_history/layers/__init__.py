@@ -2,6 +2,8 @@
 
 from cnn_history.layers.activations import scaled_tanh
 from cnn_history.layers.batch_norm import BatchNorm
+from cnn_history.layers.decorrelated_batch_norm import DecorrelatedBatchNorm
+from cnn_history.layers.decorrelated_first import DecorrelatedFirst
 from cnn_history.layers.fully_connected import FullyConnected
 from cnn_history.layers.local_response_norm import LocalResponseNorm, local_response_norm
 from cnn_history.layers.partial_convolution import PartialConv
@@ -13,6 +15,8 @@ __all__ = [
     "AdaptiveAvgPool",
     "AvgPool",
     "BatchNorm",
+    "DecorrelatedBatchNorm",
+    "DecorrelatedFirst",
     "FullyConnected",
     "GlobalAvgPool",
     "LocalResponseNorm",

@@ -8,25 +8,38 @@ import jax.numpy as jnp
 class BatchNorm(nn.Module):
     """Normalize each channel by the statistics of the batch, then scale and shift.
 
-    Source: Ioffe & Szegedy 2015, algorithm 1 (training) and 2 (inference: the running variance
-    holds m/(m-1) times the batch variance, m being the number of values averaged).
-    The variance is the mean of squared differences from the mean, in float32 or wider, so that it
-    stays exact and positive where |mean| is far above the standard deviation; E[x²] - E[x]² does
-    not. Under `jax.jit` the batch is the global one, however many devices it lies on.
+    Source: Ioffe & Szegedy 2015, algorithm 1 (training) and 2 (inference). What the papers and
+    their programs differ in is an attribute each; the true average of algorithm 2 in the place of
+    the moving one is `training/statistics.py`.
+
+    Statistics are float32 or wider, and of differences from the mean, so that they stay exact and
+    the variance positive where |mean| is far above the deviation; E[x²] - E[x]² does not.
 
     Attributes:
-      momentum: share of the old running statistics that an update keeps.
+      momentum: share of the old running statistics that an update keeps; 0: those of the last
+        batch alone.
       epsilon: added to the variance.
+      unbiased: whether the running variance is m/(m-1) times the batch's, m being the number of
+        values of a channel (algorithm 2; torch), or the batch's own.
+      group_size: number of consecutive examples that are normalized together; None: the batch,
+        which under `jax.jit` is the global one, however many devices it lies on. With the number
+        of examples on a device, each uses its own statistics, as the papers' GPUs did. Running
+        statistics are those of the whole batch.
       dtype: of the output; statistics and parameters are float32 or wider.
     """
 
     momentum: float = 0.9
     epsilon: float = 1e-5
+    unbiased: bool = True
+    group_size: int | None = None
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, use_running_average: bool) -> jax.Array:
-        """[..., c] -> [..., c]; updates `batch_stats` (mean, var: [c]) unless told to use them."""
+        """[n, ..., c] -> the same; updates `batch_stats` (mean, var: [c]) unless told to use them.
+
+        Raises ValueError if n is no multiple of the group's size.
+        """
         wide = jnp.promote_types(self.dtype, jnp.float32)
         channels = x.shape[-1:]
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, channels, wide)
@@ -34,18 +47,46 @@ class BatchNorm(nn.Module):
         scale = self.param("scale", nn.initializers.ones, channels, wide)
         bias = self.param("bias", nn.initializers.zeros, channels, wide)
 
-        x = x.astype(wide)
+        shape, x = x.shape, x.astype(wide)
         if use_running_average:
-            mean, var = running_mean.value, running_var.value
+            centred, var = x - running_mean.value, running_var.value
         else:
-            axes = tuple(range(x.ndim - 1))
-            mean = jnp.mean(x, axes)
-            var = jnp.mean(jnp.square(x - mean), axes)
+            x = in_groups(x, self.group_size)
+            centred, mean, var = moments(x)
             if not self.is_initializing():
+                total = jnp.mean(mean, 0)
+                spread = jnp.mean(var, 0) + jnp.mean(jnp.square(mean - total), 0)
                 m = x.size // x.shape[-1]
-                unbiased = var * (m / max(m - 1, 1))
+                if self.unbiased:
+                    spread *= m / max(m - 1, 1)
                 keep = self.momentum
-                running_mean.value = keep * running_mean.value + (1 - keep) * mean
-                running_var.value = keep * running_var.value + (1 - keep) * unbiased
-        y = (x - mean) * (scale * jax.lax.rsqrt(var + self.epsilon)) + bias
-        return y.astype(self.dtype)
+                running_mean.value = keep * running_mean.value + (1 - keep) * total.ravel()
+                running_var.value = keep * running_var.value + (1 - keep) * spread.ravel()
+        y = centred * (scale * jax.lax.rsqrt(var + self.epsilon)) + bias
+        return y.reshape(shape).astype(self.dtype)
+
+
+def in_groups(x: jax.Array, size: int | None) -> jax.Array:
+    """[n, ..., c] -> [n / size, size, ..., c]; one group if `size` is None.
+
+    Raises ValueError if n is no multiple of `size`.
+    """
+    size = size or x.shape[0]
+    if x.shape[0] % size:
+        raise ValueError(f"a batch of {x.shape[0]} does not divide into groups of {size} examples.")
+    return x.reshape(-1, size, *x.shape[1:])
+
+
+def moments(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """[groups, ..., c] -> x less its mean, mean and variance, [groups, 1, ..., c], of each group.
+
+    A first mean, of which rounding may have left the last digits wrong, is taken off, and then the
+    small mean of what remains; the variance is that of small numbers.
+    """
+    axes = tuple(range(1, x.ndim - 1))
+    # Nothing depends on the value taken off, so that no gradient goes through it.
+    first = jax.lax.stop_gradient(jnp.mean(x, axes, keepdims=True))
+    x = x - first
+    rest = jnp.mean(x, axes, keepdims=True)
+    var = jnp.mean(jnp.square(x), axes, keepdims=True) - jnp.square(rest)
+    return x - rest, first + rest, jnp.maximum(var, 0)

@@ -5,6 +5,7 @@ import functools
 import json
 import pathlib
 import sys
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -21,6 +22,7 @@ from cnn_history.training.log import Log
 from cnn_history.training.progress import ProgressBar
 from cnn_history.training.signals import Stop, StopRequest
 from cnn_history.training.state import State
+from cnn_history.training.statistics import recompute
 
 PROTOCOL = "single_crop"  # how a run measures its own test error
 
@@ -45,6 +47,7 @@ def run(config: ml_collections.ConfigDict, folder: pathlib.Path) -> dict:
             raise UserError(
                 f"config.{name}: {config[name]} is no multiple of the {jax.device_count()} devices."
             )
+    build.check_group(config, config.batch_size // jax.device_count())
     if config.init_from:
         workdir.check_run(pathlib.Path(config.init_from))
     try:
@@ -97,6 +100,8 @@ def _train(
             if last or step % config.eval_every == 0:
                 log.settle()
                 if last or not metrics.evaluated(step):
+                    if config.statistics_batches:
+                        state = _with_true_averages(state, compiled, data, cursor, config)
                     made = evaluate(lambda *batch, state=state: compiled.evaluate(state, *batch))
                     log.test(step, made, test_labels)
             if last or asked or (step and step % config.checkpoint_every == 0):
@@ -140,6 +145,16 @@ def _train(
     )
     record.write_json(folder / workdir.SUMMARY, summary)
     return summary
+
+
+def _with_true_averages(
+    state: State, compiled: program.Program, data: dict, cursor: Callable, config
+) -> State:
+    """Return the state with its norms' statistics of the batches that come next."""
+    step = int(state.step)
+    cursors = (cursor(step + i, 1) for i in range(config.statistics_batches))
+    statistics = recompute(functools.partial(compiled.statistics, state, data), cursors)
+    return state.replace(model_state={**state.model_state, "batch_stats": statistics})
 
 
 def _headline(

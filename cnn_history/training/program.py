@@ -42,12 +42,14 @@ class Program(NamedTuple):
       init: () -> the first State.
       step: (state, data, cursor) -> (state, metrics); the state is donated.
       steps: the same over cursors with a leading axis, as one scan; metrics have that axis too.
+      statistics: (state, data, cursor) -> the network's `batch_stats` of that batch alone.
       evaluate: (state, images uint8, labels) -> `{"probabilities": [n, classes], "loss": [n]}`.
     """
 
     init: Callable[[], State]
     step: Callable[..., tuple[State, dict]]
     steps: Callable[..., tuple[State, dict]]
+    statistics: Callable[..., dict]
     evaluate: Callable[..., dict]
 
 
@@ -96,6 +98,17 @@ def make(
     def steps(state: State, data: dict, cursors: dict) -> tuple[State, dict]:
         return jax.lax.scan(lambda state, cursor: step(state, data, cursor), state, cursors)
 
+    def statistics(state: State, data: dict, cursor: dict) -> dict:
+        images = batch(data, cursor, preprocessing, augmentation, key.augment)["image"]
+        _, updated = build.of_last_batch(network).apply(
+            {"params": state.params, **state.model_state},
+            images,
+            train=True,
+            rngs={"dropout": jax.random.fold_in(state.key, cursor["step"])},
+            mutable=["batch_stats"],
+        )
+        return updated["batch_stats"]
+
     def evaluate(state: State, images: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
         variables = {"params": state.params, **state.model_state}
         logits = network.apply(variables, preprocessing(images), train=False)
@@ -107,6 +120,7 @@ def make(
         init=jit(init),
         step=jit(step, donate_argnums=0),
         steps=jit(steps, donate_argnums=0),
+        statistics=jit(statistics),
         evaluate=jit(evaluate),
     )
 

@@ -1,5 +1,7 @@
 """Batch normalization against algorithm 1 of Ioffe & Szegedy 2015, and against torch."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,8 +25,10 @@ def random_variables():
 
 @pytest.mark.parametrize("training", [True, False])
 def test_against_torch(training):
+    """Outputs, running statistics, and gradients of input, scale and shift."""
     torch = pytest.importorskip("torch")
     x, variables = image(), random_variables()
+    upstream = np.random.default_rng(2).normal(size=x.shape).astype(np.float32)
     theirs = torch.nn.BatchNorm2d(7).train(training)
     theirs.load_state_dict(
         {
@@ -35,25 +39,86 @@ def test_against_torch(training):
             "num_batches_tracked": torch.tensor(0),
         }
     )
-    expected = theirs(torch.from_numpy(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-    y, updated = layers.BatchNorm().apply(
-        variables, x, use_running_average=not training, mutable=["batch_stats"]
-    )
-    np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-5, atol=1e-5)
-    statistics = updated["batch_stats"]
-    np.testing.assert_allclose(statistics["mean"], theirs.running_mean.numpy(), rtol=1e-5)
-    np.testing.assert_allclose(statistics["var"], theirs.running_var.numpy(), rtol=1e-5)
+    their_x = torch.from_numpy(x).requires_grad_()
+    expected = theirs(their_x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    expected.backward(torch.from_numpy(upstream))
+
+    def product(x, params):
+        y, updated = layers.BatchNorm().apply(
+            {**variables, "params": params},
+            x,
+            use_running_average=not training,
+            mutable=["batch_stats"],
+        )
+        return jnp.sum(y * upstream), (y, updated["batch_stats"])
+
+    both = jax.jit(jax.grad(product, (0, 1), has_aux=True))(x, variables["params"])
+    (at_x, at_params), (y, statistics) = both
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
+    close(y, expected.detach().numpy())
+    close(statistics["mean"], theirs.running_mean.numpy())
+    close(statistics["var"], theirs.running_var.numpy())
+    close(at_x, their_x.grad.numpy())
+    # Sums of 120 numbers of size 1.
+    close(at_params["scale"], theirs.weight.grad.numpy(), atol=1e-4)
+    close(at_params["bias"], theirs.bias.grad.numpy(), atol=1e-4)
 
 
-def test_a_large_mean_costs_no_variance():
-    """A mean of 4,096 beside a standard deviation of 2: E[x²] - E[x]² would be noise."""
-    x = image(mean=4096.0)
-    layer = layers.BatchNorm()
-    variables = layer.init(jax.random.key(0), x, use_running_average=False)
-    y, _ = layer.apply(variables, x, use_running_average=False, mutable=["batch_stats"])
+def train(layer, x, variables=None):
+    """Return the outputs and the updated statistics."""
+
+    @jax.jit
+    def both(x):
+        start = variables or layer.init(jax.random.key(0), x, use_running_average=True)
+        return layer.apply(start, x, use_running_average=False, mutable=["batch_stats"])
+
+    y, updated = both(x)
+    return y, updated["batch_stats"]
+
+
+@pytest.mark.parametrize(("unbiased", "ddof"), [(True, 1), (False, 0)])
+def test_running_variance_has_the_factor_of_algorithm_2_or_not(unbiased, ddof):
+    x = image()[:1, :1, :2]  # of two values: a factor of 2
+    _, statistics = train(layers.BatchNorm(unbiased=unbiased, momentum=0.0), x)
+    np.testing.assert_allclose(statistics["var"], x[0, 0].var(0, ddof=ddof), rtol=1e-5)
+
+
+@pytest.mark.parametrize("mean", [0.0, 4096.0, 1e6])
+def test_a_large_mean_costs_no_variance(mean):
+    """At 1e6 a float32 has one binary digit in 16 behind the point: the rest is exact."""
+    x = image(mean)
+    y, statistics = train(layers.BatchNorm(momentum=0.0, unbiased=False), x)
     wide = x.astype(np.float64)
     expected = (wide - wide.mean((0, 1, 2))) / np.sqrt(wide.var((0, 1, 2)) + 1e-5)
-    np.testing.assert_allclose(y, expected, atol=2e-3)  # the mean itself is rounded at 2^-11
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+    np.testing.assert_allclose(statistics["var"], wide.var((0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(statistics["mean"], wide.mean((0, 1, 2)), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e6, 1e-30])
+def test_a_constant_channel_is_finite(value):
+    x = jnp.full((4, 3, 3, 2), value)
+    layer = layers.BatchNorm()
+    variables = layer.init(jax.random.key(0), x, use_running_average=True)
+
+    def total(x):
+        return train(layer, x, variables)[0].sum()
+
+    assert float(train(layer, x, variables)[1]["var"][0]) == pytest.approx(0.9)
+    assert np.isfinite(jax.jit(jax.grad(total))(x)).all()
+
+
+def test_groups_of_examples_have_their_own_statistics():
+    """Each group is normalized as a batch of its own; the running statistics are the whole's."""
+    x = image() + 5 * np.arange(4, dtype=np.float32)[:, None, None, None]
+    y, statistics = train(layers.BatchNorm(group_size=2), x)
+    halves = [train(layers.BatchNorm(), half)[0] for half in (x[:2], x[2:])]
+    np.testing.assert_allclose(y, np.concatenate(halves), rtol=1e-5, atol=1e-5)
+    _, whole = train(layers.BatchNorm(), x)
+    for name in ("mean", "var"):
+        np.testing.assert_allclose(statistics[name], whole[name], rtol=1e-5)
+    with pytest.raises(ValueError, match="batch of 4 does not divide into groups of 3"):
+        train(layers.BatchNorm(group_size=3), x)
 
 
 def test_initialization_leaves_the_statistics_alone():

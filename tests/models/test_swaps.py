@@ -8,9 +8,19 @@ from cnn_history import build, models
 from experiments import common, resnet_cifar10
 
 # The deepest take seconds a trace, and are the same classes at another depth.
-TOO_DEEP = ("resnet1202", "preact_resnet1001")
-NETWORKS = [name for name in models.names() if name not in TOO_DEEP]
-NORMS = ("none", "batch_norm", "local_response_norm")
+TOO_DEEP = ("101", "110", "152", "1202", "1001")
+NETWORKS = [name for name in models.names() if not any(depth in name for depth in TOO_DEEP)]
+KEEP_STATISTICS = {"batch_norm", "decorrelated_batch_norm", "decorrelated first"}
+
+
+def choose(norm):
+    """Return the config's group of a norm."""
+    if norm == "decorrelated first":
+        return common.choose(common.NORMS, "decorrelated_batch_norm", place="first")
+    return common.choose(common.NORMS, norm)
+
+
+NORMS = (*common.NORMS, "decorrelated first")
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -26,8 +36,7 @@ def test_every_kernel_is_drawn_by_the_chosen_initializer_under_every_norm(name):
 
         options = {"kernel_init": count}
         if norm is not None:
-            group = common.choose(common.NORMS, norm)
-            options["norm"] = build.choice(group, build.NORMS, "normalization")()
+            options["norm"] = build.choice(choose(norm), build.NORMS, "normalization")()
         network = models.create(name, **options)
         variables = jax.eval_shape(
             lambda x, n=network: n.init(jax.random.key(0), x, train=False), images
@@ -39,14 +48,20 @@ def test_every_kernel_is_drawn_by_the_chosen_initializer_under_every_norm(name):
         kernels = [p for p in jax.tree.leaves(variables["params"]) if p.ndim > 1]
         big = [shape for shape in drawn if len(shape) > 1]
         assert len(big) >= len(kernels) > 0
-        assert ("batch_stats" in variables) == (norm == "batch_norm")
+        assert ("batch_stats" in variables) == (norm in KEEP_STATISTICS)
+        if norm == "decorrelated first":
+            leaves = jax.tree_util.tree_leaves_with_path(variables["batch_stats"])
+            kinds = [jax.tree_util.keystr(path, simple=True).rsplit("/")[-1] for path, _ in leaves]
+            assert sum("whitening" in kind for kind in kinds) == 1
 
 
-@pytest.mark.parametrize("init", list(common.KERNEL_INITS))
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(
+    ("norm", "init"),
+    [*((norm, "he") for norm in NORMS), *(("batch_norm", init) for init in common.KERNEL_INITS)],
+)
 def test_a_config_swaps_them_and_a_gradient_step_works(norm, init):
     config = resnet_cifar10.get_config()
-    config.model.norm.name, config.model.kernel_init.name = norm, init
+    config.model.norm, config.model.kernel_init.name = choose(norm), init
     config.model.kernel_init.constant.value = 0.01
     network = build.model(config, 10).clone(blocks=1, features=(4, 8, 8))
     images = jax.random.uniform(jax.random.key(0), (2, 8, 8, 3))

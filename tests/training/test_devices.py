@@ -68,3 +68,41 @@ def test_thirty_steps_in_float64():
         assert b["gradient_norm"] == pytest.approx(a["gradient_norm"], rel=1e-10)
     np.testing.assert_allclose(eight["state"], one["state"], atol=1e-10)
     assert one["metrics"][-1]["loss"] < one["metrics"][0]["loss"]
+
+
+GROUPS = """
+import functools
+import jax, jax.numpy as jnp, numpy as np
+jax.config.update("jax_num_cpu_devices", 8)
+from jax.sharding import PartitionSpec as P
+from cnn_history import layers
+from cnn_history.training import devices
+devices.start()
+mesh = devices.mesh()
+x = np.random.default_rng(0).normal(np.arange(16)[:, None, None, None], 1, (16, 3, 3, 5))
+x = devices.put(x.astype(np.float32), devices.over_batch(mesh))
+
+def normalize(x, group_size):
+    layer = layers.BatchNorm(group_size=group_size)
+    variables = layer.init(jax.random.key(0), x, use_running_average=True)
+    return layer.apply(variables, x, use_running_average=False, mutable=["batch_stats"])
+
+grouped = jax.jit(functools.partial(normalize, group_size=2))
+alone = jax.shard_map(lambda x: normalize(x, None)[0], mesh=mesh, in_specs=P("data"),
+                      out_specs=P("data"), check_vma=False)
+y, updated = grouped(x)
+np.testing.assert_allclose(y, jax.jit(alone)(x), atol=1e-5)
+y, whole = jax.jit(functools.partial(normalize, group_size=None))(x)
+assert not np.allclose(y, jax.jit(alone)(x), atol=0.1)
+for a, b in zip(jax.tree.leaves(updated), jax.tree.leaves(whole)):
+    np.testing.assert_allclose(a, b, rtol=1e-5)
+only = jax.jit(lambda x: grouped(x)[0]).lower(x).compile()
+assert "all-reduce" not in only.as_text()
+"""
+
+
+def test_groups_of_a_devices_examples_are_the_statistics_of_that_device():
+    """As on the papers' GPUs: no device asks another, but for running statistics."""
+    command = [sys.executable, "-c", GROUPS]
+    result = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=600)
+    assert result.returncode == 0, result.stderr
