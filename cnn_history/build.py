@@ -17,7 +17,7 @@ import optax
 
 from cnn_history import datasets, initializers, layers, models, norms, optimizers, schedules
 from cnn_history.commands import UserError
-from cnn_history.datasets import augment, preprocessing
+from cnn_history.datasets import augment, examples, preprocessing, scalings, statistics, stream
 from cnn_history.lookup import lookup, nearest
 from cnn_history.training import losses
 
@@ -59,14 +59,16 @@ DECAYED = {
 
 POSITIVE = ("steps", "batch_size", "eval_batch_size", "image_size")
 POSITIVE += ("log_every", "eval_every", "checkpoint_every", "keep_checkpoints")
-NOT_NEGATIVE = ("learning_rate", "weight_decay", "aux_weight", "statistics_batches")
+NOT_NEGATIVE = ("learning_rate", "weight_decay", "aux_weight")
+NOT_NEGATIVE += ("statistics_batches", "skipped_images")
 FIELDS = {
-    **dict.fromkeys(("seed", *POSITIVE), numbers.Integral),
     **dict.fromkeys(NOT_NEGATIVE, numbers.Real),
-    "statistics_batches": numbers.Integral,
+    **dict.fromkeys(("seed", "statistics_batches", "skipped_images", *POSITIVE), numbers.Integral),
     **dict.fromkeys(("dtype", "init_from", "dataset", "data_dir", "decayed"), str),
-    **dict.fromkeys(("train_split", "test_split", "adapter", "scaling", "augmentation"), str),
-    **dict.fromkeys(("model", "loss", "optimizer", "schedule", "paper"), ConfigDict),
+    **dict.fromkeys(("train_split", "test_split", "adapter", "scaling"), str),
+    **dict.fromkeys(
+        ("augmentation", "model", "loss", "optimizer", "schedule", "paper"), ConfigDict
+    ),
     "init_layers": tuple,
 }
 
@@ -110,7 +112,8 @@ def check(config: ConfigDict) -> None:
     with field("adapter"):
         lookup(preprocessing.ADAPTERS, config.adapter, "adapter")
     scaling(config)
-    augmentation(config)
+    with field(f"augmentation.{config.augmentation.name}"):
+        augmentation(config)(statistics.unknown, config.image_size)
     loss(config)
     optimizer(config)
     network = model(config, num_classes=10)
@@ -143,15 +146,15 @@ def sources(config: ConfigDict) -> tuple[datasets.Source, datasets.Source]:
 
 
 def scaling(config: ConfigDict) -> Callable:
-    """Return (all training images, size, adapter) -> Preprocessing."""
+    """Return (() -> statistics of the training images, size, adapter) -> Preprocessing."""
     with field("scaling"):
-        return lookup(preprocessing.SCALINGS, config.scaling, "scaling")
+        return lookup(scalings.SCALINGS, config.scaling, "scaling")
 
 
 def augmentation(config: ConfigDict) -> Callable:
-    """Return (key, image) -> image."""
-    with field("augmentation"):
-        return lookup(augment.AUGMENTATIONS, config.augmentation, "augmentation")
+    """Return (() -> statistics of the training images, size) -> Augmentation."""
+    with field("augmentation.name"):
+        return choice(config.augmentation, augment.AUGMENTATIONS, "augmentation")
 
 
 def model(config: ConfigDict, num_classes: int) -> nn.Module:
@@ -221,14 +224,15 @@ def check_input(network: nn.Module, config: ConfigDict, data: datasets.Source) -
 
     Nothing is computed or allocated.
     """
-    *sides, channels = data.shape
-    if None in sides:
-        raise UserError(f"config.dataset: the images of {data.name} vary in size; they need one.")
+    channels = data.shape[-1]
     with field("adapter"):
-        jax.eval_shape(
-            lambda x: preprocessing.unit_range(x, config.image_size, config.adapter),
-            jax.ShapeDtypeStruct((1, *data.shape), jnp.uint8),
-        )
+        if examples.streamed(data):
+            stream.adapter(config.adapter)
+        else:
+            jax.eval_shape(
+                lambda x: preprocessing.unit_range(x, config.image_size, config.adapter),
+                jax.ShapeDtypeStruct((1, *data.shape), jnp.uint8),
+            )
     images = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, channels), jnp.float32)
     with blame("config.model, config.image_size"):
         init = functools.partial(network.init, train=False)

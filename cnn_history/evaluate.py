@@ -25,10 +25,12 @@ from absl import flags
 
 from cnn_history import build, commands, datasets, evaluation, literature, models, workdir
 from cnn_history.commands import UserError
-from cnn_history.datasets import preprocessing
+from cnn_history.datasets import examples, preprocessing
+from cnn_history.datasets.images import Unreadable
+from cnn_history.datasets.skipped import Skipped, TooManySkipped
 from cnn_history.lookup import lookup
 from cnn_history.reporting import tables
-from cnn_history.training import devices, processes
+from cnn_history.training import devices, feed, processes
 
 WORKDIR = flags.DEFINE_list("workdir", None, "Folder of a run; a comma list is an ensemble.")
 PROTOCOL = flags.DEFINE_string("protocol", "single_crop", "How the error is measured.")
@@ -59,15 +61,15 @@ def main(argv: list[str]) -> None:
     config = workdir.read_config(folders[0])
     source = _source(config)
     mesh = devices.mesh()
-    members = [_member(folder, source, protocol, mesh) for folder in folders]
+    skip = Skipped(config.skipped_images, functools.partial(print, file=sys.stderr))
+    members = [_member(folder, source, protocol, skip, mesh) for folder in folders]
 
-    with build.blame("--dataset"):
-        images, labels = source.arrays()
     batch_size = -(-config.eval_batch_size // mesh.size) * mesh.size
-    put = functools.partial(devices.put, sharding=devices.over_batch(mesh))
-    probabilities = np.mean(
-        [evaluation.over_batches(member, (images,), batch_size, put) for member in members], axis=0
-    )
+    try:
+        made = [feed.over_examples(*member, batch_size, mesh) for member in members]
+    except (TooManySkipped, Unreadable) as error:
+        raise UserError(error) from error
+    probabilities, labels = np.mean([m["probabilities"] for m in made], axis=0), made[0]["label"]
     if not processes.chief():
         return
     result = {
@@ -114,8 +116,10 @@ def _source(config) -> datasets.Source:
         return datasets.source(name, split, DATA_DIR.value or config.data_dir)
 
 
-def _member(folder: pathlib.Path, source: datasets.Source, protocol: Callable, mesh) -> Callable:
-    """Return images uint8 -> probabilities [n, classes]; raise UserError if the data do not fit."""
+def _member(
+    folder: pathlib.Path, source: datasets.Source, protocol: Callable, skip: Skipped, mesh
+) -> tuple[Callable, examples.Examples]:
+    """Return (batch -> `probabilities` and `label`, examples); raise UserError for a misfit."""
     model, variables, scaling = workdir.load(folder)
     _, channels, classes = workdir.load_inputs(folder)
     if len(classes) != len(source.classes):
@@ -140,11 +144,33 @@ def _member(folder: pathlib.Path, source: datasets.Source, protocol: Callable, m
     def evaluated(probabilities, images):
         return protocol(probabilities, start(images), size=scaling.size)
 
+    with build.blame("--dataset"):
+        chosen = examples.examples(source, *_seen(protocol, scaling), skip)
     with build.blame("--protocol"):  # do the views fit? the network is not asked
-        shape = jax.ShapeDtypeStruct((1, *source.shape), jnp.uint8)
+        shape = jax.ShapeDtypeStruct((1, *chosen.shape), jnp.uint8)
         jax.eval_shape(functools.partial(evaluated, lambda view: view[:, 0, 0]), shape)
     variables = devices.put(variables, everywhere)
-    return functools.partial(evaluated, functools.partial(probabilities, variables))
+
+    def predict(batch):
+        made = evaluated(functools.partial(probabilities, variables), batch["image"])
+        return {"probabilities": made, "label": batch["label"]}
+
+    return predict, chosen
+
+
+def _seen(protocol: Callable, scaling: preprocessing.Preprocessing) -> tuple[int, str]:
+    """Return size and adapter of streamed images: central squares, at the largest scale looked at.
+
+    So that a batch has one shape; views beyond the square, of crops144 and dense, are not seen.
+    """
+    if PROTOCOL.value == "single_crop" and SCALE.value is None:
+        return scaling.size, scaling.adapter
+    scales = inspect.signature(protocol).parameters.get("scales")
+    return max(scales.default) if scales else _scale(scaling), "square"
+
+
+def _scale(scaling: preprocessing.Preprocessing) -> int:
+    return SCALE.value or round(scaling.size * preprocessing.MARGIN)
 
 
 def _scores(model, variables: dict, images: jax.Array) -> jax.Array:
@@ -158,7 +184,7 @@ def _start(images: jax.Array, scaling: preprocessing.Preprocessing) -> jax.Array
     unit = images.astype(jnp.float32) / 255
     if "scales" in inspect.signature(evaluation.PROTOCOLS[PROTOCOL.value]).parameters:
         return unit
-    return evaluation.at_scale(unit, SCALE.value or round(scaling.size * 8 / 7))
+    return evaluation.at_scale(unit, _scale(scaling))
 
 
 def _published(result: dict, classes: int) -> list[literature.Published]:

@@ -1,7 +1,9 @@
 """A work directory: what a run was, and its network, from the files it left."""
 
+import dataclasses
 import json
 import pathlib
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -12,15 +14,17 @@ from cnn_history import build
 from cnn_history.commands import UserError
 from cnn_history.datasets import Source
 from cnn_history.datasets.preprocessing import Preprocessing
+from cnn_history.datasets.statistics import Statistics
 from cnn_history.lookup import nearest
 from cnn_history.training import checkpoint, record
 
 CONFIG, INPUTS, SUMMARY = "config.json", "inputs.npz", "summary.json"
+STATISTICS = "statistics.npz"
 
 # What may differ between a run and the command that resumes it: how long it goes on, what it
 # records, and where the data stand. Anything else would be another run.
 CHANGEABLE = ("steps", "data_dir", "eval_batch_size", "log_every", "eval_every")
-CHANGEABLE += ("checkpoint_every", "keep_checkpoints", "paper")
+CHANGEABLE += ("checkpoint_every", "keep_checkpoints", "skipped_images", "paper")
 
 
 def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
@@ -74,6 +78,26 @@ def save_inputs(workdir: pathlib.Path, preprocessing: Preprocessing, data: Sourc
         classes=np.array(data.classes),
     )
     unfinished.replace(workdir / INPUTS)
+
+
+def statistics(
+    workdir: pathlib.Path, measure: Callable[[], Statistics], writes: bool
+) -> Statistics:
+    """Return the statistics of a run's training images: measured once, and kept if it `writes`."""
+    path = workdir / STATISTICS
+    if not path.exists():
+        found = measure()
+        if not writes:
+            return found
+        unfinished = workdir / "unfinished.npz"
+        np.savez(unfinished, **dataclasses.asdict(found))
+        unfinished.replace(path)
+        return found
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return Statistics(file["mean"], file["covariance"], int(file["examples"]))
+    except (ValueError, KeyError, OSError, EOFError) as error:
+        raise UserError(f"'{path}' is damaged: {error}") from error
 
 
 def load_inputs(workdir: pathlib.Path) -> tuple[Preprocessing, int, tuple[str, ...]]:

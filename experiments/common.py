@@ -60,6 +60,24 @@ NORMS = {
     },
     "local_response_norm": {"k": 2.0, "n": 5, "alpha": 1e-4, "beta": 0.75},
 }
+AUGMENTATIONS = {
+    "none": {},
+    "translate": {},
+    "pad_crop_flip": {},
+    "alexnet": {"colour_std": 0.1},
+    "zfnet": {},
+    "vgg": {"scales": (256, 256), "colour_std": 0.1},
+    "resnet": {"scales": (256, 480), "colour_std": 0.1},
+    # `amounts` 1 to 1 are no photometric distortion
+    "googlenet": {
+        **{"area": (0.08, 1.0), "aspect": (3 / 4, 4 / 3)},
+        **{"amounts": (0.5, 1.5), "colour_std": 0.1},
+    },
+    "inception": {
+        **{"area": (0.08, 1.0), "aspect": (3 / 4, 4 / 3)},
+        **{"amounts": (0.75, 1.25), "colour_std": 0.0},
+    },
+}
 
 
 def choose(candidates: dict, name: str, **options) -> ml_collections.ConfigDict:
@@ -84,9 +102,13 @@ def base() -> ml_collections.ConfigDict:
             "train_split": "train",
             "test_split": "test",
             "image_size": 32,
-            "adapter": "resize",  # how images of another size reach it: pad, crop, resize
-            "scaling": "unit",  # of values: unit, lenet_1998, per_pixel_mean
-            "augmentation": "none",
+            # How images of another size reach it: pad, crop, resize, resize_crop, square.
+            "adapter": "resize",
+            # Of values: unit, symmetric, lenet_1998, per_pixel_mean, per_channel_mean, or, with a
+            # mean and in grey levels, per_pixel_mean_255, per_channel_mean_255.
+            "scaling": "unit",
+            "skipped_images": 50,  # that cannot be decoded, until a run stops
+            "augmentation": choose(AUGMENTATIONS, "none"),
             # Training.
             "steps": 1000,
             "batch_size": 128,

@@ -40,7 +40,7 @@ def get_config(arg=None):
 
     config.dataset = options.dataset or "cifar10"
     config.scaling = "per_pixel_mean"
-    config.augmentation = "pad_crop_flip"
+    config.augmentation.name = "pad_crop_flip"
     if options.split == "45k":
         config.train_split, config.test_split = "train[:45000]", "train[45000:]"
 

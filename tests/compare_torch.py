@@ -15,11 +15,11 @@ import torch
 from absl import app, flags
 
 from cnn_history import build, datasets
-from cnn_history.datasets.order import Order
 from cnn_history.reporting import style
-from cnn_history.training import devices, program, record
+from cnn_history.training import devices, keys, program, record
 from experiments import resnet_cifar10
 from tests import torch_resnet
+from tests.training import settings
 
 STEPS = flags.DEFINE_integer("steps", 1000, "Number of updates.")
 OUTPUT = flags.DEFINE_string("output", "results", "Folder of the JSON and the figure.")
@@ -27,32 +27,25 @@ WINDOW = 50  # steps that a point of the curves averages
 
 
 def setting(config, mesh):
-    """Return (first state, compiled program, data, cursor of a step, batch of a cursor)."""
+    """Return (first state, compiled program, feed, batch of a cursor)."""
     train = datasets.source(config.dataset, config.train_split, config.data_dir)
-    images, labels = train.arrays()
-    preprocessing = build.scaling(config)(images, config.image_size, config.adapter)
     network = build.model(config, len(train.classes))
-    compiled = program.make(config, network, preprocessing, train.shape[-1], mesh)
-    key = program.keys(config.seed)
-    order = Order(key.order, len(labels))
-    data = devices.put({"image": images, "label": labels}, devices.replicated(mesh))
-
-    def cursor(step):
-        return program.cursor(order, step, 1, config.batch_size, mesh)
+    compiled, training, preprocessing, augmentation = settings.of(config, network, train, mesh)
+    key = keys.keys(config.seed)
 
     @jax.jit
     def batch(data, cursor):
-        augmentation = build.augmentation(config)
-        return program.batch(data, cursor, preprocessing, augmentation, key.augment)
+        taken = training.take(data, cursor)
+        return program.batch(taken, cursor, preprocessing, augmentation, key)
 
-    return compiled.init(), compiled, data, cursor, batch
+    return compiled.init(), compiled, training, batch
 
 
 def main(argv):
     del argv
     devices.start()
     config = resnet_cifar10.get_config()
-    state, compiled, data, cursor, batch = setting(config, devices.mesh())
+    state, compiled, training, batch = setting(config, devices.mesh())
     net = torch_resnet.ResNet(blocks=3)
     torch_resnet.load(net, state.params)
     net = net.to(memory_format=torch.channels_last)
@@ -60,9 +53,11 @@ def main(argv):
 
     curves, seconds = {"jax": [], "torch": []}, {"jax": 0.0, "torch": 0.0}
     for step in range(STEPS.value):
-        images = batch(data, cursor(step))  # a program of its own, in neither one's time
+        images = batch(
+            training.data, training.at(step, 1)
+        )  # a program of its own, in neither one's time
         started = time.perf_counter()
-        state, metrics = compiled.step(state, data, cursor(step))
+        state, metrics = compiled.step(state, training.data, training.at(step, 1))
         curves["jax"].append(float(metrics["loss"]))
         between = time.perf_counter()
         curves["torch"].append(torch_resnet.step(net, optimizer, images["image"], images["label"]))

@@ -7,6 +7,7 @@ import pathlib
 import pytest
 
 from cnn_history import build
+from cnn_history.datasets import statistics
 from cnn_history.training import loop
 from experiments import common, lenet5_1998_mnist, lenet5_digits, lenet5_mnist, resnet_cifar10
 from tests.training import runs
@@ -44,6 +45,7 @@ def test_config_is_whole_and_right(name):
         (common.LOSSES, build.losses.LOSSES),
         (common.KERNEL_INITS, build.KERNEL_INITS),
         (common.NORMS, build.NORMS),
+        (common.AUGMENTATIONS, build.augment.AUGMENTATIONS),
     ],
 )
 def test_every_candidate_can_be_chosen_with_its_options(candidates, table):
@@ -53,6 +55,7 @@ def test_every_candidate_can_be_chosen_with_its_options(candidates, table):
         make = table[name]
         first = rest["optimizer"] if table is build.optimizers.OPTIMIZERS else ()
         first = rest["schedule"] if table is build.SCHEDULES else first
+        first = (statistics.unknown, 224) if table is build.augment.AUGMENTATIONS else first
         make(*first, **options)
         if inspect.isfunction(make) and make.__name__ != "<lambda>":
             parameters = list(inspect.signature(make).parameters.values())[len(first) :]

@@ -1,17 +1,44 @@
-"""Augmentations of preprocessed images: pure functions `(key, image [h, w, c]) -> image`."""
+"""Augmentations: what becomes of a training image, in three places on its way to the network.
 
+Which part of it is cut out (`crops`), in a loader's thread where images are large; its colours in
+[0, 1]; and shifts after the mean was subtracted. Colours and shifts are pure functions
+`(key, image [h, w, c]) -> image`.
+"""
+
+import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from cnn_history.datasets import crops
+from cnn_history.datasets.statistics import Statistics
+
 PAD = 4  # He et al. 2015, sec. 4.2
+LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601, as the imaging library of Howard 2013 has it
+
+ImageFunction = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 def none(key: jax.Array, image: jax.Array) -> jax.Array:
     """Leave the image as it is."""
     del key
     return image
+
+
+class Augmentation(NamedTuple):
+    """The three places.
+
+    Attributes:
+      crop: instead of the config's adapter; None where the adapter shall do it.
+      colour: of images in [0, 1].
+      shift: of images whose mean has been subtracted.
+    """
+
+    crop: crops.CropFunction | None = None
+    colour: ImageFunction = none
+    shift: ImageFunction = none
 
 
 def translate(key: jax.Array, image: jax.Array) -> jax.Array:
@@ -39,22 +66,80 @@ def _random_crop(key: jax.Array, padded: jax.Array, shape: tuple[int, int, int])
     return jax.lax.dynamic_slice(padded, (*offset, 0), shape)
 
 
-AUGMENTATIONS: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
-    "none": none,
-    "translate": translate,
-    "pad_crop_flip": pad_crop_flip,
-}
+def pca_colour(
+    key: jax.Array, image: jax.Array, components: jax.Array, std: float = 0.1
+) -> jax.Array:
+    """Add [p1 p2 p3] [a1 l1, a2 l2, a3 l3] to every pixel, a ~ N(0, std^2) drawn once an image.
+
+    p and l are eigenvectors and eigenvalues of the covariance of the training set's RGB values,
+    here in [0, 1]: of values in 0..255 the paper's words would add thousands of grey levels.
+    Another reading, with the roots of the eigenvalues, adds about twice as much.
+
+    Args:
+      key: of the image.
+      image: [h, w, c] in [0, 1]; the result may leave it.
+      components: eigenvectors times eigenvalues, in columns [c, c].
+      std: of a.
+
+    Source: Krizhevsky et al. 2012, sec. 4.1.
+    """
+    return image + components @ (std * jax.random.normal(key, components.shape[1:], image.dtype))
+
+
+def photometric(key: jax.Array, image: jax.Array, amounts: tuple[float, float]) -> jax.Array:
+    """Change contrast, brightness and colour, in random order, each by a uniform one of `amounts`.
+
+    1 leaves the image as it is, and 0 would make it one grey, black, or colourless. As the imaging
+    library does that the paper used: values are cut off at 0 and 1 after each.
+
+    Source: Howard 2013, "Some improvements on deep convolutional neural network based image
+    classification", sec. 2.2: amounts 0.5..1.5.
+    """
+    order_key, amount_key = jax.random.split(key)
+    low, high = amounts
+    factors = jax.random.uniform(amount_key, (3,), image.dtype, low, high)
+    for which in jax.random.permutation(order_key, 3):
+        image = jax.lax.switch(which, ENHANCEMENTS, image, factors[which])
+    return image
+
+
+def contrast(image: jax.Array, amount: jax.Array) -> jax.Array:
+    """Move away from (or, below 1, towards) the image's mean grey."""
+    return _blend(_grey(image).mean(), image, amount)
+
+
+def brightness(image: jax.Array, amount: jax.Array) -> jax.Array:
+    """Move away from black, or towards it."""
+    return _blend(0.0, image, amount)
+
+
+def saturation(image: jax.Array, amount: jax.Array) -> jax.Array:
+    """Move away from the image without colours, or towards it."""
+    return _blend(_grey(image), image, amount)
+
+
+ENHANCEMENTS = (contrast, brightness, saturation)
+
+
+def _grey(image: jax.Array) -> jax.Array:
+    if image.shape[-1] == 1:
+        return image
+    return (image @ jnp.asarray(LUMINANCE, image.dtype))[..., None]
+
+
+def _blend(start, image: jax.Array, amount: jax.Array) -> jax.Array:
+    return jnp.clip(start + amount * (image - start), 0, 1)
 
 
 def batch(
-    augmentation: Callable, key: jax.Array, images: jax.Array, ids: jax.Array, epochs: jax.Array
+    function: ImageFunction, key: jax.Array, images: jax.Array, ids: jax.Array, epochs: jax.Array
 ) -> jax.Array:
-    """Augment [n, h, w, c], each example by the key of (key, epoch, example).
+    """Apply to [n, h, w, c], each example by the key of (key, epoch, example).
 
     So it is the same whatever batch, device or process the example falls to.
 
     Args:
-      augmentation: one of AUGMENTATIONS.
+      function: (key, image) -> image.
       key: of the run.
       images: [n, h, w, c].
       ids: int [n], the examples' indices in the data set.
@@ -62,6 +147,91 @@ def batch(
     """
 
     def one(image, example, epoch):
-        return augmentation(jax.random.fold_in(jax.random.fold_in(key, epoch), example), image)
+        return function(jax.random.fold_in(jax.random.fold_in(key, epoch), example), image)
 
     return jax.vmap(one)(images, ids, epochs)
+
+
+def alexnet(statistics: Callable[[], Statistics], size: int, colour_std: float) -> Augmentation:
+    """Any part of the central 256x256, mirrored or not; PCA colour.
+
+    Source: Krizhevsky et al. 2012, sec. 4.1.
+    """
+    _check_scales(size, (crops.ALEXNET_SHORTER,) * 2)
+    return Augmentation(crops.random_in_centre, _pca(statistics, colour_std))
+
+
+def zfnet(statistics: Callable[[], Statistics], size: int) -> Augmentation:
+    """One of the ten parts of the central 256x256 (Zeiler & Fergus 2013, sec. 3.1)."""
+    del statistics
+    _check_scales(size, (crops.ALEXNET_SHORTER,) * 2)
+    return Augmentation(crops.one_of_ten)
+
+
+def jittered(
+    statistics: Callable[[], Statistics], size: int, scales: tuple[int, int], colour_std: float
+) -> Augmentation:
+    """Shorter side of a random scale, any part, mirrored or not; PCA colour.
+
+    Source: Simonyan & Zisserman 2014, sec. 3.1 (one scale, or 256..512); He et al. 2015, sec. 3.4
+    (256..480).
+    """
+    _check_scales(size, scales)
+    return Augmentation(
+        functools.partial(crops.random_position, scales=scales), _pca(statistics, colour_std)
+    )
+
+
+def distorted(
+    statistics: Callable[[], Statistics],
+    size: int,
+    area: tuple[float, float],
+    aspect: tuple[float, float],
+    amounts: tuple[float, float],
+    colour_std: float,
+) -> Augmentation:
+    """A part of random area and aspect, mirrored or not; photometric distortions, then PCA colour.
+
+    Source: Szegedy et al. 2014, sec. 6, with the distortions of Howard 2013. The random
+    interpolations that they "started using relatively late" are left out. Ioffe & Szegedy 2015,
+    sec. 4.2.1, distort less, and do not say how much less.
+    """
+    del size
+    for name, (low, high), top in (("area", area, 1.0), ("aspect", aspect, 100.0)):
+        if not 0 < low <= high <= top:
+            raise ValueError(f"{name} is a range within 0..{top:g}, not {low}..{high}.")
+    colour = _pca(statistics, colour_std)
+
+    def distort(key, image):
+        photometric_key, pca_key = jax.random.split(key)
+        return colour(pca_key, photometric(photometric_key, image, amounts))
+
+    return Augmentation(functools.partial(crops.random_area, area=area, aspect=aspect), distort)
+
+
+def _pca(statistics: Callable[[], Statistics], std: float) -> ImageFunction:
+    if not std:
+        return none
+    return functools.partial(pca_colour, components=statistics().principal_components, std=std)
+
+
+def _check_scales(size: int, scales: tuple[int, int]) -> None:
+    if not size <= scales[0] <= scales[1]:
+        raise ValueError(
+            f"an image of {size}x{size} cannot be cut out where the shorter side is scaled to "
+            f"{scales[0]}..{scales[1]}."
+        )
+
+
+# (() -> statistics of the training images, size of the network's, **options) -> Augmentation
+AUGMENTATIONS: dict[str, Callable[..., Augmentation]] = {
+    "none": lambda statistics, size: Augmentation(),
+    "translate": lambda statistics, size: Augmentation(shift=translate),
+    "pad_crop_flip": lambda statistics, size: Augmentation(shift=pad_crop_flip),
+    "alexnet": alexnet,
+    "zfnet": zfnet,
+    "vgg": jittered,
+    "googlenet": distorted,
+    "inception": distorted,
+    "resnet": jittered,
+}

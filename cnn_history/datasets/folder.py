@@ -42,7 +42,10 @@ def source(split: str, data_dir: str) -> Source:
 
     def encoded(index: int) -> Encoded:
         name, label = files[index]
-        return Encoded((root / split / name).read_bytes(), label, f"{split}/{name}")
+        try:
+            return Encoded((root / split / name).read_bytes(), label, f"{split}/{name}")
+        except OSError as error:
+            raise images.Unreadable(f"{error.filename}: {error.strerror}") from error
 
     return Source(
         name="folder",

@@ -27,6 +27,10 @@ class Damaged(ValueError):
     """The image cannot be decoded; the message says why."""
 
 
+class Unreadable(Exception):
+    """The file of an example cannot be read; the message names it."""
+
+
 def decode(data: bytes, channels: int, enough: tuple[int, int] | None = None) -> np.ndarray:
     """Return the pixels, uint8 [h, w, channels].
 
@@ -74,6 +78,13 @@ def read(
 
 def size(data: bytes) -> tuple[int, int]:
     """Return (h, w), from the file's header alone; raise Damaged if it is no image."""
+    import simplejpeg
+
+    if data[:2] == JPEG:
+        try:
+            return simplejpeg.decode_jpeg_header(data)[:2]
+        except ValueError:
+            pass
     with _open(data) as image:
         return image.height, image.width
 

@@ -1,6 +1,7 @@
 """Which examples a step sees: the position in the data is the step, nothing else."""
 
 import functools
+import threading
 
 import jax
 import numpy as np
@@ -17,6 +18,7 @@ class Order:
     def __init__(self, key: jax.Array, examples: int):
         self.key, self.examples = key, examples
         self._permutation = functools.lru_cache(maxsize=2)(self._permutation)
+        self._lock = threading.Lock()  # so that of many threads one computes it
 
     def _permutation(self, epoch: int) -> np.ndarray:
         return np.asarray(_permute(jax.random.fold_in(self.key, epoch), self.examples))
@@ -27,7 +29,9 @@ class Order:
         examples = np.empty(stop - start, np.int32)
         for epoch in np.unique(epochs):
             here = epochs == epoch
-            examples[here] = self._permutation(int(epoch))[offsets[here]]
+            with self._lock:
+                permutation = self._permutation(int(epoch))
+            examples[here] = permutation[offsets[here]]
         return examples, epochs.astype(np.int32)
 
 

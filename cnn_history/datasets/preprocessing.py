@@ -9,9 +9,7 @@ import numpy as np
 
 from cnn_history.lookup import lookup
 
-# LeCun et al. 1998, sec. II-B: background -0.1 and foreground 1.175, so that the mean of an input
-# is about 0 and its variance about 1.
-BACKGROUND_1998, FOREGROUND_1998 = -0.1, 1.175
+MARGIN = 8 / 7  # the shorter side of a photo, times the network's size: 256 for 224
 
 
 def pad(images: jax.Array, size: int) -> jax.Array:
@@ -49,10 +47,18 @@ def resize_crop(images: jax.Array, size: int) -> jax.Array:
     256 for 224, and 342 for 299, as torchvision has it, with antialiasing; where the margins are
     odd, the cut is half a position before the middle (there it may be behind).
     """
+    return crop(_shorter_side(images, round(size * MARGIN)), size)
+
+
+def square(images: jax.Array, size: int) -> jax.Array:
+    """Resize the shorter side to `size`, bilinear, and cut [n, size, size, c] out of the centre."""
+    return crop(_shorter_side(images, size), size)
+
+
+def _shorter_side(images: jax.Array, shorter: int) -> jax.Array:
     n, h, w, c = images.shape
-    shorter = round(size * 8 / 7)
     scaled = [side * shorter // min(h, w) for side in (h, w)]
-    return crop(jax.image.resize(images, (n, *scaled, c), "bilinear"), size)
+    return jax.image.resize(images, (n, *scaled, c), "bilinear")
 
 
 ADAPTERS: dict[str, Callable[[jax.Array, int], jax.Array]] = {
@@ -60,6 +66,7 @@ ADAPTERS: dict[str, Callable[[jax.Array, int], jax.Array]] = {
     "crop": crop,
     "resize": resize,
     "resize_crop": resize_crop,
+    "square": square,
 }
 
 
@@ -100,36 +107,3 @@ def unit_range(images: jax.Array, size: int, adapter: str) -> jax.Array:
     if images.shape[1:3] == (size, size):
         return images
     return lookup(ADAPTERS, adapter, "adapter")(images, size)
-
-
-def unit(images: np.ndarray, size: int, adapter: str) -> Preprocessing:
-    """Values in [0, 1]."""
-    del images
-    return Preprocessing(size, adapter, np.float32(0), np.float32(1))
-
-
-def lenet_1998(images: np.ndarray, size: int, adapter: str) -> Preprocessing:
-    """Background -0.1 and foreground 1.175, for bright ink on black."""
-    del images
-    contrast = FOREGROUND_1998 - BACKGROUND_1998
-    mean, std = -BACKGROUND_1998 / contrast, 1 / contrast
-    return Preprocessing(size, adapter, np.float32(mean), np.float32(std))
-
-
-def per_pixel_mean(images: np.ndarray, size: int, adapter: str) -> Preprocessing:
-    """Values in [0, 1] less the mean training image (He et al. 2015, sec. 4.2)."""
-    chunk = 1000
-    sums = jax.jit(lambda part: jnp.sum(unit_range(part, size, adapter), 0))
-    total = np.zeros((size, size, images.shape[-1]))
-    for start in range(0, len(images), chunk):
-        total += np.asarray(sums(images[start : start + chunk]), np.float64)
-    mean = (total / len(images)).astype(np.float32)
-    return Preprocessing(size, adapter, mean, np.float32(1))
-
-
-# (all training images [n, h, w, c] uint8, size, adapter) -> Preprocessing
-SCALINGS: dict[str, Callable[[np.ndarray, int, str], Preprocessing]] = {
-    "unit": unit,
-    "lenet_1998": lenet_1998,
-    "per_pixel_mean": per_pixel_mean,
-}

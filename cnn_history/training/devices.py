@@ -58,6 +58,24 @@ def put(tree, sharding: NamedSharding):
     return jax.tree.map(place, tree)
 
 
+def rows(sharding: NamedSharding, count: int) -> np.ndarray:
+    """Return which of `count` rows the devices of this process hold, in order."""
+    cuts = sharding.addressable_devices_indices_map((count,)).values()
+    return np.unique(np.concatenate([np.arange(count)[cut] for cut in cuts]))
+
+
+def put_rows(tree, rows: np.ndarray, count: int, sharding: NamedSharding):
+    """Place arrays [count, ...] of which every process has its own `rows` alone."""
+
+    def place(array):
+        def part(index):
+            return array[np.searchsorted(rows, np.arange(count)[index[0]])]
+
+        return jax.make_array_from_callback((count, *array.shape[1:]), sharding, part)
+
+    return jax.tree.map(place, tree)
+
+
 def abstract(function, sharding: NamedSharding):
     """Return the shapes, dtypes and sharding of what `function()` would return, uncomputed."""
     return jax.tree.map(

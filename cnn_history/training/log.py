@@ -19,8 +19,9 @@ class NonFinite(Exception):
 class Log:
     """Metrics are fetched when the next call has been made, so that the device never waits for us.
 
-    A train line holds the means over the `log_every` steps up to it, the rate of the last of them,
-    and the seconds that the run has trained, in earlier processes too.
+    A train line holds the means over the `log_every` steps up to it, `data_wait`, the seconds that
+    a step waited for its data, among them; the rate of the last of them; and the seconds that the
+    run has trained, in earlier processes too.
     """
 
     def __init__(self, metrics: Metrics, bar: ProgressBar, config: ml_collections.ConfigDict):
@@ -30,9 +31,12 @@ class Log:
         # The rate counts the time of steps alone, from the second call on: the first compiles.
         self._mark, self._timed_images, self._timed_seconds = None, 0, 0.0
 
-    def made(self, step: int, count: int, made: dict) -> None:
-        """Take the metrics of the `count` steps from `step`; raise NonFinite for earlier ones."""
-        earlier, self._pending = self._pending, (step, count, made)
+    def made(self, step: int, count: int, made: dict, waited: float) -> None:
+        """Take the metrics of the `count` steps from `step`; raise NonFinite for earlier ones.
+
+        `waited` are the seconds that passed before their data were there.
+        """
+        earlier, self._pending = self._pending, (step, count, made, waited)
         if earlier:
             self._fetch(*earlier)
 
@@ -42,10 +46,10 @@ class Log:
             self._fetch(*self._pending)
         self._pending = self._mark = None
 
-    def test(self, step: int, made: dict, labels: np.ndarray) -> None:
+    def test(self, step: int, made: dict) -> None:
         """Write the test line of a step, once."""
         if not self._metrics.evaluated(step):
-            numbers = errors(made["probabilities"], labels)
+            numbers = errors(made["probabilities"], made["label"])
             line = {"loss": float(np.mean(made["loss"])), **numbers, "seconds": self._seconds()}
             self._metrics.write({"step": step, "split": "test", **line})
         self._bar.test(self._metrics.test_error())
@@ -59,7 +63,7 @@ class Log:
     def _seconds(self) -> float:
         return round(time.monotonic() - self._started, 3)
 
-    def _fetch(self, step: int, count: int, made: dict) -> None:
+    def _fetch(self, step: int, count: int, made: dict, waited: float) -> None:
         made = {name: np.reshape(values, -1) for name, values in jax.device_get(made).items()}
         now = time.monotonic()
         if self._mark is not None:
@@ -70,7 +74,7 @@ class Log:
             one = {name: float(values[i]) for name, values in made.items()}
             if not one.pop("applied"):
                 raise NonFinite(_blame(step + i, one))
-            self._window.append(one)
+            self._window.append({**one, "data_wait": waited / count})
             if (step + i + 1) % self._config.log_every == 0 or step + i + 1 == self._config.steps:
                 self._write(step + i + 1)
 

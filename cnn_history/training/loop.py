@@ -5,7 +5,7 @@ import functools
 import json
 import pathlib
 import sys
-from collections.abc import Callable
+import time
 
 import flax.linen as nn
 import jax
@@ -13,10 +13,11 @@ import ml_collections
 
 from cnn_history import build, evaluation, workdir
 from cnn_history.commands import UserError
-from cnn_history.datasets import Source
-from cnn_history.datasets.order import Order
+from cnn_history.datasets import Source, examples
+from cnn_history.datasets.images import Unreadable
+from cnn_history.datasets.skipped import Skipped, TooManySkipped
 from cnn_history.reporting import figures, tables
-from cnn_history.training import devices, processes, program, record
+from cnn_history.training import devices, feed, processes, program, record, setting
 from cnn_history.training.checkpoint import Checkpoints
 from cnn_history.training.log import Log
 from cnn_history.training.progress import ProgressBar
@@ -31,7 +32,8 @@ def run(config: ml_collections.ConfigDict, folder: pathlib.Path) -> dict:
     """Train to `config.steps` in the work directory `folder`, resuming if it holds a checkpoint.
 
     Returns the summary. Raises UserError for wrong input, before anything is compiled; NonFinite
-    where a loss or gradient was not finite; Stop after a signal.
+    where a loss or gradient was not finite; Stop after a signal; UserError, too, where an image
+    cannot be read, or more than `config.skipped_images` turn out damaged.
     """
     build.check(config)
     workdir.check_same(config, folder)
@@ -57,6 +59,8 @@ def run(config: ml_collections.ConfigDict, folder: pathlib.Path) -> dict:
             return _train(config, folder, network, train, test, stop)
     except (PermissionError, NotADirectoryError, FileExistsError, record.InUse) as error:
         raise UserError(f"--workdir: {error}") from error
+    except (TooManySkipped, Unreadable) as error:
+        raise UserError(error) from error
 
 
 def _train(
@@ -67,24 +71,19 @@ def _train(
     test: Source,
     stop: StopRequest,
 ) -> dict:
-    mesh = devices.mesh()
-    images, labels = train.arrays()
-    test_images, test_labels = test.arrays()
-    preprocessing = build.scaling(config)(images, config.image_size, config.adapter)
-    compiled = program.make(config, network, preprocessing, train.shape[-1], mesh)
-    evaluate = functools.partial(
-        evaluation.over_batches,
-        arrays=(test_images, test_labels),
-        batch_size=config.eval_batch_size,
-        put=lambda array: devices.put(array, devices.over_batch(mesh)),
+    mesh, chief = devices.mesh(), processes.chief()
+    skip = Skipped(config.skipped_images, functools.partial(print, file=sys.stderr, flush=True))
+    sizes = config.image_size, config.adapter
+    statistics = functools.partial(
+        workdir.statistics, folder, lambda: examples.measure(train, *sizes, skip), writes=chief
     )
-    order = Order(program.keys(config.seed).order, len(labels))
-    cursor = functools.partial(program.cursor, order, batch_size=config.batch_size, mesh=mesh)
-    data = devices.put({"image": images, "label": labels}, devices.replicated(mesh))
-    stride = devices.steps_per_call(config.log_every, config.batch_size)
-    chief = processes.chief()
+    compiled, training, preprocessing, _ = setting.make(
+        config, network, train, statistics, skip, mesh
+    )
+    testing = examples.examples(test, *sizes, skip)
 
     with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.closing(training))
         checkpoints = stack.enter_context(Checkpoints(folder, config.keep_checkpoints))
         state = _first_state(config, compiled, checkpoints, len(train.classes), mesh)
         step = int(state.step)
@@ -101,9 +100,10 @@ def _train(
                 log.settle()
                 if last or not metrics.evaluated(step):
                     if config.statistics_batches:
-                        state = _with_true_averages(state, compiled, data, cursor, config)
-                    made = evaluate(lambda *batch, state=state: compiled.evaluate(state, *batch))
-                    log.test(step, made, test_labels)
+                        state = _with_true_averages(state, compiled, training, config)
+                    evaluate = functools.partial(compiled.evaluate, state)
+                    made = feed.over_examples(evaluate, testing, config.eval_batch_size, mesh)
+                    log.test(step, made)
             if last or asked or (step and step % config.checkpoint_every == 0):
                 log.settle()
                 checkpoints.save(step, state)
@@ -111,10 +111,13 @@ def _train(
                 break
             if asked:
                 raise Stop(128 + asked)
-            count = _steps_to_make(step, stride, config)
+            count = _steps_to_make(step, training.stride, config)
+            began = time.monotonic()
+            cursor = training.at(step, count)
+            waited = time.monotonic() - began
             advance = compiled.step if count == 1 else compiled.steps
-            state, made = advance(state, data, cursor(step, count))
-            log.made(step, count, made)
+            state, made = advance(state, training.data, cursor)
+            log.made(step, count, made, waited)
             step += count
 
     summary = {
@@ -125,7 +128,8 @@ def _train(
         "parameters": _parameters(state),
         "steps": config.steps,
         "seed": config.seed,
-        "test": {**evaluation.errors(made["probabilities"], test_labels), "protocol": PROTOCOL},
+        "test": {**evaluation.errors(made["probabilities"], made["label"]), "protocol": PROTOCOL},
+        "skipped_images": len(skip),
         **log.totals(),
         "versions": record.versions(),
         "devices": record.devices(),
@@ -137,8 +141,8 @@ def _train(
         metrics.lines,
         title=f"{config.model.name} on {train.name}",
         paper=tables.paper_of(config, config.model.name, train.name),
-        images=test_images,
-        labels=test_labels,
+        images=testing,
+        labels=made["label"],
         probabilities=made["probabilities"],
         classes=test.classes,
         params=state.params,
@@ -148,12 +152,15 @@ def _train(
 
 
 def _with_true_averages(
-    state: State, compiled: program.Program, data: dict, cursor: Callable, config
+    state: State,
+    compiled: program.Program,
+    training: feed.Feed,
+    config: ml_collections.ConfigDict,
 ) -> State:
     """Return the state with its norms' statistics of the batches that come next."""
     step = int(state.step)
-    cursors = (cursor(step + i, 1) for i in range(config.statistics_batches))
-    statistics = recompute(functools.partial(compiled.statistics, state, data), cursors)
+    cursors = (training.at(step + i, 1) for i in range(config.statistics_batches))
+    statistics = recompute(functools.partial(compiled.statistics, state, training.data), cursors)
     return state.replace(model_state={**state.model_state, "batch_stats": statistics})
 
 

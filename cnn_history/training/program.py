@@ -8,42 +8,30 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import ml_collections
-import numpy as np
 
 from cnn_history import build, optimizers
 from cnn_history.datasets import augment
 from cnn_history.datasets.preprocessing import Preprocessing
-from cnn_history.training import curvature, devices
+from cnn_history.training import curvature, devices, keys
+from cnn_history.training.feed import Feed
 from cnn_history.training.state import State
 from cnn_history.training.step import train_step
-
-
-class Keys(NamedTuple):
-    """The random keys of a run, by use."""
-
-    init: jax.Array
-    order: jax.Array
-    augment: jax.Array
-    step: jax.Array
-
-
-def keys(seed: int) -> Keys:
-    """Return the keys of a seed."""
-    return Keys(*jax.random.split(jax.random.key(seed), len(Keys._fields)))
 
 
 class Program(NamedTuple):
     """The compiled functions.
 
-    Data are `{"image": uint8 [n, h, w, c], "label": int32 [n]}`, whole on each device. A cursor
-    says which of them a step takes: `{"ids": [batch], "epochs": [batch], "step": scalar}`.
+    Data and cursors come from a feed, which says what they are; where data lie whole on each device
+    (`{"image": uint8 [n, h, w, c], "label": int32 [n]}`), a cursor says which of them a step takes:
+    `{"ids": [batch], "epochs": [batch], "step": scalar}`.
 
     Attributes:
       init: () -> the first State.
       step: (state, data, cursor) -> (state, metrics); the state is donated.
       steps: the same over cursors with a leading axis, as one scan; metrics have that axis too.
       statistics: (state, data, cursor) -> the network's `batch_stats` of that batch alone.
-      evaluate: (state, images uint8, labels) -> `{"probabilities": [n, classes], "loss": [n]}`.
+      evaluate: (state, `{"image": uint8, "label": [n]}`) -> `{"probabilities": [n, classes],
+        "loss": [n], "label": [n]}`.
     """
 
     init: Callable[[], State]
@@ -57,13 +45,24 @@ def make(
     config: ml_collections.ConfigDict,
     network: nn.Module,
     preprocessing: Preprocessing,
+    augmentation: augment.Augmentation,
+    feed: Feed,
     channels: int,
     mesh: jax.sharding.Mesh,
 ) -> Program:
-    """Return the program of a config."""
-    key = keys(config.seed)
+    """Return the program of a config.
+
+    Args:
+      config: of the run.
+      network: with images [n, h, w, channels].
+      preprocessing: of evaluated images; training images are scaled by it.
+      augmentation: its colours and shifts; the feed makes its crops.
+      feed: of the steps.
+      channels: of the images.
+      mesh: of the devices.
+    """
+    key = keys.keys(config.seed)
     optimizer, loss = build.optimizer(config), build.loss(config)
-    augmentation = build.augmentation(config)
     update = functools.partial(
         train_step,
         apply=network.apply,
@@ -82,24 +81,23 @@ def make(
     def step(state: State, data: dict, cursor: dict) -> tuple[State, dict]:
         return update(
             state,
-            batch(data, cursor, preprocessing, augmentation, key.augment),
-            extra={"curvature_fn": functools.partial(second_derivatives, state, data)},
+            batch(feed.take(data, cursor), cursor, preprocessing, augmentation, key),
+            extra={"curvature_fn": functools.partial(second_derivatives, state, data, cursor)},
         )
 
-    def second_derivatives(state: State, data: dict, params: Any) -> Any:
+    def second_derivatives(state: State, data: dict, cursor: dict, params: Any) -> Any:
         """The diagonal of the Hessian, on examples drawn for this step."""
-        count = min(curvature.EXAMPLES, len(data["label"]))
         draw = jax.random.fold_in(jax.random.fold_in(state.key, state.step), curvature.EXAMPLES)
-        ids = jax.random.choice(draw, len(data["label"]), (count,), replace=False)
+        images, labels = feed.sample(data, cursor, draw, curvature.EXAMPLES)
         variables = {"params": params, **state.model_state}
-        images, labels = preprocessing(data["image"][ids]), data["label"][ids]
+        images = preprocessing.values(images)
         return curvature.diagonal(network.apply, loss, variables, images, labels)
 
     def steps(state: State, data: dict, cursors: dict) -> tuple[State, dict]:
         return jax.lax.scan(lambda state, cursor: step(state, data, cursor), state, cursors)
 
     def statistics(state: State, data: dict, cursor: dict) -> dict:
-        images = batch(data, cursor, preprocessing, augmentation, key.augment)["image"]
+        images = batch(feed.take(data, cursor), cursor, preprocessing, augmentation, key)["image"]
         _, updated = build.of_last_batch(network).apply(
             {"params": state.params, **state.model_state},
             images,
@@ -109,10 +107,12 @@ def make(
         )
         return updated["batch_stats"]
 
-    def evaluate(state: State, images: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
+    def evaluate(state: State, examples: dict) -> dict[str, jax.Array]:
         variables = {"params": state.params, **state.model_state}
-        logits = network.apply(variables, preprocessing(images), train=False)
-        return {"probabilities": jax.nn.softmax(logits), "loss": loss(logits, labels)}
+        logits = network.apply(variables, preprocessing(examples["image"]), train=False)
+        labels = examples["label"]
+        probabilities = jax.nn.softmax(logits)
+        return {"probabilities": probabilities, "loss": loss(logits, labels), "label": labels}
 
     everywhere = devices.replicated(mesh)
     jit = functools.partial(jax.jit, out_shardings=everywhere)
@@ -126,23 +126,15 @@ def make(
 
 
 def batch(
-    data: dict, cursor: dict, preprocessing: Callable, augmentation: Callable, key: jax.Array
+    taken: tuple[jax.Array, jax.Array],
+    cursor: dict,
+    preprocessing: Preprocessing,
+    augmentation: augment.Augmentation,
+    key: keys.Keys,
 ) -> dict[str, jax.Array]:
-    """Return the batch that a cursor points at, as `train_step` takes it."""
-    ids = cursor["ids"]
-    images = preprocessing(data["image"][ids])
-    images = augment.batch(augmentation, key, images, ids, cursor["epochs"])
-    return {"image": images, "label": data["label"][ids], "step": cursor["step"]}
-
-
-def cursor(order: Callable, start: int, count: int, batch_size: int, mesh: Any) -> dict:
-    """Return the cursors of `count` steps from `start`, on the devices; without axis for one."""
-    ids, epochs = order(start * batch_size, (start + count) * batch_size)
-    shape = (count, batch_size) if count > 1 else (batch_size,)
-    split = devices.over_batch(mesh, axis=len(shape) - 1)
-    steps = np.arange(start, start + count, dtype=np.int32)
-    return {
-        "ids": devices.put(ids.reshape(shape), split),
-        "epochs": devices.put(epochs.reshape(shape), split),
-        "step": devices.put(steps if count > 1 else steps[0], devices.replicated(mesh)),
-    }
+    """Return the batch that a feed has taken, as `train_step` gets it."""
+    images, labels = taken
+    places = cursor["ids"], cursor["epochs"]
+    images = augment.batch(augmentation.colour, key.colour, images, *places)
+    images = augment.batch(augmentation.shift, key.augment, preprocessing.values(images), *places)
+    return {"image": images, "label": labels, "step": cursor["step"]}

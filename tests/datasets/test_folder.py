@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cnn_history import datasets
+from cnn_history.datasets import images
 from tests.datasets import files
 
 
@@ -20,8 +21,7 @@ def test_a_folder_is_read_by_index(tmp_path):
     assert sorted(names) == sorted(
         f"train/{('bee', 'ant', 'wasp')[i % 3]}/{i}.JPEG" for i in range(24)
     )
-    images, labels = train.read([5, 0])
-    for image, label, i in zip(images, labels, (5, 0), strict=True):
+    for image, label, i in zip(*train.read([5, 0]), (5, 0), strict=True):
         _, folder, file = names[i].split("/")
         assert train.classes[label] == folder
         np.testing.assert_allclose(image, files.photo(seed=int(file.split(".")[0])), atol=30)
@@ -40,6 +40,13 @@ def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "train" / "bee" / "1.JPEG").write_bytes(b"")
     with pytest.raises(ValueError, match=r"^train/bee/1.JPEG: an empty file$"):
         datasets.source("folder", "train", root).read(range(2))
+
+
+def test_a_file_that_went_away_is_named(tmp_path):
+    source = datasets.source("folder", "train", files.make_folder(tmp_path, train=1))
+    (tmp_path / "train" / "ant" / "0.JPEG").unlink()
+    with pytest.raises(images.Unreadable, match=r"train/ant/0.JPEG: No such file"):
+        source.encoded(0)
 
 
 def test_what_is_wrong_with_a_folder_is_said(tmp_path):

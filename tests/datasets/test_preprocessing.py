@@ -26,21 +26,6 @@ def test_sizes_that_cannot_work_say_what_does():
         preprocessing.crop(IMAGES, 7)
 
 
-def test_lenet_1998_takes_black_to_background_and_white_to_foreground():
-    images = np.array([0, 255], np.uint8).reshape(1, 1, 2, 1)
-    prepared = preprocessing.lenet_1998(images, 2, "pad")(
-        np.pad(images, [(0, 0), (0, 1), (0, 0), (0, 0)])
-    )
-    np.testing.assert_allclose(prepared[0, 0, :, 0], [-0.1, 1.175], rtol=1e-5)
-
-
-def test_per_pixel_mean_is_the_mean_training_image():
-    images = np.random.default_rng(1).integers(0, 256, (2500, 4, 4, 3)).astype(np.uint8)
-    prepared = preprocessing.per_pixel_mean(images, 4, "pad")
-    np.testing.assert_allclose(prepared.mean, images.mean(0) / 255, atol=1e-6)
-    np.testing.assert_allclose(np.asarray(prepared(images)).mean(0), 0, atol=1e-6)
-
-
 def test_resize_crop_is_that_of_torchvision():
     """The shorter side to 256, antialiased, and the middle 224 of both, against torch."""
     torch = pytest.importorskip("torch", reason="needs the extra torch")

@@ -3,6 +3,8 @@ import numpy as np
 import pytest
 
 from cnn_history import evaluation
+from cnn_history.datasets import examples
+from tests.training import settings
 
 
 @pytest.mark.parametrize("n", [1, 7, 8, 9, 16])
@@ -14,7 +16,9 @@ def test_every_example_counts_once(n):
         seen.append(len(batch))
         return {"twice": 2 * batch}
 
-    made = evaluation.over_batches(function, (images,), 8, jnp.asarray)
+    batches = examples.Whole(settings.source(images, np.zeros(n))).batches(8, range(8))
+    batches = (batch["image"] for batch in batches)
+    made = evaluation.over_batches(function, batches, n, jnp.asarray)
     np.testing.assert_array_equal(made["twice"], 2 * images)
     assert set(seen) == {8}  # one shape, so one compiled program
 

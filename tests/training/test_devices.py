@@ -16,25 +16,21 @@ import json, sys
 import jax, numpy as np
 jax.config.update("jax_num_cpu_devices", int(sys.argv[1]))
 from cnn_history import build, datasets
-from cnn_history.datasets.order import Order
-from cnn_history.training import devices, program
+from cnn_history.training import devices
 from experiments import resnet_cifar10
+from tests.training import settings
 devices.start()
 steps, dtype = int(sys.argv[2]), sys.argv[3]
 config = resnet_cifar10.get_config("dataset=digits")
 config.update(dtype=dtype, batch_size=16, image_size=8, learning_rate=0.01)
 train = datasets.source("digits", "train[:300]")
-images, labels = train.arrays()
-preprocessing = build.scaling(config)(images, config.image_size, config.adapter)
 mesh = devices.mesh()
 assert mesh.size == int(sys.argv[1])
 network = build.model(config, 10).clone(blocks=1)
-compiled = program.make(config, network, preprocessing, 1, mesh)
-order = Order(program.keys(0).order, len(labels))
-data = devices.put({"image": images, "label": labels}, devices.replicated(mesh))
+compiled, training, _, _ = settings.of(config, network, train, mesh)
 state, made = compiled.init(), []
 for step in range(steps):
-    state, metrics = compiled.step(state, data, program.cursor(order, step, 1, 16, mesh))
+    state, metrics = compiled.step(state, training.data, training.at(step, 1))
     made.append({name: float(value) for name, value in metrics.items()})
 leaves = jax.tree.leaves((state.params, state.model_state))
 values = np.concatenate([np.asarray(leaf).ravel() for leaf in leaves]).tolist()

@@ -4,28 +4,21 @@ import jax
 import numpy as np
 
 from cnn_history import build, datasets
-from cnn_history.datasets.order import Order
-from cnn_history.training import devices, loop, program
+from cnn_history.training import loop
 from experiments import lenet5_digits
+from tests.training import settings
 
 
 def test_a_scan_over_steps_is_the_steps_one_by_one():
     config = lenet5_digits.get_config("smoke")
     train = datasets.source("digits", "train[:50]")
-    images, labels = train.arrays()
-    preprocessing = build.scaling(config)(images, config.image_size, config.adapter)
-    mesh = devices.mesh()
-    compiled = program.make(config, build.model(config, 10), preprocessing, 1, mesh)
-    order = Order(program.keys(0).order, len(labels))
-    data = devices.put({"image": images, "label": labels}, devices.replicated(mesh))
+    compiled, training, _, _ = settings.of(config, build.model(config, 10), train)
 
     single, losses = compiled.init(), []
     for step in range(5):  # 16 of 50 images a step: an epoch ends within the fourth
-        cursor = program.cursor(order, step, 1, config.batch_size, mesh)
-        single, metrics = compiled.step(single, data, cursor)
+        single, metrics = compiled.step(single, training.data, training.at(step, 1))
         losses.append(float(metrics["loss"]))
-    cursors = program.cursor(order, 0, 5, config.batch_size, mesh)
-    scanned, metrics = compiled.steps(compiled.init(), data, cursors)
+    scanned, metrics = compiled.steps(compiled.init(), training.data, training.at(0, 5))
     np.testing.assert_allclose(metrics["loss"], losses, rtol=1e-5)
     for a, b in zip(jax.tree.leaves(single.params), jax.tree.leaves(scanned.params), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
@@ -45,12 +38,15 @@ def test_a_scan_never_passes_over_an_event():
 
 def test_evaluation_does_not_depend_on_how_it_is_cut():
     config = lenet5_digits.get_config()
-    images, labels = datasets.source("digits", "test[:50]").arrays()
-    preprocessing = build.scaling(config)(images, config.image_size, config.adapter)
-    compiled = program.make(config, build.model(config, 10), preprocessing, 1, devices.mesh())
+    test = datasets.source("digits", "test[:50]")
+    compiled, *_ = settings.of(config, build.model(config, 10), test)
+    images, labels = test.arrays()
     state = compiled.init()
-    whole = compiled.evaluate(state, images, labels)
-    parts = [compiled.evaluate(state, images[i : i + 1], labels[i : i + 1]) for i in (0, 7, 49)]
+    whole = compiled.evaluate(state, {"image": images, "label": labels})
+    parts = [
+        compiled.evaluate(state, {"image": images[i : i + 1], "label": labels[i : i + 1]})
+        for i in (0, 7, 49)
+    ]
     for i, part in zip((0, 7, 49), parts, strict=True):
         np.testing.assert_allclose(part["probabilities"][0], whole["probabilities"][i], rtol=1e-4)
         np.testing.assert_allclose(part["loss"][0], whole["loss"][i], rtol=1e-4)

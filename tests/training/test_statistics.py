@@ -7,7 +7,7 @@ import pytest
 import cnn_history
 from cnn_history import build, datasets
 from cnn_history.datasets.order import Order
-from cnn_history.training import loop, program
+from cnn_history.training import keys, loop
 from cnn_history.training.statistics import recompute
 from experiments import resnet_cifar10
 
@@ -22,7 +22,8 @@ def test_mean_of_what_each_batch_gives():
 def test_a_run_tests_with_the_true_average_of_the_next_batches(tmp_path, monkeypatch):
     """Of the first norm, whose input is a convolution of the images, by NumPy."""
     config = resnet_cifar10.get_config("smoke,dataset=digits")
-    config.update(steps=STEPS, image_size=8, augmentation="none", statistics_batches=BATCHES)
+    config.update(steps=STEPS, image_size=8, statistics_batches=BATCHES)
+    config.augmentation.name = "none"
     whole = build.model
     small = {"blocks": 1, "features": (4, 4, 4)}
     monkeypatch.setattr(build, "model", lambda *a, **k: whole(*a, **k).clone(**small))
@@ -30,7 +31,7 @@ def test_a_run_tests_with_the_true_average_of_the_next_batches(tmp_path, monkeyp
 
     model, variables, preprocessing = cnn_history.load(tmp_path)
     images, _ = datasets.source("digits", config.train_split).arrays()
-    order = Order(program.keys(config.seed).order, len(images))
+    order = Order(keys.keys(config.seed).order, len(images))
     ids, _ = order(STEPS * BATCH, (STEPS + BATCHES) * BATCH)
     kernel = variables["params"]["conv1"]["kernel"]
     maps = jax.lax.conv_general_dilated(

@@ -7,9 +7,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; EXTRAS=torch installs it")
 
 from cnn_history import build  # noqa: E402
-from cnn_history.training import devices, program  # noqa: E402
+from cnn_history.training import keys, program  # noqa: E402
 from experiments import resnet_cifar10  # noqa: E402
 from tests import torch_resnet  # noqa: E402
+from tests.training import settings  # noqa: E402
 
 BATCH = 16
 
@@ -21,15 +22,10 @@ def compare(dtype, steps):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (200, 32, 32, 3)).astype(np.uint8)
     labels = rng.integers(0, 10, 200).astype(np.int32)
-    preprocessing = build.scaling(config)(images, 32, config.adapter)
     network = build.model(config, 10)
-    mesh = devices.mesh()
-    compiled = program.make(config, network, preprocessing, 3, mesh)
-    key = program.keys(config.seed)
-    from cnn_history.datasets.order import Order
-
-    order = Order(key.order, len(labels))
-    data = devices.put({"image": images, "label": labels}, devices.replicated(mesh))
+    made = settings.of(config, network, settings.source(images, labels))
+    compiled, training, preprocessing, augmentation = made
+    key = keys.keys(config.seed)
     state = compiled.init()
     net = torch_resnet.ResNet(blocks=3).to(getattr(torch, dtype))
     torch_resnet.load(net, state.params)
@@ -37,17 +33,17 @@ def compare(dtype, steps):
 
     batch = jax.jit(
         lambda cursor: program.batch(
-            data, cursor, preprocessing, build.augmentation(config), key.augment
+            training.take(training.data, cursor), cursor, preprocessing, augmentation, key
         )
     )
     losses, first = [], None
     for step in range(steps):
-        cursor = program.cursor(order, step, 1, BATCH, mesh)
+        cursor = training.at(step, 1)
         made = batch(cursor)
         before = state.params
         if first is None:
             first = _gradients(network, before, state.model_state, made)
-        state, metrics = compiled.step(state, data, cursor)
+        state, metrics = compiled.step(state, training.data, cursor)
         theirs = torch_resnet.step(net, optimizer, np.asarray(made["image"], dtype), made["label"])
         if step == 0:
             first = (first, torch_resnet.gradients(net))

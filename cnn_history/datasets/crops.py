@@ -1,0 +1,173 @@
+"""Which part of an image becomes the network's input, and the two ways to cut it out.
+
+A crop is a pure function `(draws, h, w, size) -> Crop`: `draws` are DRAWS uniform numbers in
+[0, 1), numpy's in a loader's thread or jax's in a compiled step; `size` is the side of the square
+that the network takes. The part is in the image's own pixels, so that one interpolation does
+scaling and cutting, bilinear and antialiased; the papers name none.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from cnn_history.datasets import images
+
+ATTEMPTS = 10  # at an area and aspect that fit, before the centre is taken
+DRAWS = 3 + 2 * ATTEMPTS
+
+ALEXNET_SHORTER = 256  # Krizhevsky et al. 2012, sec. 2; Zeiler & Fergus 2013, sec. 3.1
+
+
+class Crop(NamedTuple):
+    """A rectangle in an image's pixels (fractions of them too), and whether it is mirrored."""
+
+    top: Any
+    left: Any
+    height: Any
+    width: Any
+    mirrored: Any
+
+
+CropFunction = Callable[[Any, int, int, int], Crop]
+
+
+def whole(draws, h: int, w: int, size: int) -> Crop:
+    """The image as it is; its aspect becomes that of a square."""
+    del draws, size
+    return Crop(0, 0, h, w, False)
+
+
+def centre(draws, h: int, w: int, size: int, margin: float = 1.0) -> Crop:
+    """The middle `size` x `size` after the shorter side was made `size * margin`, rounded."""
+    del draws
+    rows, columns, back = _scaled(h, w, round(size * margin))
+    return back((rows - size) // 2, (columns - size) // 2, size, False)
+
+
+def random_position(draws, h: int, w: int, size: int, scales: tuple[int, int]) -> Crop:
+    """Any `size` x `size` after the shorter side was made one of `scales`; mirrored or not.
+
+    `scales` are the smallest and the largest, each whole number between them as likely.
+
+    Source: Simonyan & Zisserman 2014, sec. 3.1; He et al. 2015, sec. 3.4.
+    """
+    xp = draws.__array_namespace__()
+    shorter = scales[0] + xp.floor(draws[0] * (scales[1] - scales[0] + 1))
+    rows, columns, back = _scaled(h, w, shorter)
+    top, left = (
+        xp.floor(u * (side - size + 1)) for u, side in ((draws[1], rows), (draws[2], columns))
+    )
+    return back(top, left, size, draws[3] < 0.5)
+
+
+def random_in_centre(draws, h: int, w: int, size: int, shorter: int = ALEXNET_SHORTER) -> Crop:
+    """Any `size` x `size` of the central square, scaled to `shorter`; mirrored or not.
+
+    Source: Krizhevsky et al. 2012, sec. 2 (the square) and 4.1.
+    """
+    xp = draws.__array_namespace__()
+    rows, columns, back = _scaled(h, w, shorter)
+    top, left = (xp.floor(u * (shorter - size + 1)) for u in (draws[1], draws[2]))
+    return back((rows - shorter) // 2 + top, (columns - shorter) // 2 + left, size, draws[3] < 0.5)
+
+
+def one_of_ten(draws, h: int, w: int, size: int, shorter: int = ALEXNET_SHORTER) -> Crop:
+    """One of ten: a corner or the centre of that central square, mirrored or not.
+
+    Source: Zeiler & Fergus 2013, sec. 3.1.
+    """
+    xp = draws.__array_namespace__()
+    rows, columns, back = _scaled(h, w, shorter)
+    which = xp.floor(draws[0] * 5)
+    free = shorter - size
+    top = xp.where(which == 4, free // 2, (which // 2) * free)
+    left = xp.where(which == 4, free // 2, (which % 2) * free)
+    return back((rows - shorter) // 2 + top, (columns - shorter) // 2 + left, size, draws[3] < 0.5)
+
+
+def random_area(
+    draws, h: int, w: int, size: int, area: tuple[float, float], aspect: tuple[float, float]
+) -> Crop:
+    """A part of any area and aspect (width to height) within bounds, anywhere; mirrored or not.
+
+    The area is uniform, and so is the logarithm of the aspect: the paper's "chosen randomly between
+    3/4 and 4/3" can be read so, wide and high being alike, or as uniform. Where none of ATTEMPTS
+    fits, the largest central part of an aspect within bounds is taken.
+
+    Source: Szegedy et al. 2014, sec. 6.
+    """
+    del size
+    xp = draws.__array_namespace__()
+    areas = h * w * (area[0] + (area[1] - area[0]) * draws[3 : 3 + ATTEMPTS])
+    low, high = np.log(aspect[0]), np.log(aspect[1])
+    aspects = xp.exp(low + (high - low) * draws[3 + ATTEMPTS :])
+    widths = xp.maximum(xp.round(xp.sqrt(areas * aspects)), 1)
+    heights = xp.maximum(xp.round(xp.sqrt(areas / aspects)), 1)
+    fits = (widths <= w) & (heights <= h)
+    first = xp.argmax(fits)  # of equals the first
+    fallback_width, fallback_height = min(w, h * aspect[1]), min(h, w / aspect[0])
+    width = xp.where(fits[first], widths[first], fallback_width)
+    height = xp.where(fits[first], heights[first], fallback_height)
+    top = xp.where(fits[first], xp.floor(draws[0] * (h - height + 1)), (h - height) / 2)
+    left = xp.where(fits[first], xp.floor(draws[1] * (w - width + 1)), (w - width) / 2)
+    return Crop(top, left, height, width, draws[2] < 0.5)
+
+
+def _scaled(h: int, w: int, shorter) -> tuple[Any, Any, Callable]:
+    """Return (rows, columns) of the image scaled to a shorter side, and the way back to its pixels.
+
+    The longer side is rounded down to whole pixels, as a resized image's is.
+    """
+    rows, columns = (side * shorter // min(h, w) for side in (h, w))
+
+    def back(top, left, size, mirrored):
+        return Crop(
+            top * h / rows, left * w / columns, size * h / rows, size * w / columns, mirrored
+        )
+
+    return rows, columns, back
+
+
+def cut(image: jax.Array, crop: Crop, size: int) -> jax.Array:
+    """Return the part of [h, w, c] resized to [size, size, c], float."""
+    scale = jnp.stack([size / jnp.asarray(side, image.dtype) for side in (crop.height, crop.width)])
+    start = jnp.stack([jnp.asarray(place, image.dtype) for place in (crop.top, crop.left)])
+    shape = (size, size, image.shape[-1])
+    part = jax.image.scale_and_translate(image, shape, (0, 1), scale, -start * scale, "linear")
+    return jnp.where(crop.mirrored, part[:, ::-1], part)
+
+
+def decode(
+    data: bytes, channels: int, crop: CropFunction, draws: np.ndarray | None, size: int
+) -> np.ndarray:
+    """Return that part of an encoded image, uint8 [size, size, channels].
+
+    A JPEG file is decoded no larger than the part needs. Raises images.Damaged.
+    """
+    h, w = images.size(data)
+    part = crop(draws, h, w, size)
+    needed = (h * size / part.height, w * size / part.width)
+    enough = [min(side, int(np.ceil(n))) for side, n in zip((h, w), needed, strict=True)]
+    pixels = images.decode(data, channels, enough)
+    y, x = pixels.shape[0] / h, pixels.shape[1] / w
+    rows, top, bottom = _window(part.top * y, part.height * y, pixels.shape[0], size)
+    columns, left, right = _window(part.left * x, part.width * x, pixels.shape[1], size)
+    picture = Image.fromarray(
+        pixels[rows, columns].squeeze(-1) if channels == 1 else pixels[rows, columns]
+    )
+    picture = picture.resize((size, size), Image.Resampling.BILINEAR, (left, top, right, bottom))
+    made = np.asarray(picture).reshape(size, size, channels)
+    return made[:, ::-1] if part.mirrored else made
+
+
+def _window(start: float, length: float, side: int, size: int) -> tuple[slice, float, float]:
+    """Return the pixels that an interpolation of the part looks at, and the part's ends in them."""
+    reach = max(length / size, 1.0)  # of the antialiasing filter, to each side
+    first = max(0, math.floor(start - reach))
+    last = min(side, math.ceil(start + length + reach))
+    return slice(first, last), max(start - first, 0.0), min(start + length, side) - first

@@ -1,0 +1,86 @@
+"""All examples of a split, once each, in their order and in batches: kept whole, or streamed."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from cnn_history.datasets import statistics, stream
+from cnn_history.datasets.source import Source, cut
+
+WHOLE_BYTES = 1 << 30  # of pixels: data up to that are kept whole, in memory and on each device
+SAMPLED = 10_000  # the most images that the mean of streamed data is taken from
+CHUNK = 100  # images at a time, for that
+
+
+def streamed(source: Source) -> bool:
+    """Say whether the examples are too large, or of too many sizes, to be kept whole."""
+    if None in source.shape:
+        return True
+    return source.encoded is not None and len(source) * math.prod(source.shape) > WHOLE_BYTES
+
+
+class Whole:
+    """Examples kept whole, as the source has them."""
+
+    def __init__(self, source: Source):
+        self.images, self.labels = source.arrays()
+        self.shape = source.shape
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        """Return an image, uint8 [h, w, c]."""
+        return self.images[i]
+
+    def batches(self, batch_size: int, rows: Sequence[int]) -> Iterator[stream.Batch]:
+        """Return `image` and `label` of these rows of each batch.
+
+        The last batch is filled up to batch_size with the last example.
+        """
+        for start in range(0, len(self), batch_size):
+            chosen = np.minimum(start + np.asarray(rows), len(self) - 1)
+            yield {"image": self.images[chosen], "label": self.labels[chosen]}
+
+
+class Streamed:
+    """Examples that are decoded as they are asked for, at one size."""
+
+    def __init__(self, source: Source, size: int, adapter: str, skip: stream.Skip):
+        self._source, self._size, self._skip = source, size, skip
+        self._crop = stream.adapter(adapter)
+        self.shape = (size, size, source.shape[-1])
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        """Return an image as the network's protocol gets it, uint8 [size, size, c]."""
+        return stream.image_or_black(self._source, i, self._crop, self._size, self._skip)["image"]
+
+    def batches(self, batch_size: int, rows: Sequence[int]) -> Iterator[stream.Batch]:
+        """As those of Whole."""
+        yield from stream.evaluation(
+            self._source, self._crop, self._size, batch_size, rows, self._skip
+        )
+
+
+Examples = Whole | Streamed
+
+
+def examples(source: Source, size: int, adapter: str, skip: stream.Skip) -> Examples:
+    """Return the examples of a source; size, adapter and skip matter where they are streamed."""
+    return Streamed(source, size, adapter, skip) if streamed(source) else Whole(source)
+
+
+def measure(source: Source, size: int, adapter: str, skip: stream.Skip) -> statistics.Statistics:
+    """Return the statistics of all images, or of the first SAMPLED where they are streamed.
+
+    The first of a prepared data set, and of a folder, are a fair sample of it.
+    """
+    count = min(len(source), SAMPLED) if streamed(source) else len(source)
+    chosen = examples(cut(source, source.split, 0, count), size, adapter, skip)
+    parts = (batch["image"] for batch in chosen.batches(CHUNK, range(CHUNK)))
+    left = range(count, 0, -CHUNK)
+    return statistics.of((part[:n] for part, n in zip(parts, left, strict=True)), size, adapter)

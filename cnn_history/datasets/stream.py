@@ -1,0 +1,155 @@
+"""Large data sets: examples are read, decoded and cut by threads, while the device computes.
+
+Grain reads ahead by random access, so that the position in the data is the step here too: which
+examples a step takes, and how each is cut, follow from (seed, step) alone, whatever number of
+threads and processes there is and however often the run was interrupted. Threads suffice because
+decoding leaves Python's lock, and they end with their process, however it ends.
+
+What cannot be decoded is replaced: in training by the next example of the split, image and label;
+in evaluation, where each example counts once, by black, with its own label.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from cnn_history.datasets import crops, images
+from cnn_history.datasets.order import Order
+from cnn_history.datasets.preprocessing import MARGIN
+from cnn_history.datasets.source import Source
+
+AHEAD = 2  # batches that are decoded ahead: the bound of what the threads hold
+
+Batch = dict[str, np.ndarray]
+Skip = Callable[[str, str], None]  # (name, why) of an image that cannot be decoded
+
+# The adapters that do for images of varying size, as crops.
+ADAPTERS: dict[str, crops.CropFunction] = {
+    "resize": crops.whole,
+    "resize_crop": lambda draws, h, w, size: crops.centre(draws, h, w, size, MARGIN),
+    "square": crops.centre,
+}
+
+
+def adapter(name: str) -> crops.CropFunction:
+    """Return an adapter as a crop; raise ValueError if it cannot be one."""
+    if name not in ADAPTERS:
+        raise ValueError(
+            f"'{name}' is not for images of varying size; it is one of {', '.join(ADAPTERS)}."
+        )
+    return ADAPTERS[name]
+
+
+def training(
+    source: Source,
+    order: Order,
+    crop: crops.CropFunction,
+    size: int,
+    seed: int,
+    batch_size: int,
+    rows: Sequence[int],
+    start: int,
+    stop: int,
+    skip: Skip,
+) -> Iterator[Batch]:
+    """Return the batches of the steps start..stop-1, as `image`, `label`, `ids`, `epochs`.
+
+    Args:
+      source: of the examples.
+      order: which of them each position takes.
+      crop: what becomes of each.
+      size: images are uint8 [len(rows), size, size, c].
+      seed: of the crops' draws, with epoch and example.
+      batch_size: of all processes together.
+      rows: of a batch that this process makes.
+      start: first step.
+      stop: step after the last.
+      skip: is told of images that cannot be decoded.
+    """
+
+    def example(i: int) -> Batch:
+        step, row = divmod(i, len(rows))
+        position = (start + step) * batch_size + rows[row]
+        (index,), (epoch,) = order(position, position + 1)
+        draws = crop_draws(seed, int(epoch), int(index))
+        image, label = _this_or_next(source, int(index), crop, draws, size, skip)
+        return {"image": image, "label": np.int32(label), "ids": index, "epochs": epoch}
+
+    return _read_ahead(example, (stop - start) * len(rows), len(rows))
+
+
+def crop_draws(seed: int, epoch: int, example: int) -> np.ndarray:
+    """Return the uniform numbers of one example in one epoch, [crops.DRAWS]."""
+    bits = np.random.Philox(key=seed, counter=[0, 0, epoch, example])
+    return np.random.Generator(bits).random(crops.DRAWS)
+
+
+def evaluation(
+    source: Source,
+    crop: crops.CropFunction,
+    size: int,
+    batch_size: int,
+    rows: Sequence[int],
+    skip: Skip,
+) -> Iterator[Batch]:
+    """Return all examples once, in their order, as `image` and `label`.
+
+    The last batch is filled up to batch_size with the last example. Arguments: as of `training`.
+    """
+
+    def example(i: int) -> Batch:
+        batch, row = divmod(i, len(rows))
+        index = min(batch * batch_size + rows[row], len(source) - 1)
+        return image_or_black(source, index, crop, size, skip)
+
+    batches = -(-len(source) // batch_size)
+    return _read_ahead(example, batches * len(rows), len(rows))
+
+
+def image_or_black(
+    source: Source, index: int, crop: crops.CropFunction, size: int, skip: Skip
+) -> Batch:
+    """Return `image` and `label` of an example, as `evaluation` gives them."""
+    file = source.encoded(index)
+    try:
+        image = crops.decode(file.image, source.shape[-1], crop, None, size)
+    except images.Damaged as error:
+        skip(file.name, str(error))
+        image = np.zeros((size, size, source.shape[-1]), np.uint8)
+    return {"image": image, "label": np.int32(file.label)}
+
+
+def _this_or_next(
+    source: Source, index: int, crop: Callable, draws: np.ndarray, size: int, skip: Skip
+) -> tuple[np.ndarray, int]:
+    for i in range(len(source)):
+        file = source.encoded((index + i) % len(source))
+        try:
+            return crops.decode(file.image, source.shape[-1], crop, draws, size), file.label
+        except images.Damaged as error:
+            skip(file.name, str(error))
+    raise ValueError(f"no image of {source.name} {source.split} can be decoded.")
+
+
+class _Examples:
+    """A function of an index, as Grain takes a source."""
+
+    def __init__(self, example: Callable[[int], Batch], count: int):
+        self._example, self._count = example, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, i: int) -> Batch:
+        return self._example(i)
+
+
+def _read_ahead(example: Callable[[int], Batch], count: int, batch: int) -> Iterator[Batch]:
+    import grain  # 1.3 s to import, and not needed by who trains on data that fit on the device
+
+    examples = grain.MapDataset.source(_Examples(example, count))
+    threads = grain.ReadOptions(os.cpu_count(), AHEAD * batch)
+    with contextlib.closing(iter(examples.to_iter_dataset(threads).batch(batch))) as batches:
+        yield from batches

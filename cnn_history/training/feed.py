@@ -1,0 +1,188 @@
+"""What feeds the steps of a run: data that lie whole on each device, or a stream of batches.
+
+Both are used alike. `take(data, cursor)` is traced into the step, and gives images in [0, 1] at the
+network's size and their labels; `data` is what every step gets, and `at(start, count)` what those
+steps get: a cursor into the data, or the batch itself. A cursor always has `ids` and `epochs` of
+its examples, and `step`, the number of the step that it was made for.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+from jax.sharding import Mesh
+
+from cnn_history import evaluation
+from cnn_history.datasets import Source, augment, crops, examples, stream
+from cnn_history.datasets.order import Order
+from cnn_history.datasets.preprocessing import unit_range
+from cnn_history.training import devices
+from cnn_history.training.keys import Keys
+
+
+class Resident:
+    """uint8 images and labels, whole on each device; a cursor names those of a step."""
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        order: Order,
+        config: ml_collections.ConfigDict,
+        crop: crops.CropFunction | None,
+        key: jax.Array,
+        mesh: Mesh,
+    ):
+        """Put them on the devices.
+
+        Args:
+          images: uint8 [n, h, w, c].
+          labels: int32 [n].
+          order: of the examples.
+          config: of the run.
+          crop: what is cut out of each; None for the config's adapter.
+          key: of the crops' draws.
+          mesh: of the devices.
+        """
+        self.data = devices.put({"image": images, "label": labels}, devices.replicated(mesh))
+        self.stride = devices.steps_per_call(config.log_every, config.batch_size)
+        self._order, self._batch_size, self._mesh = order, config.batch_size, mesh
+        self._size, self._adapter, self._crop, self._key = (
+            config.image_size,
+            config.adapter,
+            crop,
+            key,
+        )
+
+    def take(self, data: dict, cursor: dict) -> tuple[jax.Array, jax.Array]:
+        """Return (images in [0, 1], labels); traced."""
+        images, labels = data["image"][cursor["ids"]], data["label"][cursor["ids"]]
+        if self._crop is None:
+            return unit_range(images, self._size, self._adapter), labels
+        images = images.astype(jnp.float32) / 255
+        places = cursor["ids"], cursor["epochs"]
+        return augment.batch(self._cut, self._key, images, *places), labels
+
+    def sample(
+        self, data: dict, cursor: dict, key: jax.Array, count: int
+    ) -> tuple[jax.Array, jax.Array]:
+        """Return `count` examples at random, likewise but whole; traced."""
+        del cursor
+        examples = len(data["label"])
+        ids = jax.random.choice(key, examples, (min(count, examples),), replace=False)
+        images = unit_range(data["image"][ids], self._size, self._adapter)
+        return images, data["label"][ids]
+
+    def _cut(self, key: jax.Array, image: jax.Array) -> jax.Array:
+        crop = self._crop(jax.random.uniform(key, (crops.DRAWS,)), *image.shape[:2], self._size)
+        return crops.cut(image, crop, self._size)
+
+    def at(self, start: int, count: int) -> dict[str, Any]:
+        """Return the cursors of `count` steps from `start`; without axis for one."""
+        ids, epochs = self._order(start * self._batch_size, (start + count) * self._batch_size)
+        shape = (count, self._batch_size) if count > 1 else (self._batch_size,)
+        split = devices.over_batch(self._mesh, axis=len(shape) - 1)
+        steps = np.arange(start, start + count, dtype=np.int32)
+        return {
+            "ids": devices.put(ids.reshape(shape), split),
+            "epochs": devices.put(epochs.reshape(shape), split),
+            "step": devices.put(steps if count > 1 else steps[0], devices.replicated(self._mesh)),
+        }
+
+    def close(self) -> None:
+        """Nothing is under way."""
+
+
+class Streamed:
+    """Batches that a stream decodes; each process makes the rows of its own devices."""
+
+    def __init__(
+        self,
+        source: Source,
+        order: Order,
+        config: ml_collections.ConfigDict,
+        crop: crops.CropFunction | None,
+        skip: stream.Skip,
+        mesh: Mesh,
+    ):
+        """Begin nothing yet; arguments as above, and `skip` is told of images that are replaced."""
+        self.data, self.stride = {}, 1
+        self._mesh, self._batch_size = mesh, config.batch_size
+        self._stop = config.steps + config.statistics_batches  # no step takes what comes later
+        self._rows = devices.rows(devices.over_batch(mesh), config.batch_size)
+        self._open = functools.partial(
+            stream.training,
+            source,
+            order,
+            crop or stream.adapter(config.adapter),
+            config.image_size,
+            config.seed,
+            config.batch_size,
+            self._rows,
+            skip=skip,
+        )
+        self._stream, self._next = None, None
+
+    def take(self, data: dict, cursor: dict) -> tuple[jax.Array, jax.Array]:
+        """Return (images in [0, 1], labels); traced."""
+        del data
+        return cursor["image"].astype(jnp.float32) / 255, cursor["label"]
+
+    def sample(
+        self, data: dict, cursor: dict, key: jax.Array, count: int
+    ) -> tuple[jax.Array, jax.Array]:
+        """Return up to `count` examples of the batch, which is at random itself; traced."""
+        del key
+        images, labels = self.take(data, cursor)
+        return images[:count], labels[:count]
+
+    def at(self, start: int, count: int) -> dict[str, Any]:
+        """Return the batch of one step; the next step's is decoded meanwhile."""
+        assert count == self.stride, "a stream gives one step at a time"
+        if start != self._next:
+            self.close()
+            self._stream = self._open(start=start, stop=self._stop)
+        self._next = start + 1
+        batch = next(self._stream)
+        split = devices.over_batch(self._mesh)
+        placed = devices.put_rows(batch, self._rows, self._batch_size, split)
+        return {**placed, "step": devices.put(np.int32(start), devices.replicated(self._mesh))}
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+def over_examples(
+    function: Callable[[dict], dict], chosen: examples.Examples, batch_size: int, mesh: Mesh
+) -> dict:
+    """Return what a function makes of batches `{"image", "label"}`, each example once."""
+    split = devices.over_batch(mesh)
+    rows = devices.rows(split, batch_size)
+    batches = chosen.batches(batch_size, rows)
+    put = functools.partial(devices.put_rows, rows=rows, count=batch_size, sharding=split)
+    return evaluation.over_batches(function, batches, len(chosen), put)
+
+
+Feed = Resident | Streamed
+
+
+def feed(
+    source: Source,
+    config: ml_collections.ConfigDict,
+    keys: Keys,
+    crop: crops.CropFunction | None,
+    skip: stream.Skip,
+    mesh: Mesh,
+) -> Feed:
+    """Return the feed of a data set, by its size; arguments as above."""
+    order = Order(keys.order, len(source))
+    if examples.streamed(source):
+        return Streamed(source, order, config, crop, skip, mesh)
+    return Resident(*source.arrays(), order, config, crop, keys.crop, mesh)
