@@ -5,6 +5,7 @@ Each is `run(**options) -> Findings`, pure but for its random seeds; `study` wri
 
 from cnn_history.studies import (
     activation_statistics,
+    augmentation,
     auxiliary_heads,
     constant_initialization,
     degradation,
@@ -17,6 +18,7 @@ from cnn_history.studies.findings import Findings, Picture
 
 STUDIES = {
     "activation_statistics": activation_statistics.run,
+    "augmentation": augmentation.run,
     "auxiliary_heads": auxiliary_heads.run,
     "constant_initialization": constant_initialization.run,
     "degradation": degradation.run,

@@ -1,0 +1,204 @@
+"""How fast photos are decoded and cut, beside PyTorch's loader and tf.data, in one run.
+
+    EXTRAS=tf,torch ./launch.sh python -m tests.compare_loaders --photos=DIR --output=results
+
+Every loader reads the same JPEG files, cuts 8-100 % of the area at an aspect of 3/4-4/3, resizes it
+to 224x224, mirrors every second one, and gives batches of 32 as uint8. They take turns, so that a
+slower machine is slower for all, and ratios are those of the same turn. Writes `loaders.json`.
+"""
+
+import functools
+import os
+import pathlib
+import statistics
+import tempfile
+import time
+
+import jax
+import numpy as np
+from absl import app, flags
+
+from cnn_history import datasets
+from cnn_history.datasets import crops, stream
+from cnn_history.datasets.order import Order
+from cnn_history.training import record
+from experiments import common
+
+PHOTOS = flags.DEFINE_string("photos", None, "Folder of JPEG files, of natural sizes.")
+OUTPUT = flags.DEFINE_string("output", "results", "Folder of the JSON.")
+ROUNDS = flags.DEFINE_integer("rounds", 7, "Turns of each loader.")
+BATCHES = flags.DEFINE_integer("batches", 12, "That are timed in a turn, after two that are not.")
+flags.mark_flag_as_required("photos")
+
+SIZE, BATCH, WARM_UP = 224, 32, 2
+WORKERS = os.cpu_count()
+OPTIONS = common.AUGMENTATIONS["googlenet"]
+AREA, ASPECT = OPTIONS["area"], OPTIONS["aspect"]
+CROP = functools.partial(crops.random_area, area=AREA, aspect=ASPECT)
+
+
+def source():
+    """Return the photos as one class of a folder."""
+    root = pathlib.Path(tempfile.mkdtemp())
+    (root / "train").mkdir()
+    (root / "train" / "photo").symlink_to(pathlib.Path(PHOTOS.value).absolute())
+    return datasets.source("folder", "train", str(root))
+
+
+def ours(photos):
+    """Grain reads ahead with a thread for each processor, as the training loop has it."""
+
+    def fail(name, why):
+        raise ValueError(f"{name}: {why}")
+
+    order = Order(jax.random.key(0), len(photos))
+    steps = WARM_UP + BATCHES.value
+    for batch in stream.training(photos, order, CROP, SIZE, 0, BATCH, range(BATCH), 0, steps, fail):
+        yield batch["image"]
+
+
+class GrainExamples:
+    """The same examples for worker processes: whatever they are sent must be picklable."""
+
+    def __init__(self, files):
+        self.files = files
+
+    def __len__(self):
+        return (WARM_UP + BATCHES.value) * BATCH
+
+    def __getitem__(self, i):
+        data = pathlib.Path(self.files[i % len(self.files)]).read_bytes()
+        return crops.decode(data, 3, CROP, stream.crop_draws(0, 0, i), SIZE)
+
+
+def ours_in_processes(files):
+    """The same by Grain's worker processes, which the training loop does not use."""
+    import grain
+
+    dataset = grain.MapDataset.source(GrainExamples(files)).to_iter_dataset().batch(BATCH)
+    iterator = iter(dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=WORKERS)))
+    try:
+        yield from iterator
+    finally:
+        iterator.close()
+
+
+def torch_loader(files):
+    """torchvision's transforms on Pillow images, in worker processes."""
+    import torch
+    import torchvision.transforms as transforms
+    from PIL import Image
+
+    transform = transforms.Compose(
+        [
+            transforms.RandomResizedCrop(SIZE, AREA, ASPECT, antialias=True),
+            transforms.RandomHorizontalFlip(),
+            transforms.PILToTensor(),
+        ]
+    )
+
+    class Files(torch.utils.data.Dataset):
+        def __len__(self):
+            return (WARM_UP + BATCHES.value) * BATCH
+
+        def __getitem__(self, i):
+            with Image.open(files[i % len(files)]) as image:
+                return transform(image.convert("RGB"))
+
+    loader = torch.utils.data.DataLoader(
+        Files(), BATCH, shuffle=True, num_workers=WORKERS, persistent_workers=True
+    )
+    yield from loader
+
+
+def tf_data(files):
+    """The usual recipe: a distorted box, cut while decoding, and a bilinear resize."""
+    import tensorflow as tf
+
+    def cut(name):
+        data = tf.io.read_file(name)
+        begin, length, _ = tf.image.sample_distorted_bounding_box(
+            tf.image.extract_jpeg_shape(data),
+            tf.zeros([0, 0, 4], tf.float32),
+            min_object_covered=0,
+            aspect_ratio_range=ASPECT,
+            area_range=AREA,
+            max_attempts=crops.ATTEMPTS,
+            use_image_if_no_bounding_boxes=True,
+        )
+        window = tf.concat([begin[:2], length[:2]], 0)
+        image = tf.io.decode_and_crop_jpeg(data, window, channels=3)
+        image = tf.image.random_flip_left_right(tf.image.resize(image, (SIZE, SIZE)))
+        return tf.cast(image, tf.uint8)
+
+    files = tf.data.Dataset.from_tensor_slices(files).shuffle(len(files)).repeat()
+    batches = files.map(cut, tf.data.AUTOTUNE).batch(BATCH).prefetch(tf.data.AUTOTUNE)
+    yield from batches.take(WARM_UP + BATCHES.value).as_numpy_iterator()
+
+
+def rate(batches) -> float:
+    """Return images a second, after the first batches."""
+    for _ in range(WARM_UP):
+        next(batches)
+    began, count = time.perf_counter(), 0
+    for images in batches:
+        assert tuple(images.shape) in ((BATCH, SIZE, SIZE, 3), (BATCH, 3, SIZE, SIZE))
+        count += len(images)
+    return count / (time.perf_counter() - began)
+
+
+def main(argv):
+    del argv
+    photos = source()
+    files = sorted(str(path) for path in pathlib.Path(PHOTOS.value).iterdir())
+    loaders = {
+        "cnn_history": lambda: ours(photos),
+        "cnn_history's by worker processes": lambda: ours_in_processes(files),
+        "torch DataLoader, Pillow": lambda: torch_loader(files),
+        "tf.data": lambda: tf_data(files),
+    }
+    rates = {name: [] for name in loaders}
+    for turn in range(ROUNDS.value):
+        for name, make in loaders.items():
+            rates[name].append(rate(make()))
+        print(turn, {name: round(values[-1]) for name, values in rates.items()}, flush=True)
+
+    import tensorflow
+    import torch
+
+    def row(name):
+        ratios = [b / a for a, b in zip(rates["cnn_history"], rates[name], strict=True)]
+        return {
+            "network": "",
+            "mode": "input",
+            "loader": name,
+            "images_per_second": statistics.median(rates[name]),
+            "ratio": {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)},
+        }
+
+    sizes = np.array([stream.images.size(photos.encoded(i).image) for i in range(len(photos))])
+    result = {
+        "what": "photos decoded, cut at random and resized to 224x224, images a second; ratio: "
+        "our time over the loader's in the same turn",
+        "photos": len(photos),
+        "median_size": np.median(sizes, 0).tolist(),
+        "batch": BATCH,
+        "rounds": ROUNDS.value,
+        "batches": BATCHES.value,
+        "workers": WORKERS,
+        "device": record.devices(),
+        "versions": {
+            **record.versions(),
+            "torch": torch.__version__,
+            "tensorflow": tensorflow.__version__,
+        },
+        "commit": record.commit(),
+        "results": [row(name) for name in loaders],
+    }
+    record.write_json(pathlib.Path(OUTPUT.value) / "loaders.json", result)
+    for one in result["results"]:
+        print(f"{one['loader']:36} {one['images_per_second']:7.0f}  {one['ratio']}")
+
+
+if __name__ == "__main__":
+    app.run(main)
