@@ -44,7 +44,7 @@ ALLOWED = {
     },
     "studies": {
         *("accounting", "build", "commands", "datasets", "evaluation", "initializers", "layers"),
-        *("models", "norms", "optimizers", "reporting", "schedules", "training"),
+        *("models", "norms", "optimizers", "reporting", "schedules", "training", "workdir"),
         "training.statistics",
     },
     "lecture": {

@@ -20,7 +20,7 @@ from cnn_history.models import (
     vgg,
     zfnet,
 )
-from cnn_history.models.inside import scores_by_position
+from cnn_history.models.inside import features, scores_by_position
 from cnn_history.models.network import Network
 
 NETWORKS: dict[str, Network] = {
@@ -67,4 +67,13 @@ def create(name: str, **chosen) -> nn.Module:
     return info(name).build(**chosen)
 
 
-__all__ = ["NETWORKS", "Network", "create", "info", "names", "options", "scores_by_position"]
+__all__ = [
+    "NETWORKS",
+    "Network",
+    "create",
+    "features",
+    "info",
+    "names",
+    "options",
+    "scores_by_position",
+]

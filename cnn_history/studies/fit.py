@@ -29,6 +29,7 @@ class Seen(NamedTuple):
 
 
 Train = Callable[..., Seen]
+Fit = Callable[..., tuple[dict, Seen]]
 
 
 def mean_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -50,14 +51,20 @@ def images(dataset: str, size: int, examples: int | None = None) -> Data:
     return scale(jnp.asarray(pixels)), jnp.asarray(labels)
 
 
-def trainer(
+def trainer(*arguments, **options) -> Train:
+    """Return what `fitter` does, of which only `Seen` is kept; arguments are its."""
+    fit = fitter(*arguments, **options)
+    return lambda *arguments, **options: fit(*arguments, **options)[1]
+
+
+def fitter(
     network: nn.Module,
     rule: optax.GradientTransformation,
     data: Data,
     batch_size: int,
     probe: Callable[[Any], Any] = lambda gradient: (),
-) -> Train:
-    """Return (seed, steps, aux_weight=0) -> what each step saw: `Seen`, arrays [steps, ...].
+) -> Fit:
+    """Return (seed, steps, aux_weight=0) -> (variables, what each step saw: arrays [steps, ...]).
 
     The seed draws the weights, the order of the images, and dropout. `aux_weight` is that of the
     loss of each auxiliary classifier beside the main one's; with 0 there could as well be none.
@@ -97,7 +104,7 @@ def trainer(
         params = optax.apply_updates(variables["params"], updates)
         return {"params": params, **rest}, state, Seen(main, probe(gradient))
 
-    def train(seed: int, steps: int, aux_weight: float = 0.0) -> Seen:
+    def train(seed: int, steps: int, aux_weight: float = 0.0) -> tuple[dict, Seen]:
         start_key, order_key, dropout_key = jax.random.split(jax.random.key(seed), 3)
         variables = start(start_key)
         state = rule.init(variables["params"])
@@ -107,6 +114,6 @@ def trainer(
             key = jax.random.fold_in(dropout_key, i)
             variables, state, here = step(variables, state, chosen, key, aux_weight)
             seen.append(here)
-        return jax.tree.map(lambda *x: np.stack(x), *jax.device_get(seen))
+        return variables, jax.tree.map(lambda *x: np.stack(x), *jax.device_get(seen))
 
     return train

@@ -1,0 +1,38 @@
+"""Whether the features of a network's last hidden layer serve another data set.
+
+    ./launch.sh study --config=experiments/studies/fc7_transfer.py --workdir=runs/fc7_transfer
+
+LeNet-5, trained on MNIST, on the digits of other writers and another scanner, 100 of which the
+linear classifiers learn from; in some minutes on two cores. fc4 is its fc7. With the weights of an
+imported network, the lecture's own case:
+
+    ... --config=experiments/studies/fc7_transfer.py:imagenet --config.trained=runs/alexnet \
+        --config.target=cifar10
+"""
+
+from experiments import common
+
+
+def get_config(arg=None):
+    options = common.options(arg, smoke=False, imagenet=False)
+    config = common.study(
+        "fc7_transfer",
+        source="digits" if options.smoke else "mnist",
+        target="digits",
+        target_splits=("train", "test"),
+        data_dir="",
+        trained="",
+        network="lenet5",
+        image_size=32,
+        endpoints=("conv1", "pool1", "conv2", "pool2", "fc3", "fc4"),
+        steps=5 if options.smoke else 2000,
+        batch_size=32 if options.smoke else 64,
+        examples=100,
+        seeds=1 if options.smoke else 5,
+    )
+    if options.smoke:
+        config.endpoints = ("fc4",)
+    if options.imagenet:
+        config.endpoints = ("pool1", "pool2", "conv3", "conv4", "pool5", "fc6", "fc7")
+        config.examples, config.seeds = 1000, 3
+    return config
