@@ -12,6 +12,7 @@ from cnn_history.studies import (
     factorization,
     fc7_transfer,
     inception_cost,
+    optimizer_trajectories,
     receptive_field,
     vgg_budget,
 )
@@ -26,6 +27,7 @@ STUDIES = {
     "factorization": factorization.run,
     "fc7_transfer": fc7_transfer.run,
     "inception_cost": inception_cost.run,
+    "optimizer_trajectories": optimizer_trajectories.run,
     "receptive_field": receptive_field.run,
     "vgg_budget": vgg_budget.run,
 }
