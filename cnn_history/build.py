@@ -51,24 +51,31 @@ SCHEDULES = {
     "inverse_time_decay": lambda rate, run, **o: schedules.inverse_time_decay(rate, **o),
     "polynomial_decay": lambda rate, run, **o: schedules.polynomial_decay(rate, run, **o),
     "piecewise": lambda rate, run, **o: _piecewise(rate, **o),
+    "plateau": lambda rate, run, **o: schedules.plateau(rate, **o),
 }
 DECAYED = {
     "all": lambda params: True,
     "kernels": lambda params: jax.tree.map(lambda p: p.ndim > 1, params),
 }
+# State -> the parameters that are evaluated.
+EVALUATED = {
+    "newest": lambda params, opt_state: params,
+    "averaged": lambda params, opt_state: optimizers.averaged_params(opt_state),
+}
 
 POSITIVE = ("steps", "batch_size", "eval_batch_size", "image_size")
 POSITIVE += ("log_every", "eval_every", "checkpoint_every", "keep_checkpoints")
-NOT_NEGATIVE = ("learning_rate", "weight_decay", "aux_weight")
+NOT_NEGATIVE = ("learning_rate", "weight_decay", "aux_weight", "warmup")
+NOT_NEGATIVE += ("bias_rate", "gradient_clipping", "filter_radius")
 NOT_NEGATIVE += ("statistics_batches", "skipped_images")
+COUNTS = ("seed", "warmup", "statistics_batches", "skipped_images", *POSITIVE)
 FIELDS = {
     **dict.fromkeys(NOT_NEGATIVE, numbers.Real),
-    **dict.fromkeys(("seed", "statistics_batches", "skipped_images", *POSITIVE), numbers.Integral),
-    **dict.fromkeys(("dtype", "init_from", "dataset", "data_dir", "decayed"), str),
+    **dict.fromkeys(COUNTS, numbers.Integral),
+    **dict.fromkeys(("dtype", "init_from", "dataset", "data_dir", "decayed", "evaluated"), str),
     **dict.fromkeys(("train_split", "test_split", "adapter", "scaling"), str),
-    **dict.fromkeys(
-        ("augmentation", "model", "loss", "optimizer", "schedule", "paper"), ConfigDict
-    ),
+    **dict.fromkeys(("augmentation", "model", "loss", "optimizer", "schedule"), ConfigDict),
+    **dict.fromkeys(("averaging", "paper"), ConfigDict),
     "init_layers": tuple,
 }
 
@@ -102,7 +109,7 @@ def check(config: ConfigDict) -> None:
             raise UserError(f"config.{name}: {value} is not positive.")
         if name in NOT_NEGATIVE and not (0 <= value < math.inf):
             raise UserError(f"config.{name}: {value} is not a finite number of 0 or more.")
-    for name, table in {"dtype": DTYPES, "decayed": DECAYED}.items():
+    for name, table in {"dtype": DTYPES, "decayed": DECAYED, "evaluated": EVALUATED}.items():
         with field(name):
             lookup(table, config[name], name)
     if config.init_layers and not config.init_from:
@@ -116,6 +123,7 @@ def check(config: ConfigDict) -> None:
         augmentation(config)(statistics.unknown, config.image_size)
     loss(config)
     optimizer(config)
+    evaluated(config)
     network = model(config, num_classes=10)
     if config.statistics_batches:
         with field("statistics_batches"):
@@ -201,16 +209,59 @@ def loss(config: ConfigDict) -> Callable:
         return losses.with_heads(choice(config.loss, losses.LOSSES, "loss")(), config.aux_weight)
 
 
-def optimizer(config: ConfigDict) -> optax.GradientTransformation:
-    """Return the rule with its schedule, of the loss with coupled weight decay."""
+def schedule(config: ConfigDict) -> optimizers.Rate:
+    """Return the learning rate of each step, warm-up included."""
     with field("schedule"):
-        make_schedule = choice(config.schedule, SCHEDULES, "schedule")
-        schedule = make_schedule(config.learning_rate, config.steps)
+        made = choice(config.schedule, SCHEDULES, "schedule")(config.learning_rate, config.steps)
+    return schedules.warmup(made, config.warmup) if config.warmup else made
+
+
+def optimizer(config: ConfigDict) -> optax.GradientTransformation:
+    """Return the rule, between what prepares the gradient and what corrects the update.
+
+    The gradient of the loss is clipped, then weight decay is added to it, as in Krizhevsky et al.
+    2012, sec. 5. Biases get their own multiple of the whole update, so that it multiplies their
+    rate whatever the rule. Filters are limited where they would land, and averaged last.
+    """
+    rate = schedule(config)
     with field("optimizer"):
-        rule = choice(config.optimizer, optimizers.OPTIMIZERS, "optimizer")(schedule)
-    if not config.weight_decay:
-        return rule
-    return optimizers.add_l2(rule, config.weight_decay, DECAYED[config.decayed])
+        rule = choice(config.optimizer, optimizers.OPTIMIZERS, "optimizer")(rate)
+    with field("averaging"):
+        average = choice(config.averaging, optimizers.AVERAGES, "averaging")()
+    if config.weight_decay:
+        rule = optimizers.add_l2(rule, config.weight_decay, DECAYED[config.decayed])
+    parts = [rule]
+    if config.gradient_clipping:
+        parts.insert(0, optax.clip_by_global_norm(config.gradient_clipping))
+    if config.bias_rate != 1:
+        parts.append(optax.masked(optax.scale(config.bias_rate), biases))
+    if config.filter_radius:
+        parts.append(optimizers.limit_filter_rms(config.filter_radius, conv_filters))
+    return optax.chain(*parts, average)
+
+
+def evaluated(config: ConfigDict) -> Callable:
+    """Return (params, optimizer's state) -> the parameters that are evaluated."""
+    if config.evaluated == "averaged" and config.averaging.name == "none":
+        raise UserError("config.evaluated: nothing is averaged; config.averaging.name says how.")
+    return lookup(EVALUATED, config.evaluated, "choice of parameters")
+
+
+def biases(params):
+    """Return a tree of bools: true for leaves named `bias`."""
+    return jax.tree_util.tree_map_with_path(lambda path, p: path[-1].key == "bias", params)
+
+
+def conv_filters(params):
+    """Return a tree of bools: true for the kernels of layers named `conv...`.
+
+    Fully-connected layers have kernels [h, w, in, out] too, and other names.
+    """
+
+    def chosen(path, p):
+        return p.ndim == 4 and path[-2].key.startswith("conv")
+
+    return jax.tree_util.tree_map_with_path(chosen, params)
 
 
 def _piecewise(rate: float, steps: tuple[int, ...], factors: tuple[float, ...]) -> Callable:

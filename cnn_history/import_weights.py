@@ -99,6 +99,8 @@ def write(
         "test_split": "test",
         "image_size": size,
         "adapter": adapter,
+        "averaging": {"name": "none"},
+        "evaluated": "newest",
         "eval_batch_size": EVAL_BATCH_SIZE,
         "paper": {"model": "", "dataset": "", "top1_error": 0.0, "source": ""},
         "imported": {

@@ -48,8 +48,11 @@ def check_same(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None
     if not (workdir / CONFIG).exists():
         return
     old, new = (_leaves(c) for c in (read_config(workdir), record.config_json(config)))
+    changeable = set(CHANGEABLE)
+    if config.schedule.name == "plateau":  # which is moved by evaluations
+        changeable.remove("eval_every")
     for name in sorted({*old, *new}):
-        if name.split(".")[0] not in CHANGEABLE and old.get(name) != new.get(name):
+        if name.split(".")[0] not in changeable and old.get(name) != new.get(name):
             raise UserError(
                 f"'{workdir}' holds a run with config.{name}={old.get(name)}, and this one has "
                 f"{new.get(name)}; choose another --workdir."
@@ -130,7 +133,8 @@ def load(workdir: str | pathlib.Path) -> tuple[nn.Module, dict, Preprocessing]:
         state = checkpoint.restore_variables(workdir)
     except ValueError as error:
         raise UserError(error) from error
-    variables = {"params": state["params"], **state["model_state"]}
+    params = build.evaluated(config)(state["params"], state["opt_state"])
+    variables = {"params": params, **state["model_state"]}
     return build.model(config, len(classes)), variables, preprocessing
 
 

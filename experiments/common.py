@@ -27,6 +27,12 @@ SCHEDULES = {
     "inverse_time_decay": {"k": 1e-4},
     "polynomial_decay": {"power": 1.0},
     "piecewise": {"steps": (1000,), "factors": (0.1,)},
+    "plateau": {"factor": 0.1, "patience": 3, "drops": 3},  # patience in evaluations
+}
+AVERAGES = {
+    "none": {},
+    "exponential": {"decay": 0.9999},
+    "polyak": {"start": 0},
 }
 LOSSES = {
     "cross_entropy": {},
@@ -119,7 +125,13 @@ def base() -> ml_collections.ConfigDict:
             "schedule": choose(SCHEDULES, "constant"),
             "weight_decay": 0.0,  # added to the gradient, as L2 is
             "decayed": "all",  # what weight decay touches: all, kernels
+            "warmup": 0,  # steps in which the rate rises from 0
+            "gradient_clipping": 0.0,  # largest norm of the whole gradient; 0: any
+            "bias_rate": 1.0,  # rate of the biases, in learning rates; Caffe's AlexNet: 2
+            "filter_radius": 0.0,  # largest root mean square of a filter; 0: any; ZFNet: 0.1
+            "averaging": choose(AVERAGES, "none"),  # of the parameters
             # Evaluation and records, in steps.
+            "evaluated": "newest",  # which parameters: newest, averaged
             "statistics_batches": 0,  # whose mean statistics norms test with; 0: moving averages
             "eval_batch_size": 500,
             "log_every": 100,

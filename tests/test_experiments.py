@@ -42,6 +42,7 @@ def test_config_is_whole_and_right(name):
     [
         (common.OPTIMIZERS, build.optimizers.OPTIMIZERS),
         (common.SCHEDULES, build.SCHEDULES),
+        (common.AVERAGES, build.optimizers.AVERAGES),
         (common.LOSSES, build.losses.LOSSES),
         (common.KERNEL_INITS, build.KERNEL_INITS),
         (common.NORMS, build.NORMS),

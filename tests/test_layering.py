@@ -18,7 +18,7 @@ ALLOWED = {
     "layers": set(),
     "norms": {"layers"},
     "datasets": {"lookup"},
-    "optimizers": set(),
+    "optimizers": {"schedules"},
     "models": {"initializers", "layers", "lookup"},
     "evaluation": set(),
     "accounting": {"layers", "models"},

@@ -31,3 +31,30 @@ def test_rates(name):
     schedule, rates = CASES[name]
     for step, rate in rates.items():
         assert float(schedule(step)) == pytest.approx(rate, rel=1e-6, abs=1e-9), step
+
+
+def rates(schedule, errors):
+    """Return the rate after each error that the schedule sees."""
+    state, found = schedule.init(), []
+    for step, error in enumerate(errors):
+        state = schedule.observe(state, error)
+        found.append(float(schedule.rate(step, state)))
+    return found
+
+
+def test_plateau_divides_when_the_error_stops_improving():
+    schedule = schedules.plateau(1.0, factor=0.1, patience=2, drops=2)
+    errors = [0.9, 0.5, 0.6, 0.5, 0.4, 0.4, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3]
+    #                   1    2: drop         1    2: drop    no more than two
+    wanted = [1, 1, 1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.01, 0.01]
+    assert rates(schedule, errors) == pytest.approx(wanted)
+
+
+def test_warmup_rises_to_a_plateau():
+    schedule = schedules.warmup(schedules.plateau(1.0, patience=1, drops=1), 4)
+    assert rates(schedule, [0.5] * 6) == pytest.approx([0, 0.025, 0.05, 0.075, 0.1, 0.1])
+
+
+def test_plateau_needs_patience():
+    with pytest.raises(ValueError, match="1 evaluation or more, not 0"):
+        schedules.plateau(1.0, patience=0)

@@ -3,13 +3,21 @@
 `learning_rate` comes first, a number or a schedule; updates are added to the parameters.
 """
 
+import optax
+
 from cnn_history.optimizers.adagrad import adagrad, scale_by_adagrad
 from cnn_history.optimizers.adam import adam
 from cnn_history.optimizers.adam_uncorrected import adam_uncorrected, scale_by_adam_uncorrected
+from cnn_history.optimizers.averaging import (
+    averaged_params,
+    exponential_average,
+    polyak_average,
+)
 from cnn_history.optimizers.bfgs import bfgs
+from cnn_history.optimizers.filter_norms import limit_filter_rms
 from cnn_history.optimizers.l2 import add_l2
 from cnn_history.optimizers.lbfgs import lbfgs
-from cnn_history.optimizers.learning_rate import applied_rate, scale_by_rate
+from cnn_history.optimizers.learning_rate import Rate, applied_rate, observe, scale_by_rate
 from cnn_history.optimizers.momentum import momentum
 from cnn_history.optimizers.nesterov import nesterov
 from cnn_history.optimizers.newton import newton
@@ -36,19 +44,33 @@ OPTIMIZERS = {
     "lbfgs": lambda learning_rate, **options: lbfgs(**options),
 }
 
+# What is evaluated in place of the newest parameters: transformations that keep an average of them.
+AVERAGES = {
+    "none": optax.identity,
+    "exponential": exponential_average,
+    "polyak": polyak_average,
+}
+
 __all__ = [
+    "AVERAGES",
     "OPTIMIZERS",
+    "Rate",
     "adagrad",
     "adam",
     "adam_uncorrected",
     "add_l2",
     "applied_rate",
+    "averaged_params",
     "bfgs",
+    "exponential_average",
     "float32_state",
     "lbfgs",
+    "limit_filter_rms",
     "momentum",
     "nesterov",
     "newton",
+    "observe",
+    "polyak_average",
     "rmsprop",
     "scale_by_adagrad",
     "scale_by_adam_uncorrected",

@@ -46,13 +46,14 @@ class Log:
             self._fetch(*self._pending)
         self._pending = self._mark = None
 
-    def test(self, step: int, made: dict) -> None:
-        """Write the test line of a step, once."""
+    def test(self, step: int, made: dict) -> float:
+        """Write the test line of a step, once; return the error."""
+        numbers = errors(made["probabilities"], made["label"])
         if not self._metrics.evaluated(step):
-            numbers = errors(made["probabilities"], made["label"])
             line = {"loss": float(np.mean(made["loss"])), **numbers, "seconds": self._seconds()}
             self._metrics.write({"step": step, "split": "test", **line})
         self._bar.test(self._metrics.test_error())
+        return numbers["top1_error"]
 
     def totals(self) -> dict[str, float]:
         """Return `seconds` of the whole run and the median `images_per_second` of its lines."""

@@ -98,12 +98,15 @@ def _train(
             last, asked = step == config.steps, stop.agreed()
             if last or step % config.eval_every == 0:
                 log.settle()
-                if last or not metrics.evaluated(step):
+                new = not metrics.evaluated(step)
+                if last or new:
                     if config.statistics_batches:
                         state = _with_true_averages(state, compiled, training, config)
                     evaluate = functools.partial(compiled.evaluate, state)
                     made = feed.over_examples(evaluate, testing, config.eval_batch_size, mesh)
-                    log.test(step, made)
+                    error = log.test(step, made)
+                if new and step % config.eval_every == 0:  # a run's last step is no such step
+                    state = compiled.observe(state, error)
             if last or asked or (step and step % config.checkpoint_every == 0):
                 log.settle()
                 checkpoints.save(step, state)

@@ -30,6 +30,7 @@ class Program(NamedTuple):
       step: (state, data, cursor) -> (state, metrics); the state is donated.
       steps: the same over cursors with a leading axis, as one scan; metrics have that axis too.
       statistics: (state, data, cursor) -> the network's `batch_stats` of that batch alone.
+      observe: (state, error) -> the state after its schedule has seen a validation error.
       evaluate: (state, `{"image": uint8, "label": [n]}`) -> `{"probabilities": [n, classes],
         "loss": [n], "label": [n]}`.
     """
@@ -38,6 +39,7 @@ class Program(NamedTuple):
     step: Callable[..., tuple[State, dict]]
     steps: Callable[..., tuple[State, dict]]
     statistics: Callable[..., dict]
+    observe: Callable[[State, float], State]
     evaluate: Callable[..., dict]
 
 
@@ -63,6 +65,7 @@ def make(
     """
     key = keys.keys(config.seed)
     optimizer, loss = build.optimizer(config), build.loss(config)
+    schedule, evaluated = build.schedule(config), build.evaluated(config)
     update = functools.partial(
         train_step,
         apply=network.apply,
@@ -99,7 +102,7 @@ def make(
     def statistics(state: State, data: dict, cursor: dict) -> dict:
         images = batch(feed.take(data, cursor), cursor, preprocessing, augmentation, key)["image"]
         _, updated = build.of_last_batch(network).apply(
-            {"params": state.params, **state.model_state},
+            {"params": evaluated(state.params, state.opt_state), **state.model_state},
             images,
             train=True,
             rngs={"dropout": jax.random.fold_in(state.key, cursor["step"])},
@@ -107,8 +110,11 @@ def make(
         )
         return updated["batch_stats"]
 
+    def observe(state: State, error: float) -> State:
+        return state.replace(opt_state=optimizers.observe(schedule, state.opt_state, error))
+
     def evaluate(state: State, examples: dict) -> dict[str, jax.Array]:
-        variables = {"params": state.params, **state.model_state}
+        variables = {"params": evaluated(state.params, state.opt_state), **state.model_state}
         logits = network.apply(variables, preprocessing(examples["image"]), train=False)
         labels = examples["label"]
         probabilities = jax.nn.softmax(logits)
@@ -121,6 +127,7 @@ def make(
         step=jit(step, donate_argnums=0),
         steps=jit(steps, donate_argnums=0),
         statistics=jit(statistics),
+        observe=jit(observe, donate_argnums=0),
         evaluate=jit(evaluate),
     )
 

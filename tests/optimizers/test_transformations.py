@@ -1,0 +1,111 @@
+"""What stands before and after the rule: clipping, decay, biases' rates, filters, averages."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cnn_history import build, optimizers
+from experiments import common
+
+RNG = np.random.default_rng(0)
+PARAMS = {
+    "conv1": {
+        "kernel": RNG.normal(size=(3, 3, 2, 4)) * (0.05, 0.05, 0.2, 0.2),
+        "bias": RNG.normal(size=4),
+    },
+    "fc6": {"kernel": RNG.normal(size=(1, 1, 4, 5)), "bias": RNG.normal(size=5)},
+}
+GRADS = jax.tree.map(lambda p: RNG.normal(size=p.shape), PARAMS)
+
+
+def numbers(tree):
+    """Return the leaves of a tree as one vector."""
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
+
+
+def walk(count=1, **fields):
+    """Return the parameters after some updates by a config's optimizer, and its last state."""
+    config = common.base()
+    config.model.name = "lenet5"
+    config.optimizer.name = "sgd"
+    config.update(fields)
+    build.check(config)
+    with jax.enable_x64(True):
+        rule = build.optimizer(config)
+        params = jax.tree.map(jnp.asarray, PARAMS)
+        state, path = rule.init(params), []
+        for _ in range(count):
+            updates, state = rule.update(jax.tree.map(jnp.asarray, GRADS), state, params)
+            params = jax.tree.map(jnp.add, params, updates)
+            path.append(jax.device_get(params))
+        return path, jax.device_get(state)
+
+
+def test_the_gradient_is_clipped_and_then_decayed():
+    """By the norm of all of it, 2.0 in Inception-v3; decay is not clipped."""
+    norm = np.linalg.norm(numbers(GRADS))
+    for threshold in (2.0, 100.0):
+        (end,), _ = walk(gradient_clipping=threshold, weight_decay=0.01, learning_rate=0.5)
+        share = min(1, threshold / norm)
+        wanted = jax.tree.map(lambda p, g: p - 0.5 * (share * g + 0.01 * p), PARAMS, GRADS)  # noqa: B023
+        np.testing.assert_allclose(numbers(end), numbers(wanted), rtol=1e-6)
+
+
+def test_weight_decay_of_kernels_leaves_biases():
+    (end,), _ = walk(weight_decay=0.01, decayed="kernels", learning_rate=1.0)
+    for layer, leaves in end.items():
+        for name, leaf in leaves.items():
+            decay = 0.01 if name == "kernel" else 0.0
+            wanted = PARAMS[layer][name] * (1 - decay) - GRADS[layer][name]
+            np.testing.assert_allclose(leaf, wanted, rtol=1e-6)
+
+
+def test_biases_have_their_own_rate():
+    for name in ("sgd", "momentum", "adam"):
+        optimizer = common.choose(common.OPTIMIZERS, name)
+        one = walk(3, optimizer=optimizer)[0][-1]
+        two = walk(3, optimizer=optimizer, bias_rate=2.0)[0][-1]
+        for layer in PARAMS:
+            np.testing.assert_array_equal(two[layer]["kernel"], one[layer]["kernel"])
+            moved = one[layer]["bias"] - PARAMS[layer]["bias"]
+            np.testing.assert_allclose(
+                two[layer]["bias"] - PARAMS[layer]["bias"], 2 * moved, rtol=1e-9
+            )
+
+
+def test_filters_are_held_on_the_radius():
+    """Those of convolutions alone, each by itself, after the update; others are not touched."""
+    plain = walk(learning_rate=0.05)[0][-1]
+    held = walk(learning_rate=0.05, filter_radius=0.1)[0][-1]
+    before, after = (np.sqrt((p["conv1"]["kernel"] ** 2).mean((0, 1, 2))) for p in (plain, held))
+    assert (before > 0.1).any()
+    assert (before < 0.1).any()
+    np.testing.assert_allclose(after, np.minimum(before, 0.1), rtol=1e-9)
+    np.testing.assert_allclose(
+        held["conv1"]["kernel"], plain["conv1"]["kernel"] * after / before, rtol=1e-9
+    )
+    np.testing.assert_array_equal(held["fc6"]["kernel"], plain["fc6"]["kernel"])
+    np.testing.assert_array_equal(held["conv1"]["bias"], plain["conv1"]["bias"])
+
+
+def test_averages_of_the_parameters():
+    averaging = common.choose(common.AVERAGES, "exponential", decay=0.7)
+    path, state = walk(5, averaging=averaging, evaluated="averaged")
+    wanted = numbers(PARAMS)
+    for params in path:
+        wanted = 0.7 * wanted + 0.3 * numbers(params)
+    found = optimizers.averaged_params(state)
+    np.testing.assert_allclose(numbers(found), wanted, rtol=1e-9)
+
+    averaging = common.choose(common.AVERAGES, "polyak", start=2)
+    path, state = walk(5, averaging=averaging)
+    wanted = np.mean([numbers(params) for params in path[2:]], 0)
+    np.testing.assert_allclose(numbers(optimizers.averaged_params(state)), wanted, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["exponential", "polyak"])
+def test_an_average_of_bfloat16_parameters_is_float32(name):
+    rule = optimizers.AVERAGES[name]()
+    state = rule.init({"w": jnp.zeros(3, jnp.bfloat16)})
+    assert state.averaged_params["w"].dtype == jnp.float32

@@ -1,0 +1,56 @@
+"""What a run keeps beside its parameters: the plateau's memory, averages, second derivatives."""
+
+import jax
+import numpy as np
+
+import cnn_history
+from cnn_history.training import loop
+from experiments import common, lenet5_digits
+from tests.training import runs
+
+
+def config(steps):
+    """Return a short run whose rate drops at almost every evaluation, evaluated by an average."""
+    made = lenet5_digits.get_config("smoke")
+    made.steps, made.eval_every, made.log_every = steps, 4, 1
+    made.warmup = 3
+    made.schedule = common.choose(common.SCHEDULES, "plateau", factor=0.5, patience=1, drops=3)
+    made.averaging = common.choose(common.AVERAGES, "exponential", decay=0.8)
+    made.evaluated = "averaged"
+    return made
+
+
+def lines(folder, split):
+    """Return the lines of a split."""
+    return [line for line in loop.record.read_metrics(folder) if line["split"] == split]
+
+
+def test_plateau_and_average_resume_exactly(tmp_path):
+    """Stopped where it is evaluated only because it ends there, and once at an evaluation."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    summary = loop.run(config(24), whole)
+    for steps in (10, 16, 24):
+        loop.run(config(steps), parts)
+    runs.assert_same_bits(runs.state(whole, 24), runs.state(parts, 24))
+
+    errors = [line["top1_error"] for line in lines(whole, "test")]
+    best, drops, wanted = np.inf, 0, []
+    for error in errors[:-1]:  # at steps 0, 4, ..., 20, each before the four steps that follow
+        drops += error >= best and drops < 3
+        best = min(best, error)
+        wanted += [0.05 * 0.5**drops] * 4
+    wanted[:3] = [0.05 * step / 3 for step in range(3)]  # and nothing had dropped by then
+    told = [line["learning_rate"] for line in lines(whole, "train")]
+    assert drops > 0
+    np.testing.assert_allclose(told, wanted, rtol=1e-6)
+    assert told == [line["learning_rate"] for line in lines(parts, "train")]
+
+    saved = runs.state(whole, 24)
+    _, variables, _ = cnn_history.load(whole)
+    average = {name: leaf for name, leaf in saved.items() if "averaged_params" in name}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(variables["params"]):
+        name = "/".join(key.key for key in path)
+        (kept,) = (leaf for key, leaf in average.items() if key.endswith(name))
+        np.testing.assert_array_equal(leaf, kept)
+        assert not np.array_equal(leaf, saved[f"/params/{name}"])
+    assert summary["test"]["top1_error"] == errors[-1]
