@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from cnn_history import datasets
-from cnn_history.datasets import preprocessing
+from cnn_history.datasets import preprocessing, scalings, statistics
 from cnn_history.datasets.order import Order
 
 Data = tuple[jax.Array, jax.Array]
@@ -47,8 +47,13 @@ def images(dataset: str, size: int, examples: int | None = None) -> Data:
     """
     pixels, labels = datasets.source(dataset, "train").arrays()
     pixels, labels = pixels[:examples], labels[:examples]
-    scale = preprocessing.per_pixel_mean(pixels, size, "resize")
+    scale = less_mean_image(pixels, size)
     return scale(jnp.asarray(pixels)), jnp.asarray(labels)
+
+
+def less_mean_image(pixels: np.ndarray, size: int) -> preprocessing.Preprocessing:
+    """Return uint8 images -> values in [0, 1], [n, size, size, c], less the mean of `pixels`."""
+    return scalings.per_pixel_mean(lambda: statistics.of((pixels,), size, "resize"), size, "resize")
 
 
 def trainer(*arguments, **options) -> Train:
