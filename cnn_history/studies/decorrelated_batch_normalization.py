@@ -1,0 +1,213 @@
+"""Whitening instead of standardizing: what it does to features, and to training.
+
+Huang et al. 2018 (arXiv:1804.08450), sec. 4; IterNorm: Huang et al. 2019 (arXiv:1904.03441).
+"""
+
+import functools
+import itertools
+import pathlib
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import numpy as np
+
+from cnn_history import initializers, layers
+from cnn_history.models.resnet import CifarResNet
+from cnn_history.reporting import style
+from cnn_history.studies import course
+from cnn_history.studies.findings import Findings, Picture
+from cnn_history.studies.interval import interval, verdict
+
+BATCH_NORM = "batch norm"
+iterative = functools.partial(layers.DecorrelatedBatchNorm, method="iterative")
+NORMS = {
+    BATCH_NORM: layers.BatchNorm,
+    "DBN, first place": layers.DecorrelatedFirst,
+    "DBN, every place": layers.DecorrelatedBatchNorm,
+    "IterNorm, every place": iterative,
+}
+CHANNELS = 16  # of the features that are looked at
+LAYERS = {
+    "batch norm": layers.BatchNorm(),
+    "DBN, groups of 4": layers.DecorrelatedBatchNorm(4),
+    "DBN, groups of 16": layers.DecorrelatedBatchNorm(CHANNELS),
+    "IterNorm, T = 5": iterative(CHANNELS),
+}
+RATE = 0.1  # He et al. 2015, sec. 4.2
+TESTS = 8  # during a training
+QUESTION = (
+    "Decorrelated batch normalization whitens the activations of each layer over a mini-batch, "
+    "where batch normalization only centres and scales them."
+)
+COVARIANCES = (
+    "Covariances of 16 features of the same images, maps of a random 3x3 convolution scaled to "
+    "variance 1, before any normalization and behind each."
+)
+TRAINING = (
+    "Left, the training loss of a residual net with each normalization, the mean over the seeds; "
+    "right, its test error, with the range of the seeds."
+)
+
+
+def run(
+    dataset: str,
+    image_size: int,
+    examples: int,
+    blocks: int,
+    features: Sequence[int],
+    steps: int,
+    batch_size: int,
+    seeds: int,
+) -> Findings:
+    """Compare covariances behind each normalization, and trainings with each.
+
+    Args:
+      dataset: of ten classes.
+      image_size: images are resized to it.
+      examples: at most so many training images, and test images.
+      blocks: n of a residual net of 6n+2 layers (He et al. 2015, sec. 4.2).
+      features: maps of its three stages.
+      steps: updates of a training.
+      batch_size: of a step.
+      seeds: trainings with each normalization.
+    """
+    train, test = course.images(dataset, image_size, examples)
+    covariances = features_covariances(train[0][: 10 * batch_size])
+    losses, errors, parameters = {}, {}, {}
+    for name, norm in NORMS.items():
+        network = CifarResNet(blocks, features=tuple(features), norm=norm)
+        losses[name], errors[name], parameters[name] = trainings(
+            network, train, test, steps, batch_size, seeds
+        )
+    rows = [
+        {"part": "covariance", "norm": name, "mean_off_diagonal": off_diagonal(found)}
+        for name, found in covariances.items()
+    ]
+    rows += [_row(name, parameters[name], losses[name], errors[name]) for name in NORMS]
+    curves = functools.partial(_draw_curves, losses=losses, errors=errors)
+    pictures = {
+        "covariances.png": Picture(COVARIANCES, functools.partial(_draw, found=covariances)),
+        "training.png": Picture(TRAINING, curves),
+    }
+    return Findings(QUESTION, answer(covariances, parameters, losses, errors), rows, pictures)
+
+
+def features_covariances(images: jax.Array) -> dict[str, np.ndarray]:
+    """[n, h, w, c] -> covariance of CHANNELS features, before and behind each of LAYERS."""
+
+    @jax.jit
+    def features():
+        convolution = nn.Conv(CHANNELS, (3, 3), kernel_init=initializers.he())
+        maps, _ = convolution.init_with_output(jax.random.key(0), images)
+        maps = maps / maps.std((0, 1, 2))
+        found = {"before": maps}
+        for name, layer in LAYERS.items():
+            variables = layer.init(jax.random.key(0), maps, use_running_average=True)
+            y, _ = layer.apply(variables, maps, use_running_average=False, mutable=["batch_stats"])
+            found[name] = y
+        return found
+
+    found = features()
+    return {name: covariance(found[name]) for name in ("before", *LAYERS)}
+
+
+def covariance(maps: jax.Array) -> np.ndarray:
+    """[n, h, w, c] -> [c, c]."""
+    return np.cov(np.asarray(maps, np.float64).reshape(-1, maps.shape[-1]).T, bias=True)
+
+
+def off_diagonal(matrix: np.ndarray) -> float:
+    """Return the mean size of what is not on the diagonal."""
+    return float(np.abs(matrix[~np.eye(len(matrix), dtype=bool)]).mean())
+
+
+def trainings(
+    network: nn.Module,
+    train: course.Data,
+    test: course.Data,
+    steps: int,
+    batch_size: int,
+    seeds: int,
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return training losses [seeds, steps], test errors [seeds, tests], number of parameters."""
+    begin, tester = course.trainer(network, train, batch_size), course.tester(network, test)
+    when = set(tested(steps))
+    losses, errors = [], []
+    for seed in range(seeds):
+        seen, found = [], []
+        updates = itertools.islice(begin(seed, RATE), steps)
+        for step, update in enumerate(updates, start=1):
+            seen.append(update.loss)
+            if step in when:
+                found.append(tester(update.variables)[1])
+        losses.append(seen)
+        errors.append(found)
+    parameters = sum(p.size for p in jax.tree.leaves(update.variables["params"]))
+    losses, errors = jax.device_get((losses, errors))
+    return np.array(losses), np.array(errors), parameters
+
+
+def tested(steps: int) -> list[int]:
+    """Return the steps after which test errors are measured; the last is among them."""
+    return sorted({max(1, round(steps * i / TESTS)) for i in range(1, TESTS + 1)})
+
+
+def answer(
+    covariances: dict[str, np.ndarray],
+    parameters: dict[str, int],
+    losses: dict[str, np.ndarray],
+    errors: dict[str, np.ndarray],
+) -> str:
+    """Say what whitening does to covariances, and of each norm whether it beats batch norm."""
+    shown = [f"{off_diagonal(found):.3f} {name}" for name, found in covariances.items()]
+    counts = set(parameters.values())
+    count = " or ".join(f"{n:,}" for n in sorted(counts))
+    said = []
+    for name in NORMS:
+        if name == BATCH_NORM:
+            continue
+        loss = _said(course.end_loss(losses[BATCH_NORM]) - course.end_loss(losses[name]))
+        error = _said(100 * (errors[BATCH_NORM][:, -1] - errors[name][:, -1]))
+        said.append(f"{name}: training loss lower {loss}; points of test error less {error}")
+    n = len(losses[BATCH_NORM])
+    return (
+        f"Mean covariance off the diagonal: {', '.join(shown)}. Nets of {count} parameters, beside "
+        f"batch norm: {'; '.join(said)}. 95 % intervals over {n} seeds."
+    )
+
+
+def _said(values: np.ndarray) -> str:
+    low, high = interval(values)
+    return f"{verdict(low, high)}, {low:.2f} to {high:.2f}"
+
+
+def _row(name: str, parameters: int, losses: np.ndarray, errors: np.ndarray) -> dict:
+    row = {"part": "training", "norm": name, "parameters": parameters}
+    for key, values in {"loss": course.end_loss(losses), "test_error": errors[:, -1]}.items():
+        row |= {key: values.mean(), f"{key}_sd": values.std(ddof=1) if len(values) > 1 else 0.0}
+    return {**row, "n": len(losses)}
+
+
+def _draw(path: pathlib.Path, found: dict[str, np.ndarray]) -> None:
+    with style.figure(path, 1, len(found), figsize=(9.6, 2.2)) as (drawing, panels):
+        for (name, matrix), panel in zip(found.items(), panels, strict=True):
+            image = panel.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
+            panel.set(title=name, xticks=(), yticks=())
+            panel.grid(visible=False)
+        drawing.colorbar(image, ax=panels, shrink=0.8)
+
+
+def _draw_curves(path: pathlib.Path, losses: dict, errors: dict) -> None:
+    smooth = max(1, next(iter(losses.values())).shape[1] // 20)
+    with style.figure(path, 1, 2, figsize=(9.6, 3.6)) as (_, (loss, error)):
+        for name, colour in zip(losses, style.CATEGORIES, strict=False):
+            mean = np.convolve(losses[name].mean(0), np.ones(smooth) / smooth, "valid")
+            loss.plot(np.arange(len(mean)) + smooth, mean, color=colour, label=name)
+            steps, percent = tested(losses[name].shape[1]), 100 * errors[name]
+            error.plot(steps, percent.mean(0), color=colour)
+            low, high = percent.min(0), percent.max(0)
+            error.fill_between(steps, low, high, color=colour, alpha=0.12, linewidth=0)
+        loss.set(title="training loss", xlabel="step")
+        error.set(title="test error, with the range of the seeds", xlabel="step", ylabel="%")
+        loss.legend()

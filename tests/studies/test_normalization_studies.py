@@ -1,0 +1,129 @@
+"""What the studies of normalization conclude from numbers that are given to them."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from cnn_history import layers, optimizers
+from cnn_history.models.resnet import CifarResNet
+from cnn_history.studies import batch_normalization as bn
+from cnn_history.studies import course
+from cnn_history.studies import decorrelated_batch_normalization as dbn
+
+SEEDS = np.array([1.0, 1.01, 0.99])
+
+
+def test_gradients_that_spread_less_are_a_gain():
+    """Without batch norm two decades between layers, with it none; and the other way round."""
+    even = {"conv1": SEEDS, "conv2": SEEDS}
+    uneven = {"conv1": SEEDS, "conv2": 100 * SEEDS}
+    np.testing.assert_allclose(bn.flow_gain({bn.BARE: uneven, bn.NORMED: even}), 1.0)
+    np.testing.assert_allclose(bn.flow_gain({bn.BARE: even, bn.NORMED: uneven}), -1.0)
+
+
+def test_the_largest_rate_is_the_last_that_trains():
+    ends = np.full((2, len(bn.RATES)), np.inf)
+    ends[0, [0, 3]] = 0.1
+    assert bn.largest_rate(ends).tolist() == [bn.RATES[3], bn.RATES[0] / 2]
+    higher = ends.copy()
+    higher[:, 5] = 0.1
+    assert bn.rate_gain({bn.BARE: ends, bn.NORMED: higher}).tolist() == [2.0, 6.0]
+
+
+def test_losses_above_chance_count_as_chance():
+    steady = np.full((3, len(bn.GAINS)), 0.5)
+    wild = steady.copy()
+    wild[:, -1] = np.inf
+    gain = bn.initialization_gain({bn.BARE: wild, bn.NORMED: steady})
+    capped = np.r_[np.full(len(bn.GAINS) - 1, 0.5), bn.CHANCE].std()
+    np.testing.assert_allclose(gain, capped)
+    assert (bn.initialization_gain({bn.BARE: steady, bn.NORMED: wild}) < 0).all()
+
+
+def test_dropout_is_needed_less_where_it_gains_less():
+    errors = {"neither": 0.10, "dropout": 0.06, "batch norm": 0.05, "both": 0.04}
+    errors = {net: np.full(3, error) for net, error in errors.items()}
+    np.testing.assert_allclose(bn.regularization_gain(errors), 0.05)
+    np.testing.assert_allclose(bn.dropout_gain(errors), 0.03)
+
+
+def test_a_loss_that_diverged_is_infinite():
+    losses = np.array([[3.0, 2.0, 1.0, 0.5, 0.25], [3.0, np.nan, np.nan, np.nan, np.nan]])
+    assert course.end_loss(losses).tolist() == [0.25, np.inf]
+
+
+def test_a_course_is_momentum_of_the_weights_that_the_gain_scales():
+    """Two updates against the package's own rule, on a batch that is all of the data."""
+    images = jax.random.normal(jax.random.key(0), (8, 8, 8, 1))
+    labels = jnp.arange(8)
+    network = bn.Net(features=(4,), convolutions=1)
+    updates = course.trainer(network, (images, labels), 8)(3, 0.05, 1.5)
+    made = list(itertools.islice(updates, 2))
+
+    @jax.jit
+    def expected():
+        start, *_ = jax.random.split(jax.random.key(3), 3)
+        params = network.init(start, images, train=False)["params"]
+        params = jax.tree.map(lambda p: 1.5 * p if p.ndim > 1 else p, params)
+        rule = optimizers.momentum(0.05, course.DECAY)
+        state, losses, rms = rule.init(params), [], []
+
+        def loss(params):
+            return course.mean_cross_entropy(
+                network.apply({"params": params}, images, train=True), labels
+            )
+
+        for _ in range(2):
+            value, gradient = jax.value_and_grad(loss)(params)
+            changes, state = rule.update(gradient, state)
+            params = optax.apply_updates(params, changes)
+            losses.append(value)
+            rms.append(jnp.sqrt(jnp.mean(gradient["conv1_1"]["kernel"] ** 2)))
+        return losses, rms, params
+
+    losses, rms, params = expected()
+    np.testing.assert_allclose([u.loss for u in made], losses, rtol=1e-5)
+    np.testing.assert_allclose([u.gradient["conv1_1"] for u in made], rms, rtol=1e-4)
+    for a, b in zip(
+        jax.tree.leaves(made[-1].variables["params"]), jax.tree.leaves(params), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_whitening_leaves_only_the_diagonal_of_a_group():
+    """Pixels of three colours have full rank in 16 features; epsilon hides the rest."""
+    images = jax.random.normal(jax.random.key(0), (16, 8, 8, 3))
+    found = dbn.features_covariances(images)
+    np.testing.assert_allclose(np.diag(found["before"]), 1, rtol=1e-3)
+    np.testing.assert_allclose(found["batch norm"], found["before"], atol=2e-3)
+    assert dbn.off_diagonal(found["DBN, groups of 16"]) < 1e-3 < dbn.off_diagonal(found["before"])
+    block = found["DBN, groups of 4"][:4, :4]
+    np.testing.assert_allclose(block, np.eye(4), atol=2e-3)
+
+
+def test_every_norm_has_the_same_number_of_parameters():
+    def count(norm):
+        network = CifarResNet(1, norm=norm)
+        made = jax.eval_shape(
+            lambda: network.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)), train=False)
+        )
+        return sum(p.size for p in jax.tree.leaves(made["params"]))
+
+    assert len({count(norm) for norm in dbn.NORMS.values()}) == 1
+    assert dbn.NORMS[dbn.BATCH_NORM] is layers.BatchNorm
+
+
+@pytest.mark.parametrize(("better", "words"), [(True, "lower yes"), (False, "lower no")])
+def test_whitening_is_said_to_help_only_where_it_does(better, words):
+    covariances = {"before": np.full((4, 4), 0.5), "after": np.eye(4)}
+    losses = {name: np.ones((3, 5)) * SEEDS[:, None] for name in dbn.NORMS}
+    losses[dbn.BATCH_NORM] = losses[dbn.BATCH_NORM] + (0.5 if better else -0.5)
+    errors = {name: 0.1 * SEEDS[:, None] for name in dbn.NORMS}
+    said = dbn.answer(covariances, dict.fromkeys(dbn.NORMS, 1234), losses, errors)
+    assert said.count(words) == 3
+    assert "0.500 before, 0.000 after" in said
+    assert "Nets of 1,234 parameters" in said
