@@ -127,10 +127,9 @@ def filters(path: pathlib.Path, kernel: np.ndarray) -> None:
     filters = np.moveaxis(kernel, -1, 0)
     low, high = (f(filters, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
     tiles = (filters - low) / np.maximum(high - low, 1e-9)
-    columns = min(16, len(tiles))
+    columns = 12
     rows = -(-len(tiles) // columns)
-    size = (max(4.5, 0.5 * columns), 0.5 * rows + 0.6)
-    with style.figure(path, rows, columns, figsize=size, squeeze=False) as (drawing, grid):
+    with style.figure(path, rows, columns, figsize=(8.4, 0.7 * rows + 0.35)) as (drawing, grid):
         for axes in np.ravel(grid):
             axes.axis("off")
         for axes, tile in zip(np.ravel(grid), tiles, strict=False):

@@ -23,7 +23,7 @@ NAMES, SIZES = 124, 92  # columns on the left and on the right
 KINDS = {"conv": "conv", "fc": "fc", "rbf": "fc", "lrn": "norm", "batch_norm": "norm"}
 WORDS = {
     "conv": "conv", "fc": "FC", "rbf": "RBF", "lrn": "LRN", "batch_norm": "norm",
-    "max_pool": "max pool", "avg_pool": "avg pool", "subsampling": "subsampling",
+    "max_pool": "max pool", "avg_pool": "avg pool", "subsampling": "subsample",
     "global_avg_pool": "global avg pool", "adaptive_avg_pool": "avg pool to size",
 }  # fmt: skip
 

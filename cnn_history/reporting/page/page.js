@@ -62,13 +62,17 @@ const names = {
     ctx.textBaseline = "middle";
     for (const { x, y, r, point } of points) {
       const width = ctx.measureText(point.network).width;
-      for (const left of [x + r + 4, x - r - 4 - width]) {
-        const [right, top, bottom] = [left + width, y - 7, y + 7];
-        const inside = left > chartArea.left && right < chartArea.right;
+      const places = [
+        [x + r + 4, y], [x - r - 4 - width, y], [x - width / 2, y - r - 9], [x - width / 2, y + r + 9],
+      ];
+      for (const [left, middle] of places) {
+        const [right, top, bottom] = [left + width, middle - 6, middle + 6];
+        const inside = left > chartArea.left && right < chartArea.right
+          && top > chartArea.top && bottom < chartArea.bottom;
         const free = taken.every(
           ([l, t, r, b]) => r < left || l > right || b < top || t > bottom);
         if (inside && free) {
-          ctx.fillText(point.network, left, y);
+          ctx.fillText(point.network, left, middle);
           taken.push([left, top, right, bottom]);
           break;
         }
