@@ -1,7 +1,6 @@
 """Every command of docs/lecture.md is one that exists."""
 
 import pathlib
-import re
 import runpy
 
 import pytest
@@ -37,9 +36,3 @@ def test_the_command_exists(command):
                 node[field] = type(node[field])(value)
         if verb == "train":
             build.check(config)
-
-
-def test_every_study_of_the_lecture_is_in_the_guide():
-    for path in (CHECKOUT / "experiments" / "studies").glob("*_*.py"):
-        if path.stem != "__init__":
-            assert re.search(rf"studies/{path.stem}\.py", GUIDE), path.stem
