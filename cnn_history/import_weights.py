@@ -29,6 +29,7 @@ HALF = (0.5, 0.5, 0.5)
 SYMMETRIC = ("googlenet_bn", "inception_v3")
 CIFAR_SIZE = 32
 EVAL_BATCH_SIZE = 100
+SKIPPED_IMAGES = 50  # that cannot be decoded, until an evaluation stops
 
 MODEL = flags.DEFINE_string("model", None, "Network: " + ", ".join(sorted(weights.NAMES)) + ".")
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "File.pth or file.safetensors.")
@@ -102,6 +103,7 @@ def write(
         "averaging": {"name": "none"},
         "evaluated": "newest",
         "eval_batch_size": EVAL_BATCH_SIZE,
+        "skipped_images": SKIPPED_IMAGES,
         "paper": {"model": "", "dataset": "", "top1_error": 0.0, "source": ""},
         "imported": {
             "file": checkpoint.name,

@@ -1,3 +1,4 @@
+import io
 import json
 import pathlib
 import re
@@ -5,10 +6,12 @@ import re
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from cnn_history import datasets, prepare_data
+from cnn_history.datasets import examples, tfds_images
 from cnn_history.datasets import images as image_files
-from cnn_history.datasets import tfds_images
+from tests.datasets import files
 
 
 class Squares(tfds.core.GeneratorBasedBuilder):
@@ -25,15 +28,33 @@ class Squares(tfds.core.GeneratorBasedBuilder):
         return {"train": self._generate_examples(40), "test": self._generate_examples(7)}
 
     def _generate_examples(self, count):
-        import io
-
-        from PIL import Image
-
         for i in range(count):
             file = io.BytesIO()
             Image.new("RGB", (20, 20), (i, i, 5 * i)).save(file, "png")
             file.seek(0)
             yield i, {"image": file, "label": int(i >= 20)}
+
+
+class Snapshots(tfds.core.GeneratorBasedBuilder):
+    """Nine JPEG files of sizes of their own, as those of imagenet2012 and imagenette are."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        features = {
+            "image": tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg"),
+            "file_name": tfds.features.Text(),
+            "label": tfds.features.ClassLabel(names=["ant", "bee"]),
+        }
+        return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples(9)}
+
+    def _generate_examples(self, count):
+        for i in range(count):
+            file = io.BytesIO(files.jpeg(30 + i, 50 - i, seed=i))
+            yield i, {"image": file, "file_name": f"{i}.JPEG", "label": i % 2}
 
 
 def test_digits_are_split_stratified_and_apart():
@@ -59,6 +80,21 @@ def test_a_prepared_data_set_is_read_by_index(tmp_path):
     np.testing.assert_array_equal(image_files.decode(file.image, 3), images[3])
     everything = datasets.source("squares", "train", str(tmp_path)).arrays()[0]
     np.testing.assert_array_equal(everything[10:30], images)
+
+
+def test_prepared_photos_of_varying_size_are_streamed(tmp_path):
+    prepare_data.prepare("snapshots", tmp_path)
+    source = datasets.source("snapshots", "train[2:]", str(tmp_path))
+    assert (source.shape, len(source)) == ((None, None, 3), 7)
+    shown = examples.examples(source, 24, "square", print)
+    (batch,) = shown.batches(7, range(7))
+    assert batch["image"].shape == (7, 24, 24, 3)
+    for i, (pixels, label) in enumerate(zip(*source.read(range(7)), strict=True)):
+        file = source.encoded(i)
+        number = int(file.name.removesuffix(".JPEG"))
+        assert (pixels.shape, label) == ((30 + number, 50 - number, 3), number % 2)
+        assert batch["label"][i] == file.label == label
+        assert abs(batch["image"][i].mean() - pixels.mean()) < 12  # the same photo
 
 
 def test_the_newest_version_is_taken(tmp_path):
