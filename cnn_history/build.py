@@ -19,6 +19,7 @@ from cnn_history import datasets, initializers, layers, models, norms, optimizer
 from cnn_history.commands import UserError
 from cnn_history.datasets import augment, examples, preprocessing, scalings, statistics, stream
 from cnn_history.lookup import lookup, nearest
+from cnn_history.training import differentiate as differentiation
 from cnn_history.training import losses
 
 ConfigDict = ml_collections.ConfigDict
@@ -262,6 +263,13 @@ def conv_filters(params):
         return p.ndim == 4 and path[-2].key.startswith("conv")
 
     return jax.tree_util.tree_map_with_path(chosen, params)
+
+
+def differentiate(config: ConfigDict) -> Callable:
+    """Return how a step gets its gradient, and what else the optimizer asks for."""
+    if config.optimizer.name in optimizers.TAKE_FACTORS:
+        return differentiation.with_factors
+    return differentiation.plainly
 
 
 def _piecewise(rate: float, steps: tuple[int, ...], factors: tuple[float, ...]) -> Callable:

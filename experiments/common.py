@@ -19,6 +19,16 @@ OPTIMIZERS = {
     "newton": {"damping": 0.0, "solver": "auto", "cg_steps": 100, "largest_gb": 4.0},
     "bfgs": {"largest_gb": 4.0},
     "lbfgs": {"memory_size": 10},
+    "kfac": {
+        "damping": 1e-3,
+        "kl_clip": 1e-3,
+        "decay": 0.9,
+        "factor_decay": 0.95,
+        "factors_every": 1,
+        "inverses_every": 20,
+        "labels": "sampled",  # or empirical
+        "largest_factor": 8192,
+    },
 }
 SCHEDULES = {
     "constant": {},

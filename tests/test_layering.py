@@ -28,7 +28,8 @@ ALLOWED = {
     "training.state": set(),
     "training.curvature": {"layers"},
     "training.statistics": set(),
-    "training.differentiate": set(),
+    "training.layer_factors": {"layers"},
+    "training.differentiate": {"training.layer_factors"},
     "training.step": {"training.differentiate", "training.state"},
     "training.losses": set(),
     "training.devices": set(),
@@ -40,7 +41,7 @@ ALLOWED = {
     "training.log": {"evaluation", "training.progress", "training.record"},
     "build": {
         *("commands", "datasets", "initializers", "layers", "lookup", "models", "norms"),
-        *("optimizers", "schedules", "training.losses"),
+        *("optimizers", "schedules", "training.differentiate", "training.losses"),
     },
     "studies": {
         *("accounting", "build", "commands", "datasets", "evaluation", "initializers", "layers"),

@@ -95,6 +95,18 @@ TRAIN = {
     (RESNET, "--workdir=W", "--config.model.name=plain20"): "plain20 has no option 'shortcut'",
     (LENET, "--workdir=W", "--config.loss.name=cross_entrpy"): "did you mean 'cross_entropy'",
     (LENET, "--workdir=W", "--config.optimizer.name=momentun"): "did you mean 'momentum'",
+    (
+        LENET,
+        "--workdir=W",
+        "--config.optimizer.name=kfac",
+        "--config.optimizer.kfac.labels=true",
+    ): "'true' is not one of sampled, empirical",
+    (
+        LENET,
+        "--workdir=W",
+        "--config.optimizer.name=kfac",
+        "--config.optimizer.kfac.largest_factor=400",
+    ): "config.optimizer: kfac: the factor of fc3 has 401 rows, above largest_factor=400",
     (LENET, "--workdir=W", "--config.optimizer.name=bfgs"): "would need 15.2 GB, more than",
     (
         LENET,

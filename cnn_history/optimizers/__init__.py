@@ -15,6 +15,7 @@ from cnn_history.optimizers.averaging import (
 )
 from cnn_history.optimizers.bfgs import bfgs
 from cnn_history.optimizers.filter_norms import limit_filter_rms
+from cnn_history.optimizers.kfac import kfac
 from cnn_history.optimizers.l2 import add_l2
 from cnn_history.optimizers.lbfgs import lbfgs
 from cnn_history.optimizers.learning_rate import Rate, applied_rate, observe, scale_by_rate
@@ -42,7 +43,10 @@ OPTIMIZERS = {
     "newton": newton,
     "bfgs": lambda learning_rate, **options: bfgs(**options),
     "lbfgs": lambda learning_rate, **options: lbfgs(**options),
+    "kfac": kfac,
 }
+# Those whose `update` takes `factors`, as `training/differentiate.with_factors` makes them.
+TAKE_FACTORS = ("kfac",)
 
 # What is evaluated in place of the newest parameters: transformations that keep an average of them.
 AVERAGES = {
@@ -54,6 +58,7 @@ AVERAGES = {
 __all__ = [
     "AVERAGES",
     "OPTIMIZERS",
+    "TAKE_FACTORS",
     "Rate",
     "adagrad",
     "adam",
@@ -64,6 +69,7 @@ __all__ = [
     "bfgs",
     "exponential_average",
     "float32_state",
+    "kfac",
     "lbfgs",
     "limit_filter_rms",
     "momentum",

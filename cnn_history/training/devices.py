@@ -1,8 +1,10 @@
 """Where arrays live: one mesh over all devices of all processes."""
 
+import functools
 import os
 import pathlib
 import stat
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -91,3 +93,34 @@ def steps_per_call(steps: int, batch_size: int) -> int:
     inside a loop many times slower, but for those of single images, where the host is what costs.
     """
     return 1 if jax.default_backend() == "cpu" and batch_size > 1 else steps
+
+
+def divide(mesh: Mesh, function, arrays: Sequence[jax.Array]) -> list[jax.Array]:
+    """Return the function of each array, each computed on one device and sent to all; inside jit.
+
+    The largest goes first, to the device that has least to do so far; work grows with the cube of
+    the rows, as that of an inversion does. The results have to be as large as the arrays.
+    """
+    if mesh.size == 1:
+        return [function(array) for array in arrays]
+    load, owners = [0] * mesh.size, {}
+    for i in sorted(range(len(arrays)), key=lambda i: -len(arrays[i])):
+        owners[i] = load.index(min(load))
+        load[owners[i]] += len(arrays[i]) ** 3
+
+    def share(device, arrays):
+        return [
+            function(array) if owners[i] == device else jax.numpy.zeros_like(array)
+            for i, array in enumerate(arrays)
+        ]
+
+    def work(*arrays):
+        shares = [functools.partial(share, device, arrays) for device in range(mesh.size)]
+        mine = jax.lax.switch(jax.lax.axis_index("data"), shares)
+        return jax.lax.psum(mine, "data")  # all others added zeros
+
+    everywhere = PartitionSpec()
+    whole = jax.shard_map(
+        work, mesh=mesh, in_specs=everywhere, out_specs=everywhere, check_vma=False
+    )
+    return whole(*arrays)

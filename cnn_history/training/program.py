@@ -72,7 +72,9 @@ def make(
         loss=loss,
         optimizer=optimizer,
         applied_rate=optimizers.applied_rate,
+        differentiate=build.differentiate(config),
     )
+    divide = functools.partial(devices.divide, mesh)
 
     def init() -> State:
         image = jnp.zeros((1, config.image_size, config.image_size, channels))
@@ -85,7 +87,10 @@ def make(
         return update(
             state,
             batch(feed.take(data, cursor), cursor, preprocessing, augmentation, key),
-            extra={"curvature_fn": functools.partial(second_derivatives, state, data, cursor)},
+            extra={
+                "curvature_fn": functools.partial(second_derivatives, state, data, cursor),
+                "divide": divide,
+            },
         )
 
     def second_derivatives(state: State, data: dict, cursor: dict, params: Any) -> Any:
