@@ -95,6 +95,10 @@ AUGMENTATIONS = {
     },
 }
 
+# What a data set calls the images that its papers measured errors on.
+TEST_SPLITS = {"imagenet2012": "validation", "imagenette": "validation", "folder": "val"}
+IMAGENET_EXAMPLES = 1_281_167  # of imagenet2012's training split
+
 
 def choose(candidates: dict, name: str, **options) -> ml_collections.ConfigDict:
     """Return the group of a choice: `name`, with `options` set among the candidate's own."""
@@ -190,6 +194,32 @@ def _truth(text: str) -> bool:
     return values[text.lower()]
 
 
+def photos(config: ml_collections.ConfigDict, dataset: str, batch_size: int) -> None:
+    """Set the data of an ImageNet recipe: `dataset`, or imagenet2012 where none is asked for.
+
+    Errors are measured after every pass over ImageNet.
+    """
+    config.dataset = dataset or "imagenet2012"
+    config.test_split = test_split(config.dataset)
+    config.batch_size = batch_size
+    config.eval_batch_size = 64
+    config.eval_every = steps(1, IMAGENET_EXAMPLES, batch_size)
+    config.checkpoint_every = 10_000
+
+
+def plateau() -> ml_collections.ConfigDict:
+    """Return the schedule of papers that divided the rate by 10 when the error stopped improving.
+
+    Three times, by hand; here after five evaluations without a new lowest error.
+    """
+    return choose(SCHEDULES, "plateau", factor=0.1, patience=5, drops=3)
+
+
+def test_split(dataset: str) -> str:
+    """Return the split that errors are measured on."""
+    return TEST_SPLITS.get(dataset, "test")
+
+
 def steps(passes: float, examples: int, batch_size: int) -> int:
     """Return the number of updates in `passes` over `examples`, rounded to whole updates."""
     return round(passes * examples / batch_size)
@@ -204,8 +234,9 @@ def smoke(config: ml_collections.ConfigDict) -> None:
     config.batch_size = 16
     config.steps = 10
     config.train_split = "train[:160]"
-    config.test_split = "test[:64]"
+    config.test_split = f"{test_split(config.dataset)}[:64]"
     config.eval_batch_size = 32
+    config.statistics_batches = min(config.statistics_batches, 2)
     config.log_every = 2
     config.eval_every = 5
     config.checkpoint_every = 5

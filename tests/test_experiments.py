@@ -10,9 +10,11 @@ from cnn_history import build
 from cnn_history.datasets import statistics
 from cnn_history.training import loop
 from experiments import common, lenet5_1998_mnist, lenet5_digits, lenet5_mnist, resnet_cifar10
+from tests import test_recipes
 from tests.training import runs
 
 EXPERIMENTS = {
+    **{f"{name}_imagenet": module for name, module in test_recipes.RECIPES.items()},
     "lenet5_digits": lenet5_digits,
     "lenet5_mnist": lenet5_mnist,
     "lenet5_1998_mnist": lenet5_1998_mnist,

@@ -1,0 +1,54 @@
+"""AlexNet on ImageNet: Krizhevsky, Sutskever, Hinton 2012, sec. 5, table 2.
+
+    ./launch.sh train --config=experiments/alexnet_imagenet.py --workdir=runs/alexnet
+    ./launch.sh evaluate --workdir=runs/alexnet --protocol=ten_crop --scale=256
+
+The paper's recipe: batch 128, momentum 0.9, rate 0.01 divided by 10 when the validation error stops
+improving, three times, about 90 passes; weight decay 0.0005 on every parameter; weights from a
+normal distribution of deviation 0.01, biases 1 in conv2, conv4, conv5 and the hidden
+fully-connected layers and 0 elsewhere; dropout 0.5; LRN; 224x224 crops of the central 256x256,
+mirrored, and PCA colour; the mean image subtracted from grey levels.
+
+Departures: 227x227 crops, see models/alexnet.py. The rate drops by a rule where the paper's authors
+did it by hand: after five passes without a new lowest error. Both groups of channels lie on the
+same device.
+Silent: how large the crops' mean image is; it is that of the network's inputs.
+
+Expected: 40.7 % top-1 and 18.2 % top-5 error (validation, one network, ten crops); not run here,
+and its time not measured: that would take an accelerator.
+"""
+
+from experiments import common
+
+
+def get_config(arg=None):
+    options = common.parse(arg)
+    config = common.base()
+    config.model.name = "alexnet_2012"
+    config.model.kernel_init = common.choose(common.KERNEL_INITS, "gaussian", std=0.01)
+    config.model.norm = common.choose(
+        common.NORMS, "local_response_norm", k=2.0, n=5, alpha=1e-4, beta=0.75
+    )
+    config.model.dropout = 0.5
+
+    common.photos(config, options.dataset, batch_size=128)
+    config.image_size = 227
+    config.adapter = "resize_crop"
+    config.scaling = "per_pixel_mean_255"
+    config.augmentation = common.choose(common.AUGMENTATIONS, "alexnet", colour_std=0.1)
+
+    config.steps = common.steps(90, common.IMAGENET_EXAMPLES, config.batch_size)
+    config.optimizer = common.choose(common.OPTIMIZERS, "momentum", decay=0.9)
+    config.learning_rate = 0.01
+    config.schedule = common.plateau()
+    config.weight_decay = 5e-4
+
+    config.paper.update(
+        model="alexnet_2012",
+        dataset="imagenet2012",
+        top1_error=0.407,
+        source="Krizhevsky et al. 2012, table 2, ten crops",
+    )
+    if options.smoke:
+        common.smoke(config)
+    return config

@@ -1,0 +1,57 @@
+"""GoogLeNet on ImageNet: Szegedy et al. 2014 (arXiv:1409.4842), sec. 5 to 7, table 3.
+
+    ./launch.sh train --config=experiments/googlenet_imagenet.py --workdir=runs/googlenet
+    ./launch.sh evaluate --workdir=runs/googlenet --protocol=crops144
+
+The paper's recipe: momentum 0.9, the rate less 4 % every 8 passes; both auxiliary classifiers with
+weight 0.3; dropout 0.4, and 0.7 in the auxiliary classifiers; Polyak averaging for the network that
+is evaluated; parts of 8 to 100 % of the image with aspects of 3/4 to 4/3, photometric distortions;
+the mean colour subtracted.
+
+Departure: one synchronous update after another, where the paper's ran asynchronously on many
+machines.
+Silent, and taken from Caffe's release of the network: batch 32, rate 0.01 at the start, weight
+decay 0.0002, 2.4 million iterations (60 passes), Xavier's initialization and biases of 0.2.
+Silent too: the range of values, grey levels here, and what Polyak averaging is of: the parameters
+after every update, the mean of all of them, as Polyak & Juditsky 1992 have it.
+
+Expected: 10.07 % top-5 error by one crop, 9.15 % by ten, 7.89 % by 144 (validation, one network);
+not run here, and its time not measured: that would take an accelerator.
+"""
+
+from experiments import common
+
+
+def get_config(arg=None):
+    options = common.parse(arg)
+    config = common.base()
+    config.model.name = "googlenet"
+    config.model.aux_heads = True
+    config.model.dropout = 0.4
+    config.model.aux_dropout = 0.7
+    config.model.kernel_init = common.choose(
+        common.KERNEL_INITS, "xavier", mode="fan_in", distribution="uniform"
+    )
+    config.aux_weight = 0.3
+
+    common.photos(config, options.dataset, batch_size=32)
+    config.image_size = 224
+    config.adapter = "resize_crop"
+    config.scaling = "per_channel_mean_255"
+    config.augmentation = common.choose(common.AUGMENTATIONS, "googlenet")
+
+    config.steps = 2_400_000
+    config.optimizer = common.choose(common.OPTIMIZERS, "momentum", decay=0.9)
+    config.learning_rate = 0.01
+    config.schedule = common.choose(
+        common.SCHEDULES,
+        "step_decay",
+        factor=0.96,
+        every=common.steps(8, common.IMAGENET_EXAMPLES, config.batch_size),
+    )
+    config.weight_decay = 2e-4
+    config.averaging = common.choose(common.AVERAGES, "polyak")
+    config.evaluated = "averaged"
+    if options.smoke:
+        common.smoke(config)
+    return config

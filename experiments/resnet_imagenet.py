@@ -1,0 +1,83 @@
+"""Residual and plain networks on ImageNet: He et al. 2015 (arXiv:1512.03385), sec. 3.4, tables 2-4.
+
+    ./launch.sh train --config=experiments/resnet_imagenet.py:depth=50 --workdir=runs/resnet50
+    ./launch.sh evaluate --workdir=runs/resnet50 --protocol=ten_crop --scale=256
+    ./launch.sh evaluate --workdir=runs/resnet50 --protocol=multi_scale_dense \
+        --scales=224,256,384,480,640
+
+`:depth=18|34|50|101|152`, `plain` for the plain nets of 18 and 34 layers, `shortcut=A|B|C`.
+
+The paper's recipe: batch 256, momentum 0.9, rate 0.1 divided by 10 when the error plateaus, up to
+600,000 iterations; weight decay 0.0001; batch normalization after each convolution, no dropout; the
+shorter side in [256, 480], 224x224 crops, mirrored, the per-pixel mean subtracted, AlexNet's
+colours; the initialization of He et al. 2015.
+
+Readings: weight decay touches every parameter, as in the authors' code; He's initialization by
+fan-in (their later code: fan-out); shortcut B, in the first comparison of 18 and 34 layers A.
+Batch norm is tested with the mean statistics of 100 batches of training images, after the authors'
+release, where "test-time statistics" are not a moving average.
+Departures: a rule drops the rate, after five passes without a new lowest error; statistics of a
+step are of the whole batch, where theirs were of one GPU's part.
+
+Expected: 27.88 (A), 24.52, 22.85, 21.75, 21.43 % top-1 error by ten crops (validation); not run
+here, and its time not measured: that would take an accelerator.
+"""
+
+from experiments import common
+
+# Top-1 of tables 2 and 3, by ten crops; the plain nets, and 18 layers with shortcut A.
+RESIDUAL = {
+    (18, "A"): 0.2788,
+    (34, "A"): 0.2503,
+    (34, "B"): 0.2452,
+    (34, "C"): 0.2419,
+    (50, "B"): 0.2285,
+    (101, "B"): 0.2175,
+    (152, "B"): 0.2143,
+}
+PLAIN = {18: 0.2794, 34: 0.2854}
+DEPTHS = (18, 34, 50, 101, 152)
+
+
+def get_config(arg=None):
+    options = common.parse(arg, depth=50, plain=False, shortcut="B")
+    if options.depth not in DEPTHS:
+        raise ValueError(f"depth is one of {', '.join(map(str, DEPTHS))}, not {options.depth}.")
+    if options.plain and options.depth not in PLAIN:
+        raise ValueError(f"the paper's plain nets have 18 and 34 layers, not {options.depth}.")
+
+    config = common.base()
+    config.model.name = f"{'plain' if options.plain else 'resnet'}{options.depth}"
+    config.model.kernel_init = common.choose(common.KERNEL_INITS, "he", mode="fan_in")
+    config.model.norm = common.choose(common.NORMS, "batch_norm")
+    if not options.plain:
+        config.model.shortcut = options.shortcut
+
+    common.photos(config, options.dataset, batch_size=256)
+    config.image_size = 224
+    config.adapter = "resize_crop"
+    config.scaling = "per_pixel_mean_255"
+    config.augmentation = common.choose(
+        common.AUGMENTATIONS, "resnet", scales=(256, 480), colour_std=0.1
+    )
+
+    config.steps = 600_000
+    config.optimizer = common.choose(common.OPTIMIZERS, "momentum", decay=0.9)
+    config.learning_rate = 0.1
+    config.schedule = common.plateau()
+    config.weight_decay = 1e-4
+    config.statistics_batches = 100
+
+    theirs = PLAIN.get(options.depth)
+    if not options.plain:
+        theirs = RESIDUAL.get((options.depth, options.shortcut))
+    if theirs:
+        config.paper.update(
+            model=config.model.name,
+            dataset="imagenet2012",
+            top1_error=theirs,
+            source="He et al. 2015, tables 2 and 3, ten crops",
+        )
+    if options.smoke:
+        common.smoke(config)
+    return config

@@ -1,0 +1,51 @@
+"""ZFNet on ImageNet: Zeiler, Fergus 2013 (arXiv:1311.2901), sec. 3.1, table 2.
+
+    ./launch.sh train --config=experiments/zfnet_imagenet.py --workdir=runs/zfnet
+    ./launch.sh evaluate --workdir=runs/zfnet --protocol=ten_crop --scale=256
+
+The paper's recipe: batch 128, momentum 0.9, rate 0.01 annealed by hand when the validation error
+plateaus, 70 passes; dropout 0.5 in layers 6 and 7; filters of the convolutions whose root mean
+square exceeds 0.1 are scaled back to it; the central 256x256 less the per-pixel mean, of which the
+ten crops of 224x224 are taken (corners and centre, mirrored or not).
+
+Readings: "all weights are initialized to 10^-2" is the deviation, since equal weights stay equal;
+biases 0 as stated. Annealing divides by 10, as in Krizhevsky et al. 2012,
+three times, after five passes without a new lowest error.
+Silent: weight decay, 0.0005 as in Krizhevsky et al. 2012, whom the section follows.
+
+Expected: 38.4 % top-1 and 16.5 % top-5 error (validation, one network; the paper does not say by
+which crops); not run here, and its time not measured: that would take an accelerator.
+"""
+
+from experiments import common
+
+
+def get_config(arg=None):
+    options = common.parse(arg)
+    config = common.base()
+    config.model.name = "zfnet"
+    config.model.kernel_init = common.choose(common.KERNEL_INITS, "gaussian", std=0.01)
+    config.model.dropout = 0.5
+
+    common.photos(config, options.dataset, batch_size=128)
+    config.image_size = 224
+    config.adapter = "resize_crop"
+    config.scaling = "per_pixel_mean_255"
+    config.augmentation = common.choose(common.AUGMENTATIONS, "zfnet")
+
+    config.steps = common.steps(70, common.IMAGENET_EXAMPLES, config.batch_size)
+    config.optimizer = common.choose(common.OPTIMIZERS, "momentum", decay=0.9)
+    config.learning_rate = 0.01
+    config.schedule = common.plateau()
+    config.filter_radius = 0.1
+    config.weight_decay = 5e-4
+
+    config.paper.update(
+        model="zfnet",
+        dataset="imagenet2012",
+        top1_error=0.384,
+        source="Zeiler & Fergus 2013, table 2",
+    )
+    if options.smoke:
+        common.smoke(config)
+    return config
