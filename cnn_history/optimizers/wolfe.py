@@ -57,8 +57,8 @@ def follow(direction: optax.GradientTransformation) -> optax.GradientTransformat
         def anew():
             fresh = init(params)
             none = jnp.zeros_like(search_state.learning_rate)
-            fresh = fresh._replace(search=fresh.search._replace(learning_rate=none))
-            return optax.tree.zeros_like(step), fresh
+            search = fresh.search._replace(learning_rate=none, info=search_state.info)
+            return optax.tree.zeros_like(step), fresh._replace(search=search)
 
         return jax.lax.cond(
             found & downhill & (search_state.learning_rate > 0),

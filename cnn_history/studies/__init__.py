@@ -16,6 +16,7 @@ from cnn_history.studies import (
     inception_cost,
     optimizer_trajectories,
     receptive_field,
+    second_order,
     vgg_budget,
 )
 from cnn_history.studies.findings import Findings, Picture
@@ -33,6 +34,7 @@ STUDIES = {
     "inception_cost": inception_cost.run,
     "optimizer_trajectories": optimizer_trajectories.run,
     "receptive_field": receptive_field.run,
+    "second_order": second_order.run,
     "vgg_budget": vgg_budget.run,
 }
 

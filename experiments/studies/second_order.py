@@ -1,0 +1,16 @@
+"""Newton, BFGS, L-BFGS: one step on a quadratic, memory, models of a loss, full and mini-batches.
+
+./launch.sh study --config=experiments/studies/second_order.py --workdir=runs/second_order
+"""
+
+from experiments import common
+
+
+def get_config(arg=None):
+    options = common.options(arg, smoke=False)
+    return common.study(
+        "second_order",
+        seeds=2 if options.smoke else 5,
+        passes=4 if options.smoke else 60,
+        batch_size=64,
+    )
