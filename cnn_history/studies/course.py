@@ -9,9 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import datasets, norms
-from cnn_history.datasets import preprocessing
 from cnn_history.datasets.order import Order
-from cnn_history.studies.fit import Data, mean_cross_entropy
+from cnn_history.studies.fit import Data, less_mean_image, mean_cross_entropy
 
 DECAY = 0.9  # of the momentum
 
@@ -38,7 +37,7 @@ def images(dataset: str, size: int, examples: int) -> tuple[Data, Data]:
     labels; fewer where there are no more. The training images' mean is taken off both."""
     splits = [datasets.source(dataset, split).arrays() for split in ("train", "test")]
     splits = [(pixels[:examples], labels[:examples]) for pixels, labels in splits]
-    scale = preprocessing.per_pixel_mean(splits[0][0], size, "resize")
+    scale = less_mean_image(splits[0][0], size)
     return tuple((scale(jnp.asarray(pixels)), jnp.asarray(labels)) for pixels, labels in splits)
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from cnn_history import layers, optimizers
 from cnn_history.models.resnet import CifarResNet
-from cnn_history.studies import batch_normalization as bn
-from cnn_history.studies import course
+from cnn_history.studies import batch_norm_lab, course
+from cnn_history.studies import batch_norm_measures as bn
 from cnn_history.studies import decorrelated_batch_normalization as dbn
 
 SEEDS = np.array([1.0, 1.01, 0.99])
@@ -60,7 +60,7 @@ def test_a_course_is_momentum_of_the_weights_that_the_gain_scales():
     """Two updates against the package's own rule, on a batch that is all of the data."""
     images = jax.random.normal(jax.random.key(0), (8, 8, 8, 1))
     labels = jnp.arange(8)
-    network = bn.Net(features=(4,), convolutions=1)
+    network = batch_norm_lab.Net(features=(4,), convolutions=1)
     updates = course.trainer(network, (images, labels), 8)(3, 0.05, 1.5)
     made = list(itertools.islice(updates, 2))
 

@@ -1,0 +1,154 @@
+"""What is measured of nets with batch norm and without, and what decides the lecture's claims."""
+
+import functools
+import itertools
+
+import jax
+import numpy as np
+
+from cnn_history.studies import course
+from cnn_history.studies.batch_norm_lab import BARE, CLASSES, NETS, NORMED, PAIR, Lab
+from cnn_history.training.statistics import recompute
+
+CHANCE = float(np.log(CLASSES))  # the loss of one who knows nothing
+RATE = 0.02  # for everything but the search for the largest
+RATES = tuple(0.02 * 2.0**k for k in range(9))
+GAINS = tuple(2.0**k for k in range(-3, 4))  # times He's initialization
+SMALL = 1 / 4  # of He's: too small, as the lecture's small random numbers are
+STATISTICS_BATCHES = 20
+LONGER = 4  # times as many steps where it is the test error that counts
+LAG = 8  # steps after which a moving average is compared, a power of two
+
+
+def gradients(room: Lab, gain: float) -> dict[str, dict[str, np.ndarray]]:
+    """Return, by net and layer, the root mean square gradient of the kernel at the start, [seeds].
+
+    Args:
+      room: of `lab`.
+      gain: of the kernels, times He's initialization.
+    """
+    made = {}
+    for net in PAIR:
+        first = [next(room.train[net](seed, RATE, gain)).gradient for seed in range(room.seeds)]
+        made[net] = {layer: np.array([g[layer] for g in first]) for layer in first[0]}
+    return made
+
+
+def losses_by_rate(room: Lab) -> dict[str, np.ndarray]:
+    """Return, by net, the training loss at the end for each of RATES, [seeds, rates]."""
+    return {net: _ends(room, net, [(rate, 1.0) for rate in RATES]) for net in PAIR}
+
+
+def losses_by_gain(room: Lab) -> dict[str, np.ndarray]:
+    """Return, by net, the training loss at the end for each of GAINS, [seeds, gains]."""
+    return {net: _ends(room, net, [(RATE, gain) for gain in GAINS]) for net in PAIR}
+
+
+def test_errors(room: Lab) -> dict[str, np.ndarray]:
+    """Return, by net, the test error after LONGER training at RATE, [seeds]."""
+    made = {}
+    for net in NETS:
+        steps = LONGER * room.steps
+        ends = [_last(room.train[net](seed, RATE), steps) for seed in range(room.seeds)]
+        made[net] = np.array([room.test[net](end.variables)[1] for end in ends])
+    return made
+
+
+def losses_by_statistics(room: Lab) -> dict[str, np.ndarray]:
+    """Return the test loss of the net with batch norm at powers of two of the steps, by what it
+    tests with, [seeds, powers]: moving averages; the true average over training batches of the
+    same parameters; the statistics of the test images themselves."""
+    (images, _), (test_images, _) = room.data
+    size = len(images) // STATISTICS_BATCHES
+    parts = [images[i * size : (i + 1) * size] for i in range(STATISTICS_BATCHES)]
+    made = {"moving average": [], "true average": [], "the test batch's own": []}
+    for seed in range(room.seeds):
+        found = {name: [] for name in made}
+        steps = set(powers(room.steps))
+        updates = itertools.islice(room.train[NORMED](seed, RATE), room.steps)
+        for step, update in enumerate(updates, start=1):
+            if step not in steps:
+                continue
+            variables = update.variables
+            of = functools.partial(room.statistics, variables)
+            statistics = {
+                "moving average": variables["batch_stats"],
+                "true average": recompute(of, parts),
+                "the test batch's own": of(test_images),
+            }
+            for name, value in statistics.items():
+                loss, _ = room.test[NORMED]({**variables, "batch_stats": value})
+                found[name].append(float(loss))
+        for name, values in found.items():
+            made[name].append(values)
+    return {name: np.array(values) for name, values in made.items()}
+
+
+def powers(steps: int) -> list[int]:
+    """Return the powers of two below `steps`, and `steps`."""
+    return [*(2**k for k in range(steps.bit_length()) if 2**k < steps), steps]
+
+
+def _last(updates, steps: int) -> course.Update:
+    return next(itertools.islice(updates, steps - 1, None))
+
+
+def _ends(room: Lab, net: str, settings: list[tuple[float, float]]) -> np.ndarray:
+    losses = [
+        [
+            [u.loss for u in itertools.islice(room.train[net](seed, rate, gain), room.steps)]
+            for rate, gain in settings
+        ]
+        for seed in range(room.seeds)
+    ]
+    return course.end_loss(np.array(jax.device_get(losses)))
+
+
+# Above, arrays whose first axis is the seed; below, what claims are decided by: a number a seed,
+# above 0 where the claim holds.
+
+
+def flow_gain(gradient: dict[str, dict[str, np.ndarray]]) -> np.ndarray:
+    """Return by how much the layers' gradients spread less with batch norm: the difference of the
+    standard deviations, over layers, of their decimal logarithms, [seeds]."""
+    bare, normed = (np.log10(np.stack(list(gradient[net].values()))).std(0) for net in PAIR)
+    return bare - normed
+
+
+def rate_gain(by_rate: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the binary logarithm of how much higher the largest rate is that trains, [seeds]."""
+    bare, normed = (largest_rate(by_rate[net]) for net in PAIR)
+    return np.log2(normed / bare)
+
+
+def largest_rate(ends: np.ndarray) -> np.ndarray:
+    """[seeds, rates] -> the largest that brings the loss below half of chance's, [seeds].
+
+    Half the smallest of all where none does.
+    """
+    trained = ends < CHANCE / 2
+    rates = np.where(trained, np.array(RATES), RATES[0] / 2)
+    return rates.max(1)
+
+
+def initialization_gain(by_gain: dict[str, np.ndarray]) -> np.ndarray:
+    """Return by how much less the end's loss varies over GAINS: the difference of its standard
+    deviations, a loss above chance's counting as chance's, [seeds]."""
+    bare, normed = (np.minimum(by_gain[net], CHANCE).std(1) for net in PAIR)
+    return bare - normed
+
+
+def regularization_gain(errors: dict[str, np.ndarray]) -> np.ndarray:
+    """Return by how much batch norm lowers the test error, [seeds]."""
+    return errors[BARE] - errors[NORMED]
+
+
+def dropout_gain(errors: dict[str, np.ndarray]) -> np.ndarray:
+    """Return by how much less dropout lowers the test error where batch norm is, [seeds]."""
+    return (errors[BARE] - errors["dropout"]) - (errors[NORMED] - errors["both"])
+
+
+def lag(moving: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Return how much higher the moving average's test loss is after LAG steps, [seeds]."""
+    i = min(LAG.bit_length() - 1, moving.shape[1] - 1)
+    return moving[:, i] - true[:, i]
