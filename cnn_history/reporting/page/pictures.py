@@ -2,13 +2,14 @@
 
 import dataclasses
 import pathlib
+import shutil
 
 from PIL import Image
 
 WIDEST = 1600  # pixels; about twice what a column of the page is wide
 LARGE = 150_000  # bytes, above which a lossy copy is taken if it is smaller
 QUALITY = 85
-LONGEST = 200  # frames of an animation
+MOVING = ("GIF", "PNG", "WEBP")  # formats whose animations a browser plays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,19 +47,21 @@ class Pictures:
             if not path.resolve().is_relative_to(below.resolve()):
                 raise ValueError("it lies outside its folder")
             with Image.open(path) as image:
-                return self._copy(image, alt)
+                return self._copy(path, image, alt)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             self._left_out.append(f"{path.name}: {error}")
             return None
 
-    def _copy(self, image: Image.Image, alt: str) -> Picture:
+    def _copy(self, path: pathlib.Path, image: Image.Image, alt: str) -> Picture:
         self._count += 1
         name = f"picture_{self._count:03}"
         animation = None
         frames = getattr(image, "n_frames", 1)
-        if frames > 1:
-            animation = self._animate(image, f"{name}_moving.webp")
-            image.seek(min(frames, LONGEST) - 1)
+        if frames > 1 and image.format in MOVING:
+            moving = self._folder / f"{name}_moving.{image.format.lower()}"
+            shutil.copy(path, moving)
+            animation = f"{self._folder.name}/{moving.name}"
+            image.seek(frames - 1)
         still = _small(image)
         file = self._folder / f"{name}.webp"
         still.save(file, lossless=True, method=4)
@@ -69,18 +72,6 @@ class Pictures:
             lossy.replace(file) if smaller else lossy.unlink()
         address = f"{self._folder.name}/{file.name}"
         return Picture(address, *still.size, alt, animation)
-
-    def _animate(self, image: Image.Image, name: str) -> str:
-        frames, durations = [], []
-        for i in range(min(image.n_frames, LONGEST)):
-            image.seek(i)
-            frames.append(_small(image))
-            durations.append(image.info.get("duration", 100))
-        frames[0].save(
-            self._folder / name, save_all=True, append_images=frames[1:], duration=durations,
-            loop=0, quality=QUALITY, method=4,
-        )  # fmt: skip
-        return f"{self._folder.name}/{name}"
 
 
 def _small(image: Image.Image) -> Image.Image:

@@ -18,7 +18,10 @@ def cell(value: Any) -> str:
         case numbers.Real():
             return f"{value:.4g}"
         case dict():
-            return ", ".join(f"{name}={cell(item)}" for name, item in value.items())
+            return ", ".join(
+                f"{name} ({cell(item)})" if isinstance(item, dict) else f"{name}={cell(item)}"
+                for name, item in value.items()
+            )
         case list() | tuple():
             return ", ".join(map(cell, value))
     return str(value)
