@@ -8,7 +8,9 @@ data set and protocol are the paper's. `--output=FILE.npz` keeps `probabilities`
 `labels` [n] and `ids` [n], the indices of the examples in the split.
 
 `single_crop` sees what the run itself sees when it measures its error. The other protocols cut
-their views from larger images: from those of `--scale`, or at each of `--scales`.
+their views from larger images: from those of `--scale`, or at each of `--scales`. Photos of varying
+sizes are cut to their central squares for `ten_crop`, as in its paper, and for the others are seen
+whole, one at a time.
 """
 
 import functools
@@ -46,6 +48,7 @@ DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the prepared data se
 SPLIT = flags.DEFINE_string("split", None, "Such as test, or train[:1000]; the run's own test set.")
 FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "What is printed.")
 OUTPUT = flags.DEFINE_string("output", None, "File.npz that the predictions are written to.")
+SQUARE = ("single_crop", "ten_crop")  # see no more than the central square of a photo
 PROCESSES = commands.process_flags()
 flags.mark_flag_as_required("workdir")
 
@@ -66,7 +69,12 @@ def main(argv: list[str]) -> None:
 
     batch_size = -(-config.eval_batch_size // mesh.size) * mesh.size
     try:
-        made = [feed.over_examples(*member, batch_size, mesh) for member in members]
+        made = [
+            feed.over_examples(predict, chosen, batch_size, mesh)
+            if chosen
+            else feed.one_by_one(predict, source, mesh)
+            for predict, chosen in members
+        ]
     except (TooManySkipped, Unreadable) as error:
         raise UserError(error) from error
     probabilities, labels = np.mean([m["probabilities"] for m in made], axis=0), made[0]["label"]
@@ -87,7 +95,8 @@ def main(argv: list[str]) -> None:
         print()
     else:
         paper = tables.paper_of(config, result["models"][0], source.name)
-        tables.evaluation(result, _published(result, len(source.classes)), paper)
+        rows = literature.beside(result["models"], source.name, len(source.classes), PROTOCOL.value)
+        tables.evaluation(result, rows, paper)
 
 
 def _protocol() -> Callable:
@@ -118,8 +127,11 @@ def _source(config) -> datasets.Source:
 
 def _member(
     folder: pathlib.Path, source: datasets.Source, protocol: Callable, skip: Skipped, mesh
-) -> tuple[Callable, examples.Examples]:
-    """Return (batch -> `probabilities` and `label`, examples); raise UserError for a misfit."""
+) -> tuple[Callable, examples.Examples | None]:
+    """Return (batch -> `probabilities` and `label`, examples); raise UserError for a misfit.
+
+    No examples where the images are to be seen whole, one at a time.
+    """
     model, variables, scaling = workdir.load(folder)
     _, channels, classes = workdir.load_inputs(folder)
     if len(classes) != len(source.classes):
@@ -144,10 +156,13 @@ def _member(
     def evaluated(probabilities, images):
         return protocol(probabilities, start(images), size=scaling.size)
 
-    with build.blame("--dataset"):
-        chosen = examples.examples(source, *_seen(protocol, scaling), skip)
+    chosen, one = None, (scaling.size, scaling.size, channels)  # any is scaled
+    if not (examples.streamed(source) and PROTOCOL.value not in SQUARE):
+        with build.blame("--dataset"):
+            chosen = examples.examples(source, *_seen(scaling), skip)
+        one = chosen.shape
     with build.blame("--protocol"):  # do the views fit? the network is not asked
-        shape = jax.ShapeDtypeStruct((1, *chosen.shape), jnp.uint8)
+        shape = jax.ShapeDtypeStruct((1, *one), jnp.uint8)
         jax.eval_shape(functools.partial(evaluated, lambda view: view[:, 0, 0]), shape)
     variables = devices.put(variables, everywhere)
 
@@ -158,15 +173,11 @@ def _member(
     return predict, chosen
 
 
-def _seen(protocol: Callable, scaling: preprocessing.Preprocessing) -> tuple[int, str]:
-    """Return size and adapter of streamed images: central squares, at the largest scale looked at.
-
-    So that a batch has one shape; views beyond the square, of crops144 and dense, are not seen.
-    """
+def _seen(scaling: preprocessing.Preprocessing) -> tuple[int, str]:
+    """Return size and adapter of streamed images."""
     if PROTOCOL.value == "single_crop" and SCALE.value is None:
         return scaling.size, scaling.adapter
-    scales = inspect.signature(protocol).parameters.get("scales")
-    return max(scales.default) if scales else _scale(scaling), "square"
+    return _scale(scaling), "square"
 
 
 def _scale(scaling: preprocessing.Preprocessing) -> int:
@@ -185,16 +196,6 @@ def _start(images: jax.Array, scaling: preprocessing.Preprocessing) -> jax.Array
     if "scales" in inspect.signature(evaluation.PROTOCOLS[PROTOCOL.value]).parameters:
         return unit
     return evaluation.at_scale(unit, _scale(scaling))
-
-
-def _published(result: dict, classes: int) -> list[literature.Published]:
-    """Return the papers' rows of the same network or ensemble, data set and protocol."""
-    networks, dataset = set(result["models"]), result["dataset"]
-    if dataset == "folder" and classes == models.info(result["models"][0]).classes == 1000:
-        dataset = literature.IMAGENET  # as people keep it on disk
-    if len(networks) > 1:
-        return []
-    return literature.published(*networks, dataset, result["protocol"], len(result["models"]))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Percentages as in the papers' tables. `protocol` is that of `evaluation` where t
 them, else in the paper's words.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 IMAGENET, CIFAR10, MNIST = "imagenet2012", "cifar10", "mnist"
@@ -196,3 +197,21 @@ def published(network: str, dataset: str, protocol: str, models: int = 1) -> lis
         if (row.network, row.dataset, row.protocol, row.models)
         == (network, dataset, protocol, models)
     ]
+
+
+def beside(networks: Sequence[str], dataset: str, classes: int, protocol: str) -> list[Published]:
+    """Return the papers' rows that stand beside the error of a network, or of an ensemble of it.
+
+    A `folder` of 1,000 classes is ImageNet, as people keep it on disk.
+
+    Args:
+      networks: of the ensemble; those of different networks have no rows.
+      dataset: that the error was measured on.
+      classes: number of its classes.
+      protocol: by which it was measured.
+    """
+    if len(set(networks)) > 1:
+        return []
+    if (dataset, classes) == ("folder", 1000):
+        dataset = IMAGENET
+    return published(networks[0], dataset, protocol, len(networks))

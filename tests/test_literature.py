@@ -3,7 +3,7 @@
 import json
 
 from cnn_history import models
-from cnn_history.literature import PUBLISHED, published
+from cnn_history.literature import PUBLISHED, beside, published
 from tests.shared import SHARED, needs_shared
 
 DATASETS = {"imagenet2012": "ImageNet (ILSVRC-2012)", "cifar10": "CIFAR-10+", "mnist": "MNIST"}
@@ -30,3 +30,17 @@ def test_lookup():
     (row,) = published("googlenet", "imagenet2012", "crops144", models=7)[:1]
     assert row.top5 == 6.67
     assert not published("googlenet", "cifar10", "crops144")
+
+
+def test_beside_an_error_stand_the_rows_of_the_same():
+    alexnet = ("alexnet_2012",)
+    (row,) = beside(alexnet, "folder", 1000, "ten_crop")
+    assert (row.top1, row.top5) == (40.7, 18.2)
+    assert [r.top1 for r in beside(5 * alexnet, "imagenet2012", 1000, "ten_crop")] == [38.1, None]
+    for other in (
+        (alexnet, "folder", 10, "ten_crop"),
+        (alexnet, "imagenette", 10, "ten_crop"),
+        (alexnet, "imagenet2012", 1000, "single_crop"),
+        (("alexnet_2012", "zfnet"), "imagenet2012", 1000, "ten_crop"),
+    ):
+        assert not beside(*other)

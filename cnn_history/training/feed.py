@@ -170,6 +170,19 @@ def over_examples(
     return evaluation.over_batches(function, batches, len(chosen), put)
 
 
+def one_by_one(function: Callable[[dict], dict], source: Source, mesh: Mesh) -> dict:
+    """Return the same of images as they are, of whatever sizes: each is a batch, on all devices.
+
+    Raises Unreadable for an image that cannot be decoded.
+    """
+    batches = (
+        {"image": np.stack(images), "label": np.asarray(labels, np.int32)}
+        for images, labels in (source.read([i]) for i in range(len(source)))
+    )
+    put = functools.partial(devices.put, sharding=devices.replicated(mesh))
+    return evaluation.over_batches(function, batches, len(source), put)
+
+
 Feed = Resident | Streamed
 
 
