@@ -9,7 +9,8 @@ The paper's recipe: batch 128, rate 0.1 divided by 10 at 32k and 48k of 64k iter
 1e-4, momentum 0.9, He initialization, per-pixel mean, pad-4 crop and flip; ResNet-110 starts at
 0.01 "until the training error is below 80 % (about 400 iterations)", here for 400 iterations.
 Readings: weight decay touches every parameter, as in the authors' code; the paper's two GPUs took
-batch-norm statistics of 64 examples each, here they are of the whole batch.
+batch-norm statistics of 64 examples each (`--config.model.norm.batch_norm.group_size=64`), here
+they are of the whole batch.
 
 Expected: the paper's 8.75, 7.51, 7.17, 6.97 and 6.43 % test error; not run here to the end. On two
 CPU cores a step of ResNet-20 took 0.72 s (results/resnet20_beside_torch.json): the
