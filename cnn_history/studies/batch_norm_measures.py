@@ -16,7 +16,7 @@ RATES = tuple(0.02 * 2.0**k for k in range(9))
 GAINS = tuple(2.0**k for k in range(-3, 4))  # times He's initialization
 SMALL = 1 / 4  # of He's: too small, as the lecture's small random numbers are
 STATISTICS_BATCHES = 20
-LONGER = 4  # times as many steps where it is the test error that counts
+LONGER = 3  # times as many steps where it is the test error that counts
 LAG = 8  # steps after which a moving average is compared, a power of two
 
 
@@ -115,6 +115,22 @@ def flow_gain(gradient: dict[str, dict[str, np.ndarray]]) -> np.ndarray:
     return bare - normed
 
 
+def scale_gain(flow: dict[float, dict[str, dict[str, np.ndarray]]]) -> np.ndarray:
+    """Return by how many decades less the gradients change with the kernels' size, [seeds].
+
+    Ioffe & Szegedy 2015, sec. 1: "reducing the dependence of gradients on the scale of the
+    parameters or of their initial values". Of SMALL kernels against He's, the mean over the layers.
+
+    Args:
+      flow: what `gradients` returns, for the gains SMALL and 1.
+    """
+    change = {}
+    for net in PAIR:
+        small, he = (np.log10(np.stack(list(flow[gain][net].values()))) for gain in (SMALL, 1.0))
+        change[net] = np.abs(small - he).mean(0)
+    return change[BARE] - change[NORMED]
+
+
 def rate_gain(by_rate: dict[str, np.ndarray]) -> np.ndarray:
     """Return the binary logarithm of how much higher the largest rate is that trains, [seeds]."""
     bare, normed = (largest_rate(by_rate[net]) for net in PAIR)
@@ -122,20 +138,19 @@ def rate_gain(by_rate: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def largest_rate(ends: np.ndarray) -> np.ndarray:
-    """[seeds, rates] -> the largest that brings the loss below half of chance's, [seeds].
-
-    Half the smallest of all where none does.
-    """
-    trained = ends < CHANCE / 2
-    rates = np.where(trained, np.array(RATES), RATES[0] / 2)
-    return rates.max(1)
+    """[seeds, rates] -> the largest that trains, [seeds]; half the smallest where none does."""
+    return np.where(trained(ends), np.array(RATES), RATES[0] / 2).max(1)
 
 
 def initialization_gain(by_gain: dict[str, np.ndarray]) -> np.ndarray:
-    """Return by how much less the end's loss varies over GAINS: the difference of its standard
-    deviations, a loss above chance's counting as chance's, [seeds]."""
-    bare, normed = (np.minimum(by_gain[net], CHANCE).std(1) for net in PAIR)
-    return bare - normed
+    """Return from how many more of GAINS, each twice the one before, it trains, [seeds]."""
+    bare, normed = (trained(by_gain[net]).sum(1) for net in PAIR)
+    return normed - bare
+
+
+def trained(ends: np.ndarray) -> np.ndarray:
+    """Return whether training brought the loss below half of chance's."""
+    return ends < CHANCE / 2
 
 
 def regularization_gain(errors: dict[str, np.ndarray]) -> np.ndarray:

@@ -53,11 +53,16 @@ def run(
     errors = measures.test_errors(room)
     tests = measures.losses_by_statistics(room)
     rows = [
-        *_flow_rows(flow),
+        *(
+            _row("gradient", net, f"{layer}, {gain:g} He", "log10 rms", np.log10(values))
+            for gain, nets in flow.items()
+            for net, by_layer in nets.items()
+            for layer, values in by_layer.items()
+        ),
         *_end_rows("rate", RATES, by_rate),
-        *_end_rows("gain", GAINS, by_gain),
-        *(_row("regularization", net, test_error=errors[net]) for net in NETS),
-        *(_row("statistics", name, test_loss=found[:, -1]) for name, found in tests.items()),
+        *_end_rows("initialization", GAINS, by_gain),
+        *(_row("regularization", net, "end", "test error", errors[net]) for net in NETS),
+        *(_row("statistics", NORMED, name, "test loss", of[:, -1]) for name, of in tests.items()),
     ]
     drawn = {"flow": flow, "by_rate": by_rate, "by_gain": by_gain, "tests": tests}
     drawn["steps"] = measures.powers(steps)
@@ -68,12 +73,19 @@ def run(
 def answer(flow: dict, by_rate: dict, by_gain: dict, errors: dict, tests: dict) -> str:
     """Say of each claim what the seeds say."""
     rates = {net: np.exp2(np.log2(measures.largest_rate(by_rate[net])).mean()) for net in PAIR}
-    spread = {net: np.minimum(by_gain[net], CHANCE).std(1).mean() for net in PAIR}
+    count = {net: measures.trained(by_gain[net]).sum(1).mean() for net in PAIR}
     moving, true = tests["moving average"], tests["true average"]
-    decades = "decades less of spread over the layers"
     found = (
-        ("gradient flow, kernels a quarter of He's", measures.flow_gain(flow[SMALL]), decades),
-        ("gradient flow, He's initialization", measures.flow_gain(flow[1.0]), decades),
+        (
+            "gradient flow",
+            measures.scale_gain(flow),
+            "decades less that gradients change where the first kernels are a quarter of He's",
+        ),
+        (
+            "more even over the layers",
+            measures.flow_gain(flow[1.0]),
+            "decades less of their gradients' standard deviation, He's initialization",
+        ),
         (
             "higher learning rates",
             measures.rate_gain(by_rate),
@@ -82,8 +94,8 @@ def answer(flow: dict, by_rate: dict, by_gain: dict, errors: dict, tests: dict) 
         (
             "less dependence on initialization",
             measures.initialization_gain(by_gain),
-            f"the end's loss varies by {spread[NORMED]:.2f} against {spread[BARE]:.2f} over "
-            f"kernels {GAINS[0]:g} to {GAINS[-1]:g} times He's",
+            f"doublings; of {len(GAINS)} sizes of the first kernels, {GAINS[0]:g} to {GAINS[-1]:g} "
+            f"times He's, {count[NORMED]:.1f} train against {count[BARE]:.1f}",
         ),
         ("regularization", 100 * measures.regularization_gain(errors), "points of error less"),
         (
@@ -107,30 +119,18 @@ def _said(values: np.ndarray) -> str:
     return f"{verdict(low, high)}, {low:.2f} to {high:.2f}"
 
 
-def _row(part: str, kind: str, **measured: np.ndarray) -> dict[str, Any]:
-    row = {"part": part, "net": kind}
-    for name, values in measured.items():
-        row |= {name: values.mean(), f"{name}_sd": values.std(ddof=1) if len(values) > 1 else 0.0}
-    return {**row, "n": len(next(iter(measured.values())))}
+def _row(part: str, net: str, at: str, what: str, values: np.ndarray) -> dict[str, Any]:
+    spread = values.std(ddof=1) if len(values) > 1 else 0.0
+    row = {"part": part, "net": net, "at": at, "measured": what}
+    return {**row, "mean": values.mean(), "mean_sd": spread, "n": len(values)}
 
 
-def _flow_rows(flow: dict) -> list[dict]:
+def _end_rows(part: str, settings: tuple[float, ...], ends: dict[str, np.ndarray]) -> list[dict]:
     return [
-        {**_row("gradient", net, log10_gradient=np.log10(values)), "gain": gain, "layer": layer}
-        for gain, nets in flow.items()
-        for net, by_layer in nets.items()
-        for layer, values in by_layer.items()
+        _row(part, net, f"{setting:g}", "training loss", np.minimum(of, CHANCE))
+        for net, found in ends.items()
+        for setting, of in zip(settings, found.T, strict=True)
     ]
-
-
-def _end_rows(what: str, settings: tuple[float, ...], ends: dict[str, np.ndarray]) -> list[dict]:
-    rows = []
-    for net, found in ends.items():
-        for i, setting in enumerate(settings):
-            capped = np.minimum(found[:, i], CHANCE)
-            trained = int((found[:, i] < CHANCE / 2).sum())
-            rows.append({**_row(what, net, loss=capped), what: setting, "trained": trained})
-    return rows
 
 
 CAPTION = (
@@ -163,10 +163,14 @@ def _draw(
             axes.set(xscale="log", ylabel="training loss at the end")
         rate.set(title="learning rate", xlabel="rate")
         gain.set(title="initialization", xlabel="first kernels, times He's")
-        for (name, found), colour in zip(tests.items(), style.CATEGORIES, strict=False):
+        gain.set_xticks(GAINS, [f"{size:g}" for size in GAINS])
+        gain.minorticks_off()
+        for (name, found), colour in zip(tests.items(), style.CATEGORIES[2:], strict=False):
             test.plot(steps, found.mean(0), "o-", markersize=3, color=colour, label=name)
         test.set(title="statistics in testing", xlabel="step", ylabel="test loss")
-        test.set(xscale="log", yscale="log")
+        test.set(xscale="log")
+        test.set_xticks(steps, [str(step) for step in steps])
+        test.minorticks_off()
         for axes in (gradient, rate, gain, test):
             axes.legend()
 

@@ -28,7 +28,7 @@ def get_config(arg=None):
         image_size=8,
         examples=100 if options.smoke else 1437,
         convolutions=1 if options.smoke else 3,
-        steps=2 if options.smoke else 100,
+        steps=2 if options.smoke else 120,
         batch_size=16 if options.smoke else 32,
-        seeds=1 if options.smoke else 5,
+        seeds=1 if options.smoke else 4,
     )
