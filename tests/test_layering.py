@@ -49,7 +49,8 @@ ALLOWED = {
         "training.statistics",
     },
     "lecture": {
-        *("accounting", "layers", "literature", "models", "optimizers", "schedules", "studies"),
+        *("accounting", "initializers", "layers", "literature", "models", "optimizers"),
+        *("schedules", "studies"),
     },
     "workdir": {
         *("build", "commands", "datasets", "lookup", "training.checkpoint", "training.record"),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from cnn_history.lecture import (
     activations,
     alexnet,
+    benefits,
     first_order,
     googlenet,
     inception,
@@ -35,6 +36,7 @@ PARTS = (
     googlenet,
     inception_modules,
     normalization,
+    benefits,
     inception,
     first_order,
     schedules,

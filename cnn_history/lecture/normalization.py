@@ -40,6 +40,7 @@ def claims() -> tuple[Claim, ...]:
         ),
         *slide(
             "Decorrelated BN",
+            ("C134", "x-hat = Sigma^{-1/2}(x - mu)", AGREES, whitened),
             ("C135", "Appeared 4/23/2018", QUOTED, appeared, "4/23/2018"),
         ),
     )
@@ -130,6 +131,23 @@ def test_time() -> Found:
         f"{change(False):g} after",
         change(False) == 0 < change(True) and np.allclose(kept["mean"], average, rtol=1e-5),
         "Averages are the running ones; those of ResNet's release are true averages.",
+    )
+
+
+def whitened() -> Found:
+    """The covariance of correlated channels behind the layer, which is the symmetric whitening."""
+    layer = layers.DecorrelatedBatchNorm(group_size=CHANNELS)
+    x = DATA @ np.random.default_rng(1).normal(size=(CHANNELS, CHANNELS)).astype(np.float32)
+    y, _ = normalized(layer, x)
+    values, vectors = np.linalg.eigh(np.cov(x.T.astype(float), bias=True))
+    slides = (x - x.mean(0)) @ (vectors / np.sqrt(values)) @ vectors.T
+    far = float(np.abs(y.T @ y / len(y) - np.eye(CHANNELS)).max())
+    smallest = values.min()
+    off = float(np.abs(y - slides).max())
+    return Found(
+        f"covariance = I to {far:.1e}; {off:.1e} from the slide's formula",
+        far < 2 * layer.epsilon / smallest + 1e-4 and off < 1e-2,
+        f"The layer takes Sigma + epsilon I, epsilon {layer.epsilon:g}, in groups of channels.",
     )
 
 

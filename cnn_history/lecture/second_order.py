@@ -2,16 +2,17 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from cnn_history import optimizers
 from cnn_history.lecture.accounts import account
-from cnn_history.lecture.claim import AGREES, ERRS, Claim, Found, slide
-from cnn_history.optimizers.bfgs import inverse_update
+from cnn_history.lecture.claim import AGREES, BY_STUDY, ERRS, Claim, Found, slide
+from cnn_history.lecture.once import once
+from cnn_history.lecture.outcome import outcome
+from cnn_history.studies import second_order as study
 
-BYTES, PETA = 4, 1e15
+PETA = 1e15
 NETWORKS = ("resnet50", "alexnet_2012", "vgg16")
-UNKNOWNS = 6
+BATCH, SEEDS, PASSES = 64, 3, 60  # gradients of all images that a rule may take
 
 
 def claims() -> tuple[Claim, ...]:
@@ -28,51 +29,66 @@ def claims() -> tuple[Claim, ...]:
             ("C153", "approximate inverse Hessian with rank 1 updates (O(n^2) each)", ERRS,
              rank, 1),
         ),
+        *slide(
+            "L-BFGS",
+            ("C154", "does not form/store the full inverse Hessian; full batch good, "
+             "mini-batch bad", BY_STUDY, memory),
+            ("C166", "works very well in full batch, deterministic mode; does not transfer well to "
+             "mini-batches", BY_STUDY, batches),
+        ),
     )  # fmt: skip
-
-
-def quadratic() -> tuple[jax.Array, jax.Array]:
-    """Return a positive definite matrix and a vector: f(x) = x'Ax/2 - b'x."""
-    draw = np.random.default_rng(0)
-    root = draw.normal(size=(UNKNOWNS, UNKNOWNS))
-    matrix = root @ root.T + np.eye(UNKNOWNS)
-    return jnp.asarray(matrix, jnp.float32), jnp.asarray(draw.normal(size=UNKNOWNS), jnp.float32)
 
 
 def one_step() -> Found:
     """The gradient of a quadratic after one step."""
-    matrix, vector = quadratic()
-
-    def value(x):
-        return x @ matrix @ x / 2 - vector @ x
-
-    rule, start = optimizers.newton(), jnp.ones(UNKNOWNS)
-    found, slope = value(start), jax.grad(value)(start)
-    updates, _ = rule.update(
-        slope, rule.init(start), start, value=found, grad=slope, value_fn=value
-    )
-    before, after = (jnp.linalg.norm(jax.grad(value)(x)) for x in (start, start + updates))
-    return Found(
-        f"gradient {before:.3g} -> {after:.1e} after one step on a quadratic of {UNKNOWNS}",
-        bool(after < 1e-5 * before),
-    )
+    left = study.gradient_after_newton()
+    return Found(f"gradient {left:.1e} after one step on a quadratic of {study.N}", left < 1e-9)
 
 
 def hessians() -> Found:
     """The memory of Hessians."""
     sizes = {model: account(model).parameters for model in NETWORKS}
-    said = [f"{name} {BYTES * n**2 / PETA:.1f} PB (N = {n:,})" for name, n in sizes.items()]
+    said = [
+        f"{model} {study.hessian_bytes(model) / PETA:.1f} PB (N = {n:,})"
+        for model, n in sizes.items()
+    ]
     return Found(", ".join(said), all(1e7 < n < 1e9 for n in sizes.values()))
 
 
 def rank(said: int) -> Found:
     """The rank of the difference that an update makes."""
-    matrix, step = quadratic()
-    before = jnp.eye(UNKNOWNS)
-    change = np.asarray(inverse_update(before, step, matrix @ step) - before)
-    found = int(np.linalg.matrix_rank(change, tol=1e-4 * np.abs(change).max()))
+    found = study.update_rank()
     return Found(
         f"rank {found}",
         found == said,
         f"An update of BFGS has rank {found}, O(n^2) as said; the method with rank 1 is SR1.",
     )
+
+
+def memory() -> Found:
+    """The numbers that L-BFGS keeps, beside those of an inverse Hessian."""
+    n = account("alexnet_2012").parameters
+    state = jax.eval_shape(optimizers.lbfgs().init, jax.ShapeDtypeStruct((n,), jnp.float32))
+    kept = sum(leaf.size for leaf in jax.tree.leaves(state))
+    found = batches()
+    return Found(
+        f"it keeps {kept / n:.0f} N numbers, not N^2, of alexnet_2012's N = {n:,}; "
+        f"{found.computed}",
+        kept < 100 * n and found.right,
+    )
+
+
+@once
+def batches() -> Found:
+    """By how many decades L-BFGS is below tuned momentum, on all images and on batches."""
+
+    def lead(batch):
+        ours, theirs = (
+            study.exponents(study.descents(rule, batch, SEEDS, PASSES))
+            for rule in ("lbfgs", "momentum")
+        )
+        return theirs - ours
+
+    full = outcome(lead(None), "in full batch L-BFGS ends below momentum, in decades of loss,")
+    few = outcome(-lead(BATCH), f"in batches of {BATCH} it ends above momentum")
+    return Found(f"{full.computed}; {few.computed}", full.right and few.right)

@@ -1,14 +1,29 @@
 """VGG (Simonyan & Zisserman 2014), beside its listing."""
 
 from cnn_history.lecture.accounts import account, window
-from cnn_history.lecture.claim import AGREES, ERRS, QUOTED, Claim, Found, slide
+from cnn_history.lecture.claim import AGREES, BY_STUDY, ERRS, QUOTED, Claim, Found, slide
+from cnn_history.lecture.once import once
 from cnn_history.lecture.quoted import errors, rows, test_errors
 from cnn_history.literature import SIMONYAN_2014, SZEGEDY_2014, ZEILER_2013
 from cnn_history.models.vgg import COLUMNS
-from cnn_history.studies import receptive_field
+from cnn_history.studies import fc7_transfer, receptive_field
 from cnn_history.studies.stack import Window, cost
 
 THREE, SEVEN = ((3, 3),) * 3, ((7, 7),)
+TRANSFER = {
+    "source": "mnist",
+    "target": "digits",
+    "target_splits": ("train", "test"),
+    "data_dir": "",
+    "trained": "",
+    "network": "lenet5",
+    "image_size": 32,
+    "endpoints": ("fc4",),
+    "steps": 500,
+    "batch_size": 64,
+    "examples": 100,
+    "seeds": 3,
+}
 CHANNELS = 64  # what stacks are compared at; the ratio is the same for any number
 
 
@@ -34,7 +49,9 @@ def claims() -> tuple[Claim, ...]:
             ("C056", "Similar training procedure as Krizhevsky 2012; no LRN", QUOTED, without_lrn),
             ("C057", "VGG19 only slightly better, more memory", AGREES, deeper),
             ("C058", "Use ensembles for best results", QUOTED, ensembles),
+            ("C059", "FC7 features generalize well", BY_STUDY, transferred),
             ("C060", "(Sort of) used Xavier initialization", QUOTED, initialization),
+            ("C167", "FC7 features generalize well to other tasks", BY_STUDY, transferred),
         ),
         *slide(
             "VGG Table 6/7",
@@ -176,6 +193,16 @@ def ensembles() -> Found:
         f"({one.where})",
         two.top1 < one.top1 and two.top5 < one.top5,
     )
+
+
+@once
+def transferred() -> Found:
+    """What the last hidden layer of LeNet-5, trained on MNIST, is worth on other digits."""
+    try:
+        found = fc7_transfer.run(**TRANSFER)
+    except ValueError as error:
+        return Found(f"inconclusive: {error}", True)
+    return Found(found.answer.partition("; the best layer")[0], True)
 
 
 def initialization() -> Found:

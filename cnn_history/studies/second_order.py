@@ -92,7 +92,7 @@ def run(seeds: int, passes: int, batch_size: int) -> Findings:
         for i, kind in enumerate(("linear", "quadratic"))
     ]
     found = {  # of (setting, rule): one Descent a seed
-        (setting, rule): _descents(rule, batch, seeds, passes)
+        (setting, rule): descents(rule, batch, seeds, passes)
         for setting, batch in (("full batch", None), ("mini-batch", batch_size))
         for rule in ("momentum", "lbfgs")
     }
@@ -150,15 +150,15 @@ def _named(rule: str, runs: list[batches.Descent]) -> str:
     return f"{rule}, rate {runs[0].rate:g}" if rule == "momentum" else rule
 
 
-def _descents(rule: str, batch: int | None, seeds: int, passes: int) -> list[batches.Descent]:
+def descents(rule: str, batch: int | None, seeds: int, passes: int) -> list[batches.Descent]:
     """Return a run of each seed; of momentum, at the rate that is best on (geometric) average."""
     train = batches.trainer(optimizers.OPTIMIZERS[rule], batch)
     rates = RATES if rule == "momentum" else (1.0,)
     tried = [[train(seed, passes, rate) for seed in range(seeds)] for rate in rates]
-    return min(tried, key=lambda runs: _exponents(runs).mean())
+    return min(tried, key=lambda runs: exponents(runs).mean())
 
 
-def _exponents(runs: Sequence[batches.Descent]) -> np.ndarray:
+def exponents(runs: Sequence[batches.Descent]) -> np.ndarray:
     """[seeds]: log10 of the last loss; what is not finite counts as very large."""
     losses = np.array([d.losses[-1] for d in runs])
     return np.log10(np.where(np.isfinite(losses), losses, 1e9))
@@ -178,7 +178,7 @@ def answer(exact: list[Row], reaches: dict, found: dict) -> str:
     nearest, farthest = np.exp(interval(np.log(ratio[:, 1] / ratio[:, 0])))
     said = []
     for setting in ("full batch", "mini-batch"):
-        gain = _exponents(found[setting, "momentum"]) - _exponents(found[setting, "lbfgs"])
+        gain = exponents(found[setting, "momentum"]) - exponents(found[setting, "lbfgs"])
         low, high = interval(gain)
         words = {
             "yes": "L-BFGS ends below tuned momentum",
