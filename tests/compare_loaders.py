@@ -60,11 +60,11 @@ def ours(photos):
 class GrainExamples:
     """The same examples for worker processes: whatever they are sent must be picklable."""
 
-    def __init__(self, files):
-        self.files = files
+    def __init__(self, files, count):
+        self.files, self.count = files, count
 
     def __len__(self):
-        return (WARM_UP + BATCHES.value) * BATCH
+        return self.count
 
     def __getitem__(self, i):
         data = pathlib.Path(self.files[i % len(self.files)]).read_bytes()
@@ -75,7 +75,8 @@ def ours_in_processes(files):
     """The same by Grain's worker processes, which the training loop does not use."""
     import grain
 
-    dataset = grain.MapDataset.source(GrainExamples(files)).to_iter_dataset().batch(BATCH)
+    examples = GrainExamples(files, (WARM_UP + BATCHES.value) * BATCH)
+    dataset = grain.MapDataset.source(examples).to_iter_dataset().batch(BATCH, drop_remainder=True)
     iterator = iter(dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=WORKERS)))
     try:
         yield from iterator
@@ -84,31 +85,25 @@ def ours_in_processes(files):
 
 
 def torch_loader(files):
-    """torchvision's transforms on Pillow images, in worker processes."""
+    """PyTorch's loader with Pillow in worker processes: decode, cut, resize, mirror."""
     import torch
-    import torchvision.transforms as transforms
     from PIL import Image
-
-    transform = transforms.Compose(
-        [
-            transforms.RandomResizedCrop(SIZE, AREA, ASPECT, antialias=True),
-            transforms.RandomHorizontalFlip(),
-            transforms.PILToTensor(),
-        ]
-    )
 
     class Files(torch.utils.data.Dataset):
         def __len__(self):
             return (WARM_UP + BATCHES.value) * BATCH
 
         def __getitem__(self, i):
-            with Image.open(files[i % len(files)]) as image:
-                return transform(image.convert("RGB"))
+            with Image.open(files[i % len(files)]) as file:
+                image = file.convert("RGB")
+            part = CROP(stream.crop_draws(0, 0, i), image.height, image.width, SIZE)
+            box = (part.left, part.top, part.left + part.width, part.top + part.height)
+            image = image.resize((SIZE, SIZE), Image.Resampling.BILINEAR, box)
+            if part.mirrored:
+                image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            return torch.from_numpy(np.array(image))
 
-    loader = torch.utils.data.DataLoader(
-        Files(), BATCH, shuffle=True, num_workers=WORKERS, persistent_workers=True
-    )
-    yield from loader
+    yield from torch.utils.data.DataLoader(Files(), BATCH, shuffle=True, num_workers=WORKERS)
 
 
 def tf_data(files):
@@ -142,7 +137,7 @@ def rate(batches) -> float:
         next(batches)
     began, count = time.perf_counter(), 0
     for images in batches:
-        assert tuple(images.shape) in ((BATCH, SIZE, SIZE, 3), (BATCH, 3, SIZE, SIZE))
+        assert tuple(images.shape) == (BATCH, SIZE, SIZE, 3)
         count += len(images)
     return count / (time.perf_counter() - began)
 
