@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from cnn_history import lecture
 from cnn_history.lecture.accounts import output
 from cnn_history.lecture.claim import ADVICE, AGREES, BY_STUDY, ERRS, QUOTED, evaluate, slide
+from cnn_history.lecture.outcome import outcome
 from cnn_history.lecture.quoted import errors
 from cnn_history.literature import KRIZHEVSKY_2012
 from tests.shared import SHARED, needs_shared
@@ -49,6 +51,14 @@ def test_a_wrong_number_is_an_error():
     assert [result.verdict for result in found] == [ERRS, ERRS, AGREES]
     assert not any(result.supported for result in found)
     assert found[1].truth == "Here: 55x55x96."
+
+
+def test_an_outcome_has_its_interval():
+    sure, unsure = (outcome(np.array(values), "it is more") for values in ([3, 4, 5], [-3, 1, 5]))
+    assert sure.computed == "yes: it is more by 1.52 to 6.48 (95 %, n=3)"
+    assert unsure.computed.startswith("inconclusive: ")
+    assert sure.right
+    assert not outcome(np.array([3.0, np.nan, 5.0]), "it is more").right
 
 
 # What is broken, and the claims that show it.
