@@ -49,7 +49,7 @@ def test_files_of_a_run(whole):
     assert found == expected | {"checkpoints", "figures"}
     assert list(whole.glob("events.out.tfevents*"))
     figures = {path.name for path in (whole / "figures").iterdir()}
-    assert figures == {"curves.png", "predictions.png", "confusion.png"}
+    assert figures == {"curves.png", "predictions.png", "confusion.png", "filters.png"}
     kept = sorted(int(path.name) for path in (whole / "checkpoints").iterdir() if path.is_dir())
     assert kept == [100, 120]
     train = [line["step"] for line in lines(whole) if line["split"] == "train"]
