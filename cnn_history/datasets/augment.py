@@ -93,7 +93,7 @@ def photometric(key: jax.Array, image: jax.Array, amounts: tuple[float, float]) 
     library does that the paper used: values are cut off at 0 and 1 after each.
 
     Source: Howard 2013, "Some improvements on deep convolutional neural network based image
-    classification", sec. 2.2: amounts 0.5..1.5.
+    classification": amounts 0.5..1.5.
     """
     order_key, amount_key = jax.random.split(key)
     low, high = amounts
