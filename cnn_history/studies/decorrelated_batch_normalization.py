@@ -35,7 +35,7 @@ LAYERS = {
     "IterNorm, T = 5": iterative(CHANNELS),
 }
 RATE = 0.1  # He et al. 2015, sec. 4.2
-TESTS = 8  # during a training
+TESTS = 5  # during a training
 QUESTION = (
     "Decorrelated batch normalization whitens the activations of each layer over a mini-batch, "
     "where batch normalization only centres and scales them."
