@@ -1,5 +1,6 @@
 """K-FAC against exact solves and a trajectory in NumPy; on one device and on eight."""
 
+import functools
 import json
 import pathlib
 import subprocess
@@ -244,7 +245,13 @@ def runs(steps=8):
         ends = jax.device_get(jax.tree.leaves((state.params, state.model_state, state.opt_state)))
         end = np.concatenate([np.ravel(leaf).astype(float) for leaf in ends])
         found.append({"losses": losses, "state": end.tolist()})
-    json.dump(found, sys.stdout)
+
+    def mark(matrix):
+        return jnp.full_like(matrix, jax.lax.axis_index("data"))
+
+    matrices = [jnp.eye(size) for size in (2, 9, 3, 8, 4, 7, 5, 6, 1, 1)]
+    marks = jax.jit(functools.partial(devices.divide, mesh, mark))(matrices)
+    json.dump([*found, [int(matrix[0, 0]) for matrix in marks]], sys.stdout)
 
 
 def test_one_device_and_eight():
@@ -256,7 +263,9 @@ def test_one_device_and_eight():
     command = [sys.executable, "-c", code]
     result = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=900)
     assert result.returncode == 0, result.stderr
-    one, eight = json.loads(result.stdout)
+    one, eight, owners = json.loads(result.stdout)
+    assert sorted(owners[:8]) == list(range(8))  # a matrix each, as long as there are devices
+    assert owners[8:] == owners[:1] * 2  # then to the one that has least to do
     # Rounding errors of 1e-16, and as much as eight steps make of them.
     np.testing.assert_allclose(eight["losses"], one["losses"], rtol=0, atol=1e-10)
     np.testing.assert_allclose(eight["state"], one["state"], rtol=0, atol=1e-10)

@@ -1,0 +1,249 @@
+"""Adam, SGD with momentum and decay, K-FAC, full-batch L-BFGS (lecture, "In practice")."""
+
+import functools
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from cnn_history import datasets, optimizers
+from cnn_history.datasets.order import Order
+from cnn_history.reporting import style
+from cnn_history.studies import fit
+from cnn_history.studies.findings import Findings, Picture
+from cnn_history.studies.interval import interval, verdict
+from cnn_history.training import differentiate
+from cnn_history.training.state import State
+from cnn_history.training.step import train_step
+
+TUNING_SEED = 1000  # none of those that count
+LOOKS = 7  # at a run, the last one at its end
+QUESTION = (
+    "Adam is a good default choice in many cases; SGD with momentum and a decaying rate often "
+    "outperforms it by a bit, but needs tuning; and if full batches can be afforded, try L-BFGS."
+)
+CAPTION = (
+    "Left, the loss on all training images over the passes, one line for each rule at its best "
+    "setting, the mean over the seeds with its 95 % interval. Right, the test error at the end, a "
+    "point for each seed and the mean as a bar."
+)
+
+
+class Method(NamedTuple):
+    """A rule and the settings among which it is tuned.
+
+    Attributes:
+      make: (setting, steps of the run) -> the rule.
+      grid: the settings, as many for each method.
+      unit: what a setting is.
+      full_batch: whether a step takes all images.
+      differentiate: as those of `training/differentiate.py`.
+    """
+
+    make: Callable
+    grid: tuple
+    unit: str
+    full_batch: bool = False
+    differentiate: Callable = differentiate.plainly
+
+
+def _decayed(rate, steps):
+    return optimizers.momentum(lambda count: rate * (1 - count / steps))
+
+
+def _kfac(rate, steps):
+    del steps
+    return optimizers.kfac(rate, damping=1e-2, factors_every=10, inverses_every=10)
+
+
+METHODS = {
+    "Adam": Method(lambda rate, steps: optimizers.adam(rate), (3e-3, 1e-3, 1e-2), "rate"),
+    "SGD, momentum, decay": Method(_decayed, (0.1, 0.03, 0.3), "rate"),
+    "K-FAC": Method(_kfac, (0.03, 0.01, 0.1), "rate", differentiate=differentiate.with_factors),
+    "L-BFGS": Method(lambda m, steps: optimizers.lbfgs(m), (10, 5, 20), "memory", full_batch=True),
+}
+
+
+class Net(nn.Module):
+    """Two convolutions of tanh units and averages, and a linear classifier: 1,898 parameters."""
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool) -> jax.Array:
+        """[n, 8, 8, 1] -> logits [n, 10]."""
+        del train
+        x = images
+        for maps in (8, 16):
+            x = nn.avg_pool(nn.tanh(nn.Conv(maps, (3, 3))(x)), (2, 2), (2, 2))
+        return nn.Dense(10)(x.reshape(len(x), -1))
+
+
+def run(passes: int, batch_size: int, settings: int, seeds: int) -> Findings:
+    """Train a small convolutional net on the embedded digits by each rule, tuned alike.
+
+    A pass is a value and gradient of every image once; L-BFGS also pays for each trial of its line
+    search.
+
+    Args:
+      passes: of each run, over the training images.
+      batch_size: of a step, L-BFGS's apart.
+      settings: of each rule that are tried, the first ones of its grid.
+      seeds: runs of each rule at its best setting; they draw weights and order.
+    """
+    splits = _splits()
+    rows, curves, errors = [], {}, {}
+    for name, method in METHODS.items():
+        train = trainer(method, splits, passes, batch_size)
+        tuned = {setting: train(setting, TUNING_SEED) for setting in method.grid[:settings]}
+        best = min(tuned, key=lambda setting: tuned[setting][-1].loss)
+        runs = [train(best, seed) for seed in range(seeds)]
+        curves[name], errors[name] = runs, np.array([made[-1].test_error for made in runs])
+        rows.append(_row(name, method, best, tuned, runs))
+    drawing = functools.partial(_draw, curves=curves, errors=errors)
+    return Findings(
+        QUESTION,
+        answer(rows, errors, passes),
+        rows,
+        {"in_practice.png": Picture(CAPTION, drawing)},
+    )
+
+
+class Point(NamedTuple):
+    """Where a run stands after some passes: loss on all training images, test error."""
+
+    passes: float
+    loss: float
+    test_error: float
+
+
+def _splits() -> tuple[fit.Data, fit.Data]:
+    (pixels, labels), test = (datasets.source("digits", s).arrays() for s in ("train", "test"))
+    scale = fit.less_mean_image(pixels, pixels.shape[1])
+    return tuple((scale(jnp.asarray(x)), jnp.asarray(y)) for x, y in ((pixels, labels), test))
+
+
+def trainer(method: Method, splits, passes: int, batch_size: int) -> Callable:
+    """Return (setting, seed) -> the Points of a run, the last one at its end."""
+    model = Net()
+    (images, labels), test = splits
+    n = len(images)
+    batch_size = n if method.full_batch else batch_size
+    steps = passes * n // batch_size
+
+    def first(setting, seed):
+        start, key = jax.random.split(jax.random.key(seed))
+        params = model.init(start, images[:1], train=False)["params"]
+        state = method.make(setting, steps).init(params)
+        return State(jnp.zeros((), jnp.int32), params, {}, state, key)
+
+    def step(state, chosen, setting):
+        batch = {"image": images[chosen], "label": labels[chosen], "step": state.step}
+        state, metrics = train_step(
+            state,
+            batch,
+            apply=model.apply,
+            loss=optax.softmax_cross_entropy_with_integer_labels,
+            optimizer=method.make(setting, steps),
+            applied_rate=optimizers.applied_rate,
+            differentiate=method.differentiate,
+        )
+        trials = optax.tree.get(state.opt_state, "num_linesearch_steps", 0)
+        return state, metrics["applied"], 1 + trials
+
+    @jax.jit
+    def look(params):
+        def logits(images):
+            return model.apply({"params": params}, images, train=False)
+
+        wrong = jnp.mean(jnp.argmax(logits(test[0]), -1) != test[1])
+        return fit.mean_cross_entropy(logits(images), labels), wrong
+
+    shares = np.geomspace(1, passes, LOOKS)
+    static = {"static_argnames": "setting"} if method.full_batch else {}  # the memory is a shape
+    step, first = jax.jit(step, **static), jax.jit(first, **static)
+
+    def train(setting, seed: int) -> list[Point]:
+        state, order = first(setting=setting, seed=seed), Order(jax.random.key(seed), n)
+        seen, made, i = 0, [], 0  # images that a gradient was taken of
+        while len(made) < LOOKS:
+            chosen, _ = order(i * batch_size, (i + 1) * batch_size)
+            state, applied, times = step(state, chosen, setting=setting)
+            seen, i = seen + int(times) * batch_size, i + 1
+            if not applied:
+                return made + [Point(passes, np.inf, 1.0)] * (LOOKS - len(made))
+            due = sum(seen >= share * (n - n % batch_size) for share in shares)
+            if due > len(made):
+                point = Point(seen / n, *map(float, look(state.params)))
+                made += [point] * (due - len(made))
+        return made
+
+    return train
+
+
+def _row(name, method, best, tuned, runs) -> dict:
+    losses = np.array([made[-1].loss for made in runs])
+    errors = np.array([made[-1].test_error for made in runs])
+    tried = ", ".join(f"{s:g}: {made[-1].loss:.2g}" for s, made in tuned.items())
+    low, high = interval(errors)
+    return {
+        "rule": name,
+        "setting": f"{method.unit} {best:g}",
+        "training_loss_of_each_setting": tried,
+        "training_loss": losses.mean(),
+        "training_loss_sd": losses.std(ddof=1) if len(losses) > 1 else 0.0,
+        "test_error": errors.mean(),
+        "test_error_low": low,
+        "test_error_high": high,
+        "n": len(runs),
+    }
+
+
+def answer(rows: Sequence[dict], errors: dict[str, np.ndarray], passes: int) -> str:
+    """Say which rule fitted best, and whether momentum's test error is below Adam's.
+
+    Args:
+      rows: of the table.
+      errors: of each rule, test errors by seed; the seeds are the same for all.
+      passes: of each run.
+    """
+    said = [f"{r['rule']} {r['training_loss']:.2g} and {r['test_error']:.2%}" for r in rows]
+    low, high = interval(errors["Adam"] - errors["SGD, momentum, decay"])
+    words = {
+        "yes": "SGD with momentum and decay has the lower test error than Adam",
+        "no": "Adam has the lower test error than SGD with momentum and decay",
+        "inconclusive": "Adam and SGD with momentum and decay cannot be told apart",
+    }[verdict(low, high)]
+    return (
+        f"After {passes} passes the training loss and the test error are: {'; '.join(said)}. "
+        f"{words}: it errs less often by {low:.2%} to {high:.2%}"
+        f" (95 % interval over {len(errors['Adam'])} seeds)."
+    )
+
+
+def _draw(path: pathlib.Path, curves: dict, errors: dict) -> None:
+    with style.figure(path, 1, 2, figsize=(9.0, 3.4), width_ratios=(1.3, 1)) as (_, panels):
+        for i, (name, runs) in enumerate(curves.items()):
+            colour = style.CATEGORIES[i]
+            passes = np.mean([[point.passes for point in made] for made in runs], axis=0)
+            logs = np.log([[point.loss for point in made] for made in runs])
+            mean = np.exp(logs.mean(0))
+            panels[0].plot(passes, mean, "o-", color=colour, markersize=3, label=name)
+            if len(runs) > 1:
+                ends = np.exp([interval(column) for column in logs.T]).T
+                panels[0].fill_between(passes, *ends, color=colour, alpha=0.15, linewidth=0)
+            panels[1].bar(i, 100 * errors[name].mean(), color=colour, alpha=0.35, width=0.6)
+            spread = np.linspace(-0.15, 0.15, len(runs)) if len(runs) > 1 else [0.0]
+            panels[1].plot(i + np.array(spread), 100 * errors[name], "o", color=colour, ms=4)
+        panels[0].set(title="loss on all training images", xlabel="passes", yscale="log")
+        panels[0].set_xscale("log")
+        for axis in (panels[0].xaxis, panels[0].yaxis):
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter(lambda value, position: "")
+        panels[0].legend()
+        panels[1].set(title="test error at the end, %")
+        panels[1].set_xticks(range(len(curves)), [n.replace(", ", ",\n") for n in curves])
+        panels[1].grid(axis="x", visible=False)
