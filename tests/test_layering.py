@@ -46,7 +46,7 @@ ALLOWED = {
     "studies": {
         *("accounting", "build", "commands", "datasets", "evaluation", "initializers", "layers"),
         *("models", "norms", "optimizers", "reporting", "schedules", "training", "workdir"),
-        "training.statistics",
+        *("training.differentiate", "training.state", "training.statistics", "training.step"),
     },
     "lecture": {
         *("accounting", "initializers", "layers", "literature", "models", "optimizers"),
