@@ -4,7 +4,8 @@ import jax
 import numpy as np
 
 from cnn_history import build, datasets
-from cnn_history.training import loop
+from cnn_history.datasets import crops
+from cnn_history.training import keys, loop
 from experiments import lenet5_digits
 from tests.training import settings
 
@@ -22,6 +23,27 @@ def test_a_scan_over_steps_is_the_steps_one_by_one():
     np.testing.assert_allclose(metrics["loss"], losses, rtol=1e-5)
     for a, b in zip(jax.tree.leaves(single.params), jax.tree.leaves(scanned.params), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_crops_of_data_on_the_device_are_keyed_by_epoch_and_example():
+    config = lenet5_digits.get_config("smoke")
+    config.augmentation.name = "vgg"
+    config.augmentation.vgg.update(scales=(33, 40), colour_std=0.0)
+    train = datasets.source("digits", "train[:50]")
+    _, training, _, augmentation = settings.of(config, build.model(config, 10), train)
+    cursor = training.at(3, 1)  # the second epoch begins within it
+    made, labels = jax.jit(training.take)(training.data, cursor)
+    pixels, _ = train.arrays()
+    assert made.shape == (16, 32, 32, 1)
+    assert set(cursor["epochs"].tolist()) == {0, 1}
+    for j in (0, 15):
+        example, epoch = int(cursor["ids"][j]), int(cursor["epochs"][j])
+        key = keys.keys(config.seed).crop
+        key = jax.random.fold_in(jax.random.fold_in(key, epoch), example)
+        part = augmentation.crop(jax.random.uniform(key, (crops.DRAWS,)), 8, 8, 32)
+        image = pixels[example].astype(np.float32) / 255
+        np.testing.assert_allclose(made[j], crops.cut(image, part, 32), atol=1e-5)
+        assert labels[j] == train.read([example])[1][0]
 
 
 def test_a_scan_never_passes_over_an_event():
