@@ -5,6 +5,7 @@ Each is `run(**options) -> Findings`, pure but for its random seeds; `study` wri
 
 from cnn_history.studies import (
     activation_statistics,
+    adaptive_step_sizes,
     augmentation,
     auxiliary_heads,
     batch_normalization,
@@ -15,6 +16,7 @@ from cnn_history.studies import (
     fc7_transfer,
     in_practice,
     inception_cost,
+    learning_rate,
     optimizer_trajectories,
     receptive_field,
     second_order,
@@ -24,6 +26,7 @@ from cnn_history.studies.findings import Findings, Picture
 
 STUDIES = {
     "activation_statistics": activation_statistics.run,
+    "adaptive_step_sizes": adaptive_step_sizes.run,
     "augmentation": augmentation.run,
     "auxiliary_heads": auxiliary_heads.run,
     "batch_normalization": batch_normalization.run,
@@ -34,6 +37,7 @@ STUDIES = {
     "fc7_transfer": fc7_transfer.run,
     "in_practice": in_practice.run,
     "inception_cost": inception_cost.run,
+    "learning_rate": learning_rate.run,
     "optimizer_trajectories": optimizer_trajectories.run,
     "receptive_field": receptive_field.run,
     "second_order": second_order.run,

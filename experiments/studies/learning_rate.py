@@ -1,0 +1,19 @@
+"""Very high, high, good and low learning rates, and the lecture's decays.
+
+    ./launch.sh study --config=experiments/studies/learning_rate.py --workdir=runs/learning_rate
+
+A net of two hidden layers on the embedded digits, by momentum: constant rates, and the high one
+with step decay, exponential decay and 1/t.
+"""
+
+from experiments import common
+
+
+def get_config(arg=None):
+    smoke = common.options(arg, smoke=False).smoke
+    return common.study(
+        "learning_rate",
+        steps=80 if smoke else 4000,
+        batch_size=32,
+        seeds=2 if smoke else 10,
+    )
