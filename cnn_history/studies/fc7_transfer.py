@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import datasets, layers, models, optimizers, workdir
+from cnn_history.datasets import examples as every
 from cnn_history.datasets import preprocessing
 from cnn_history.reporting import style
 from cnn_history.studies import fit
@@ -26,6 +27,7 @@ STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # of the data against the classifier's L2 p
 HELD_OUT = 0.25  # the share of the training images on which the strength is chosen
 ITERATIONS = 1000  # of L-BFGS at most
 BATCH = 100
+PHOTO = 256  # side of a photo's central square
 KINDS = ("trained", "random")
 QUESTION = "FC7 features generalize well to other tasks."
 CAPTION = (
@@ -74,7 +76,7 @@ def run(
     make, see = _taken(trained) if trained else _trained(
         source, data_dir, network, image_size, steps, batch_size
     )  # fmt: skip
-    train, test = (datasets.source(target, split, data_dir).arrays() for split in target_splits)
+    train, test = (whole(datasets.source(target, split, data_dir)) for split in target_splits)
     errors = {("pixels", "pixels"): []}
     errors |= {(endpoint, kind): [] for endpoint in endpoints for kind in KINDS}
     for seed in range(seeds):
@@ -124,6 +126,18 @@ def linear_error(train: Split, test: Split) -> float:
 
     best = min(STRENGTHS, key=held_out_error)
     return 1 - float(fitted(x, y, best).score(*test))
+
+
+def whole(source: datasets.Source) -> Split:
+    """Return all images, photos of varying sizes as squares of one, and labels."""
+    seen = every.examples(source, PHOTO, "square", fail)
+    parts = list(seen.batches(len(seen), range(len(seen))))
+    return parts[0]["image"], parts[0]["label"]
+
+
+def fail(name: str, why: str) -> None:
+    """Raise ValueError: every image of a study counts."""
+    raise ValueError(f"{name}: {why}.")
 
 
 def _trained(

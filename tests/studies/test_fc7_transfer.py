@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy import optimize, special
 
+from cnn_history import datasets
 from cnn_history.studies import fc7_transfer
+from tests.datasets import files
 
 
 def clusters(n, seed):
@@ -31,6 +33,18 @@ def test_the_classifier_is_the_softmax_regression_of_least_penalized_loss():
         patch.setattr(fc7_transfer, "STRENGTHS", (1.0,))
         assert fc7_transfer.linear_error((x, y), test) == pytest.approx(expected, abs=0.0041)
     assert 0 < expected < 0.3
+
+
+def test_photos_of_any_size_are_squares(tmp_path):
+    for i, (height, width) in enumerate([(40, 60), (60, 40)]):
+        (tmp_path / "val" / "a").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "val" / "a" / f"{i}.JPEG").write_bytes(files.jpeg(height, width, seed=i))
+    images, labels = fc7_transfer.whole(datasets.source("folder", "val", str(tmp_path)))
+    assert images.shape == (2, 256, 256, 3)
+    assert labels.tolist() == [0, 0]
+    (tmp_path / "val" / "a" / "2.JPEG").write_bytes(files.BAD["truncated"][0])
+    with pytest.raises(ValueError, match=r"val/a/2\.JPEG.*truncated"):
+        fc7_transfer.whole(datasets.source("folder", "val", str(tmp_path)))
 
 
 def found(**errors):
