@@ -66,6 +66,7 @@ def write(
         runs=runs.shown(found, pictures),
         run_rows=runs.table(found),
         curves=runs.curves(found),
+        comparisons=runs.comparisons(found, pictures),
         benchmarks=speed.benchmarks(found, pictures),
         benchmark_command=speed.COMMAND,
         full=speed.FULL,

@@ -60,6 +60,7 @@ class Found:
     studies: list[Document] = dataclasses.field(default_factory=list)
     results: list[Document] = dataclasses.field(default_factory=list)
     benchmarks: list[Document] = dataclasses.field(default_factory=list)
+    compared: list[Document] = dataclasses.field(default_factory=list)
     claims: dict[str, dict] = dataclasses.field(default_factory=dict)
     left_out: list[str] = dataclasses.field(default_factory=list)
 
@@ -120,6 +121,8 @@ def _add_document(found: Found, root: pathlib.Path, path: pathlib.Path) -> None:
             found.benchmarks.append(document)
         case {"kind": "run", "config": dict(), "test": dict()}:
             found.results.append(document)
+        case {"what": str()}:
+            found.compared.append(document)
         case [{"id": _, "quote": _, "verdict": _}, *_]:
             found.claims.update({str(row["id"]): row for row in content if _is_claim(row)})
 

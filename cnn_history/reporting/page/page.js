@@ -310,6 +310,11 @@ function theme() {
   });
   apply();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", apply);
+  addEventListener("beforeprint", () => {  // paper is light
+    root.dataset.theme = "light";
+    for (const draw of charts) draw();
+  });
+  addEventListener("afterprint", apply);
 }
 
 theme();

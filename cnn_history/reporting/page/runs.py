@@ -117,6 +117,13 @@ def _shown(run: Run, pictures: Pictures) -> Shown:
     )
 
 
+def comparisons(found: Found, pictures: Pictures) -> list[Picture]:
+    """Return the pictures beside documents that say `what` was compared, such as with PyTorch."""
+    beside = [(d.path.with_suffix(".png"), d.content["what"]) for d in found.compared]
+    made = [pictures.add(f, what, f.parent) for f, what in beside if f.is_file()]
+    return [picture for picture in made if picture]
+
+
 def _figures(run: Run, pictures: Pictures) -> Iterable[Picture]:
     folder = run.folder / FIGURES
     files = sorted(folder.glob("*.png")) + sorted(folder.glob("*.gif"))

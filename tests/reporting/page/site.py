@@ -74,6 +74,8 @@ def make(folder):
     study(folder / "studies" / "paths")
     names = ("id", "slide", "quote", "computed", "verdict", "truth")
     write(folder / "claims.json", [dict(zip(names, row, strict=True)) for row in CLAIMS])
+    write(folder / "beside_torch.json", {"what": "loss beside PyTorch", "losses": [1, 2]})
+    picture(folder / "beside_torch.png")
     result = {
         "network": "resnet20", "mode": "train", "images_per_second": 123.0,
         "ratio": {"median": 1.25, "low": 1.2, "high": 1.3},

@@ -55,7 +55,8 @@ def test_everything_that_was_found_is_shown(built):
     for words in (
         "lenet5/seed_0", "25.00 % ± 7.07 % (n=2)", "0.95 %", "A paper 1998", "step 20 of 20",
         "Optimizer paths", "The second.", "0.1235", "C003", "the truth", "a device", "1.25",
-        "resnet152", "152 layers, 60.2 M parameters", "14.8 % with six networks", "Clarifai",
+        "loss beside PyTorch", "resnet152", "152 layers, 60.2 M parameters",
+        "14.8 % with six networks", "Clarifai",
     ):  # fmt: skip
         assert words in parsed.text, words
     for image in parsed.all("img"):
