@@ -135,7 +135,8 @@ def base() -> ml_collections.ConfigDict:
             "loss": choose(LOSSES, "cross_entropy"),
             "aux_weight": 0.3,  # of the loss of each auxiliary head, where the network has any
             "optimizer": choose(OPTIMIZERS, "momentum"),
-            "learning_rate": 0.1,  # at the start; bfgs and lbfgs search for theirs in each step
+            # At the start; pure Newton's is 1, and bfgs and lbfgs search for theirs in each step.
+            "learning_rate": 0.1,
             "schedule": choose(SCHEDULES, "constant"),
             "weight_decay": 0.0,  # added to the gradient, as L2 is
             "decayed": "all",  # what weight decay touches: all, kernels

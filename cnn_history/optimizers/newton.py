@@ -116,7 +116,7 @@ def newton(
     r"""$w_{t+1} = w_t - \epsilon_t (\nabla^2 f(w_t) + \lambda I)^{-1} \nabla f(w_t)$ (lecture).
 
     Exact: the Hessian [n, n] column by column, and its Cholesky factor; n products, O(n³), and
-    2 n² numbers. Hessian-free: conjugate gradients on the products $H v$ (Martens 2010), each about
+    3 n² numbers. Hessian-free: conjugate gradients on the products $H v$ (Martens 2010), each about
     two gradients; O(n) memory. With ε = 1 and λ = 0 both reach the minimum of a positive definite
     quadratic in one step.
 

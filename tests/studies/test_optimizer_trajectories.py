@@ -50,9 +50,9 @@ def test_the_best_rate_of_sgd_is_that_of_the_formula():
 
 def test_pictures_and_the_answer(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "FRAMES", 8)
-    findings = study.run(condition=30.0, steps=40, starts=2)
+    findings = study.run(condition=30.0, steps=20, starts=2)
     assert "newton 1" in findings.answer
-    assert "rmsprop" in findings.answer.split("Turned")[1]  # it has not settled in 40 steps
+    assert "rmsprop" in findings.answer.split("Turned")[1]  # it has not settled in 20 steps
     for name, picture in findings.pictures.items():
         picture.draw(tmp_path / name)
     with PIL.Image.open(tmp_path / "race.gif") as race:
