@@ -92,7 +92,7 @@ def test_optimizers_and_losses_of_the_inceptions():
         assert recipe.get_config().aux_weight == 0.3
 
 
-@pytest.mark.parametrize("name", set(vgg_imagenet.TABLE_3) - {"vgg11"})
+@pytest.mark.parametrize("name", sorted(set(vgg_imagenet.TABLE_3) - {"vgg11"}))
 def test_deeper_vggs_can_take_the_layers_of_a(name):
     """The same names and shapes, of a network's own."""
     assert len(vgg_imagenet.FROM_A) == 4 + 3
