@@ -20,7 +20,7 @@ OPTIMIZERS = {
     "bfgs": {"largest_gb": 4.0},
     "lbfgs": {"memory_size": 10},
     "kfac": {
-        "damping": 1e-3,
+        "damping": 1e-2,
         "kl_clip": 1e-3,
         "decay": 0.9,
         "factor_decay": 0.95,

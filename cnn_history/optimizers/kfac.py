@@ -44,7 +44,7 @@ def one_by_one(function: Callable, matrices: Sequence[jax.Array]) -> list[jax.Ar
 
 def scale_by_kfac(
     learning_rate: Rate,
-    damping: float = 1e-3,
+    damping: float = 1e-2,
     kl_clip: float = 1e-3,
     factor_decay: float = 0.95,
     factors_every: int = 1,
@@ -110,7 +110,7 @@ def scale_by_kfac(
 
 def kfac(
     learning_rate: Rate,
-    damping: float = 1e-3,
+    damping: float = 1e-2,
     kl_clip: float = 1e-3,
     decay: float = 0.9,
     factor_decay: float = 0.95,
