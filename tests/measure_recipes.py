@@ -110,7 +110,7 @@ def main(argv):
         rows.append({"network": " + ".join(ENSEMBLE), **both})
         print(line(rows[-1]), flush=True)
     result = {
-        "kind": "recipes on photos",
+        "what": "errors of the papers' recipes, trained shortly on photos, by protocol",
         "note": NOTE,
         "chance": 0.9,
         "rows": rows,

@@ -3,11 +3,18 @@
     ./launch.sh study --config=experiments/studies/fc7_transfer.py --workdir=runs/fc7_transfer
 
 LeNet-5, trained on MNIST, on the digits of other writers and another scanner, 100 of which the
-linear classifiers learn from; in some minutes on two cores. fc4 is its fc7. With the weights of an
-imported network, the lecture's own case:
+linear classifiers learn from; in some minutes on two cores. fc4 is its fc7. Measured with 500 steps
+and three seeds (results/fc7_transfer_digits): 16.8 % error on fc4, 16.2 % on a random fc4, 13.1 % on
+pixels, which three seeds do not tell apart.
+
+With the weights of an imported network, the lecture's own case:
 
     ... --config=experiments/studies/fc7_transfer.py:imagenet --config.trained=runs/alexnet \
         --config.target=cifar10
+
+Measured with an imported ResNet-20 of CIFAR-10 and 300 photos of ten ImageNet classes at 32x32
+(results/fc7_transfer_photos): 45.9 % on its last pooling, 76.1 % with random weights, 71.5 % on
+pixels. Two of the classes, a dog and a truck, are much like ones of CIFAR-10.
 """
 
 from experiments import common
