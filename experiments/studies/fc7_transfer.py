@@ -4,8 +4,8 @@
 
 LeNet-5, trained on MNIST, on the digits of other writers and another scanner, 100 of which the
 linear classifiers learn from; in some minutes on two cores. fc4 is its fc7. Measured with 500 steps
-and three seeds (results/fc7_transfer_digits): 16.8 % error on fc4, 16.2 % on a random fc4, 13.1 % on
-pixels, which three seeds do not tell apart.
+and three seeds (results/fc7_transfer_digits): 16.8 % error on fc4, 16.2 % on a random fc4, 13.1 %
+on pixels, which three seeds do not tell apart.
 
 With the weights of an imported network, the lecture's own case:
 
