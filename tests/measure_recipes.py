@@ -75,7 +75,7 @@ def train(name: str, folder: pathlib.Path) -> int:
 
 def measure(folders: list[pathlib.Path], protocol: str, options: tuple, images: int) -> dict:
     """Return the errors, and the exact binomial interval of 95 % of the first."""
-    status, out, err = runs.run(
+    process = runs.start(
         "evaluate",
         f"--workdir={','.join(map(str, folders))}",
         f"--protocol={protocol}",
@@ -83,7 +83,8 @@ def measure(folders: list[pathlib.Path], protocol: str, options: tuple, images: 
         "--format=json",
         *options,
     )
-    assert status == 0, err
+    out, err = process.communicate()
+    assert process.returncode == 0, err
     found = json.loads(out)
     wrong = round(found["top1_error"] * found["count"])
     ends = stats.binomtest(wrong, found["count"]).proportion_ci(method="exact")
@@ -104,11 +105,17 @@ def main(argv):
         found += [measure([folder], *item, FEWER.value) for item in MANY_VIEWS.items()]
         rows += [{**row, **one} for one in found]
         print(*(line(r) for r in rows[-len(found) :]), sep="\n", flush=True)
+        keep(rows)
     members = [root / name for name in ENSEMBLE]
     for images in (IMAGES.value, FEWER.value):
         both = measure(members, "single_crop", (), images)
         rows.append({"network": " + ".join(ENSEMBLE), **both})
         print(line(rows[-1]), flush=True)
+    keep(rows)
+
+
+def keep(rows: list[dict]) -> None:
+    """Write what was measured so far."""
     result = {
         "what": "errors of the papers' recipes, trained shortly on photos, by protocol",
         "note": NOTE,
