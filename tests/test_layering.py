@@ -49,8 +49,7 @@ ALLOWED = {
         *("training.differentiate", "training.state", "training.statistics", "training.step"),
     },
     "lecture": {
-        *("accounting", "initializers", "layers", "literature", "models", "optimizers"),
-        *("schedules", "studies"),
+        *("accounting", "layers", "literature", "models", "optimizers", "schedules", "studies"),
     },
     "workdir": {
         *("build", "commands", "datasets", "lookup", "training.checkpoint", "training.record"),

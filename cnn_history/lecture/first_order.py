@@ -10,13 +10,13 @@ import numpy as np
 
 from cnn_history import optimizers
 from cnn_history.lecture.claim import ADVICE, AGREES, BY_STUDY, ERRS, Claim, Found, slide
-from cnn_history.studies.interval import interval, verdict
+from cnn_history.studies import adaptive_step_sizes as study
+from cnn_history.studies.interval import verdict
 
 GRADIENTS = (-10.0, -0.1, 0.5, 1.0, 30.0)  # constant ones, side by side
 LONG = 10_000  # steps
 FLOAT32 = 1e-5  # relative, over the first steps
-CURVATURES = (100.0, 1.0)  # of a quadratic, along its steep axis and its flat one
-STARTS, STEPS = 10, 50
+STARTS = 10  # on a quadratic
 
 # The slide's last line of Adam.
 CODE = "x -= learning_rate * first_unbias / (np.sqrt(second_unbias) + 1e-7))"
@@ -110,28 +110,13 @@ def long_time() -> Found:
 
 
 def directions() -> Found:
-    """The rates of AdaGrad along both axes of a quadratic, from random starts."""
-    curvatures, rule = jnp.array(CURVATURES), optimizers.adagrad(1.0)
-
-    def step(carry, _):
-        x, state = carry
-        gradient = curvatures * x
-        updates, state = rule.update(gradient, state, x)
-        return (x + updates, state), -updates / gradient
-
-    @jax.vmap
-    def rates(start):
-        _, made = jax.lax.scan(step, (start, rule.init(start)), None, length=STEPS)
-        return made[-1]
-
-    away = 10 * jax.random.normal(jax.random.key(0), (STARTS, 1))
-    starts = jnp.repeat(away, 2, axis=1)  # as far along both
-    steep, flat = np.asarray(rates(starts), float).T
-    low, high = interval(np.log10(flat / steep))
+    """The rates that AdaGrad gives both axes of a quadratic, from random starts."""
+    steep, flat = study.CURVATURES
+    low, high = study.advantage(study.along_axes(optimizers.adagrad, STARTS))
     return Found(
-        f"{verdict(low, high)}: after {STEPS} steps on a quadratic of curvatures "
-        f"{CURVATURES[0]:g} and {CURVATURES[1]:g} the rate along the flat axis is "
-        f"{10**low:.1f} to {10**high:.1f} times that along the steep one (95 %, n={STARTS})",
+        f"{verdict(low - 1, high - 1)}: on a quadratic of curvatures {steep:g} and {flat:g} the "
+        f"rate along the flat axis is {low:.3g} to {high:.3g} times that along the "
+        f"steep one (95 %, n={STARTS})",
         bool(np.isfinite([low, high]).all()),
         "The rates are damped in proportion to the curvatures, so that both directions go alike.",
     )

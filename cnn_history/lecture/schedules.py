@@ -4,16 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cnn_history import optimizers, schedules
+from cnn_history import schedules
 from cnn_history.lecture.claim import AGREES, BY_STUDY, Claim, Found, slide
-from cnn_history.lecture.outcome import outcome
-from cnn_history.lecture.small_net import losses
+from cnn_history.studies import learning_rate
 
 INITIAL, K, EVERY = 0.1, 0.01, 10
 STEPS = np.arange(0, 200)
-RATES = {"very high": 100.0, "high": 10.0, "good": 3.0, "low": 0.01}  # of plain SGD
 RATE_QUOTE = "very high, high, good and low learning rates; drops at the decays"
-UPDATES, BATCH, SEEDS = 600, 32, 5
+STUDY = {"steps": 2000, "batch_size": 32, "seeds": 5}
 FLOAT32 = 1e-5  # relative; the exponent of a power is rounded
 
 
@@ -65,23 +63,5 @@ def follows(schedule: schedules.Schedule, formula: Callable) -> Found:
 
 
 def rates() -> Found:
-    """Where four rates end, and by how much a high one that drops to a tenth halfway is better."""
-    ends = {name: end(rate) for name, rate in RATES.items()}
-    dropped = end(schedules.step_decay(RATES["high"], 0.1, UPDATES // 2))
-    means = ", ".join(f"{name} {found.mean():.2g}" for name, found in ends.items())
-    shown = outcome(
-        np.log10(ends["high"] / dropped), "a drop of the high rate lowers it, in decades,"
-    )
-    ordered = ends["good"] < np.minimum(ends["low"], ends["high"])
-    alike = np.all(ordered & (ends["very high"] > ends["high"]))
-    return Found(
-        f"{shown.computed}; the loss ends, by rate: {means}",
-        shown.right,
-        f"As on the slide, for {'all' if alike else 'not all'} of {SEEDS} seeds the good rate ends "
-        "lowest, low ones are slow, high ones stay above, very high ones do not learn.",
-    )
-
-
-def end(rate: optimizers.learning_rate.Rate) -> np.ndarray:
-    """Return the loss after the last update of a small net by plain SGD, [seeds]."""
-    return losses(optimizers.sgd(rate), UPDATES, SEEDS, BATCH)[:, -1]
+    """What four constant rates and the decays do to the loss."""
+    return Found(learning_rate.run(**STUDY).answer, True)
