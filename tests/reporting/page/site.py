@@ -70,7 +70,9 @@ def make(folder):
     """Make all kinds of material."""
     run(folder / "lenet5" / "seed_0", error=0.2)
     run(folder / "lenet5" / "seed_1", error=0.3)
-    run(folder / "<b>bold & hostile</b>", finished=False, note=HOSTILE)
+    hostile = folder / "<b>bold & hostile</b>"
+    run(hostile, finished=False, label=HOSTILE, note=HOSTILE)
+    picture(hostile / "figures" / "<img src=x onerror=alert(1)>.png")
     study(folder / "studies" / "paths")
     names = ("id", "slide", "quote", "computed", "verdict", "truth")
     write(folder / "claims.json", [dict(zip(names, row, strict=True)) for row in CLAIMS])

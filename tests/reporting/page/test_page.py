@@ -69,7 +69,8 @@ def test_hostile_text_is_text(built):
     """Of labels, names of runs and files, configs, captions: no element comes from them."""
     parsed, _, _ = built
     assert parsed.text.count(site.HOSTILE) >= 4
-    assert "<b>bold & hostile</b>" in parsed.text
+    assert "<b>bold & hostile</b>: <img src=x onerror=alert(1)>" in parsed.text  # a figure's name
+    assert f"lenet5 on {site.HOSTILE}; step 20 of 20" in parsed.text  # a data set's
     assert json.dumps(site.HOSTILE) in parsed.text  # in the config
     assert site.HOSTILE in [image["alt"] for image in parsed.all("img")]
     assert not [image for image in parsed.all("img") if not image["src"].startswith("assets/")]
