@@ -31,8 +31,8 @@ MODEL_CAPTION = (
 )
 BATCH_CAPTION = (
     "Training loss of a small net over passes through the digits, every gradient of a line search "
-    "counted: left with all images in each step, right with mini-batches. L-BFGS wins on the left "
-    "and loses on the right; lines are geometric means over the seeds, bands their range."
+    "counted: left with all images in each step, right with mini-batches. Lines are geometric "
+    "means over the seeds, bands their range."
 )
 
 
@@ -185,16 +185,18 @@ def answer(exact: list[Row], reaches: dict, found: dict) -> str:
             "no": "L-BFGS ends above tuned momentum",
             "inconclusive": "L-BFGS and tuned momentum cannot be told apart",
         }[verdict(low, high)]
-        times = f"momentum's loss is {10**low:.2g} to {10**high:.2g} times that of L-BFGS"
+        times = f"momentum's loss is {10**low:.3g} to {10**high:.3g} times that of L-BFGS"
         said.append(f"{setting}, {words} ({times})")
     noise = np.mean([d.noise for d in found["mini-batch", "lbfgs"]])
+    passes = len(found["mini-batch", "lbfgs"][0].losses) - 1
     return (
         f"one Newton step leaves a gradient of {newton:.1g} on a random quadratic of {N} "
         f"parameters. A BFGS update has rank {rank}, not 1. The Hessian in float32: {memory}. "
         f"After 100 steps of a small net the quadratic model of its loss holds {nearest:.1f} to "
-        f"{farthest:.1f} times as far as the linear one. At equal numbers of gradients, "
-        f"{'; '.join(said)}. The gradients of two mini-batches at one point differ by {noise:.2f} "
-        f"of the change that L-BFGS takes for curvature (95 % intervals over {len(ratio)} seeds)."
+        f"{farthest:.1f} times as far as the linear one. After as many gradients as "
+        f"{passes} passes take: {'; '.join(said)}. The gradients of two mini-batches at one "
+        f"point differ by {noise:.2f} of the change that L-BFGS takes for curvature (95 % "
+        f"intervals over {len(ratio)} seeds)."
     )
 
 
