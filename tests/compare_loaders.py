@@ -8,8 +8,10 @@ slower machine is slower for all, and ratios are those of the same turn. Writes 
 """
 
 import functools
+import gc
 import os
 import pathlib
+import resource
 import statistics
 import tempfile
 import time
@@ -131,19 +133,36 @@ def tf_data(files):
     yield from batches.take(WARM_UP + BATCHES.value).as_numpy_iterator()
 
 
-def rate(batches) -> float:
-    """Return images a second, after the first batches."""
+def processor_seconds() -> float:
+    """Return what this process and its ended workers have used of the processors."""
+    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def rate(batches) -> tuple[float, float]:
+    """Return images a second after the first batches, and processor milliseconds an image.
+
+    Those are of the whole turn, the start of workers included; they do not see who else computes.
+    """
+    used = processor_seconds()
     for _ in range(WARM_UP):
         next(batches)
     began, count = time.perf_counter(), 0
     for images in batches:
         assert tuple(images.shape) == (BATCH, SIZE, SIZE, 3)
         count += len(images)
-    return count / (time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    del batches
+    gc.collect()  # ends the workers
+    used = processor_seconds() - used
+    return count / seconds, 1000 * used / (count + WARM_UP * BATCH)
 
 
 def main(argv):
     del argv
+    import tensorflow
+    import torch
+
     photos = source()
     files = sorted(str(path) for path in pathlib.Path(PHOTOS.value).iterdir())
     loaders = {
@@ -152,14 +171,13 @@ def main(argv):
         "torch DataLoader, Pillow": lambda: torch_loader(files),
         "tf.data": lambda: tf_data(files),
     }
-    rates = {name: [] for name in loaders}
+    rates, costs = ({name: [] for name in loaders} for _ in range(2))
     for turn in range(ROUNDS.value):
         for name, make in loaders.items():
-            rates[name].append(rate(make()))
-        print(turn, {name: round(values[-1]) for name, values in rates.items()}, flush=True)
-
-    import tensorflow
-    import torch
+            made = rate(make())
+            rates[name].append(made[0])
+            costs[name].append(made[1])
+        print(turn, {n: (round(rates[n][-1]), round(costs[n][-1], 1)) for n in loaders}, flush=True)
 
     def row(name):
         ratios = [b / a for a, b in zip(rates["cnn_history"], rates[name], strict=True)]
@@ -168,6 +186,7 @@ def main(argv):
             "mode": "input",
             "loader": name,
             "images_per_second": statistics.median(rates[name]),
+            "processor_ms_per_image": statistics.median(costs[name]),
             "ratio": {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)},
         }
 
@@ -180,6 +199,7 @@ def main(argv):
         "batch": BATCH,
         "rounds": ROUNDS.value,
         "batches": BATCHES.value,
+        "load": os.getloadavg()[0],  # of the machine, at the end: who else computed
         "workers": WORKERS,
         "device": record.devices(),
         "versions": {
@@ -192,7 +212,8 @@ def main(argv):
     }
     record.write_json(pathlib.Path(OUTPUT.value) / "loaders.json", result)
     for one in result["results"]:
-        print(f"{one['loader']:36} {one['images_per_second']:7.0f}  {one['ratio']}")
+        rates = f"{one['images_per_second']:7.0f} {one['processor_ms_per_image']:6.2f} ms"
+        print(f"{one['loader']:36} {rates}  {one['ratio']}")
 
 
 if __name__ == "__main__":
