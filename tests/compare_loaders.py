@@ -199,9 +199,8 @@ def main(argv):
         "batch": BATCH,
         "rounds": ROUNDS.value,
         "batches": BATCHES.value,
-        "load": os.getloadavg()[0],  # of the machine, at the end: who else computed
         "workers": WORKERS,
-        "device": record.devices(),
+        "device": f"{record.devices()}, load average {os.getloadavg()[0]:.0f}",  # who else computed
         "versions": {
             **record.versions(),
             "torch": torch.__version__,
