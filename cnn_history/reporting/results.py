@@ -26,8 +26,9 @@ def keep(workdir: pathlib.Path, path: pathlib.Path) -> None:
 
 def table(folder: pathlib.Path = RESULTS) -> str:
     """Return the Markdown table of the runs kept in a folder, the papers' numbers beside ours."""
-    rows = ["| network | data | the paper's error | ours, mean ± s.d. | steps | time a run | on |"]
-    rows.append("|---|---|---|---|---|---|---|")
+    names = "network", "data", "trained by", "the paper's error", "ours, mean ± s.d.", "steps"
+    names += "time a run", "on"
+    rows = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     for path in sorted(folder.glob("*.json")):
         result = json.loads(path.read_text())
         if result.get("kind") != "run":
@@ -37,7 +38,8 @@ def table(folder: pathlib.Path = RESULTS) -> str:
         quoted = f"{paper['top1_error']:.2%} ({paper['source']})" if same else "–"
         errors = test.get("top1_errors", [test["top1_error"]])
         ours = spread(errors) + (" (n=1)" if len(errors) == 1 else "")
-        cells = [result["model"], result["dataset"], quoted, ours, f"{result['steps']:,}"]
+        rule = result["config"]["optimizer"]["name"]
+        cells = [result["model"], result["dataset"], rule, quoted, ours, f"{result['steps']:,}"]
         rows.append(f"| {' | '.join(cells)} | {result['seconds']:,.0f} s | {result['devices']} |")
     return "\n".join(rows)
 

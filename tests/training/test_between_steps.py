@@ -54,3 +54,27 @@ def test_plateau_and_average_resume_exactly(tmp_path):
         np.testing.assert_array_equal(leaf, kept)
         assert not np.array_equal(leaf, saved[f"/params/{name}"])
     assert summary["test"]["top1_error"] == errors[-1]
+
+
+def test_second_derivatives_resume_exactly(tmp_path):
+    """One example a step, several steps a call; a pass of five steps, stopped within one."""
+
+    def alone(steps):
+        made = lenet5_digits.get_config("smoke")
+        made.update(steps=steps, batch_size=1, log_every=4, eval_every=12, checkpoint_every=12)
+        made.learning_rate = 5e-4
+        made.schedule = common.choose(common.SCHEDULES, "constant")
+        made.optimizer = common.choose(common.OPTIMIZERS, "stochastic_diagonal_lm", every=5)
+        return made
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    loop.run(alone(12), whole)
+    for steps in (8, 12):
+        loop.run(alone(steps), parts)
+    end, middle = runs.state(whole, 12), runs.state(parts, 8)
+    runs.assert_same_bits(end, runs.state(parts, 12))
+    curvature = [name for name in end if "curvature" in name]
+    assert curvature
+    for name in curvature:
+        assert end[name].min() >= 0
+        assert not np.array_equal(end[name], middle[name])  # estimated anew at step 10
