@@ -138,8 +138,9 @@ def kfac(
     Departures from Martens & Grosse: damping, rate and momentum are given, not fitted to the exact
     Fisher matrix; the factors are block-diagonal only; weight decay adds nothing to the damping.
 
-    Memory: beside the velocity, 2 (a² + g²) numbers a layer of a inputs a unit and g units, and
-    while factors are made, n T a for n images and T positions. Cost in multiply-adds: of the
+    Memory: beside the velocity, 2 (a² + g²) numbers a layer of a inputs a unit and g units (in
+    float32 1.8 MB for LeNet-5, 18.7 MB for ResNet-20, 1.23 GB for ResNet-50), and while factors are
+    made, n T a for n images and T positions. Cost in multiply-adds: of the
     factors, n T (a² + g²), and another backward pass if labels are sampled, every `factors_every`
     steps; of the inverses, about a³ + g³, every `inverses_every`; of the step, a² g + a g².
 

@@ -75,7 +75,7 @@ def factors(module: nn.Module, x: jax.Array, gradient: jax.Array) -> Factors:
     """
     wide = jnp.promote_types(gradient.dtype, jnp.float32)  # images may be narrower than the layer
     a = _windows(module, x.astype(wide))
-    if module_has_bias(module):
+    if _has_bias(module):
         a = jnp.concatenate([a, jnp.ones_like(a[..., :1])], axis=-1)
     n, t, groups, _ = a.shape
     g = n * gradient.astype(wide).reshape(n, t, -1)  # of an example's own loss
@@ -86,7 +86,7 @@ def factors(module: nn.Module, x: jax.Array, gradient: jax.Array) -> Factors:
     )
 
 
-def module_has_bias(module: nn.Module) -> bool:
+def _has_bias(module: nn.Module) -> bool:
     """Return whether a covered layer has a bias; `FullyConnected` always has."""
     return getattr(module, "use_bias", True)
 

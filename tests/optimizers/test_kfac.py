@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnn_history import datasets, layers, optimizers
+from cnn_history import datasets, layers, models, optimizers
 from cnn_history.training import devices
 from cnn_history.training.checkpoint import Checkpoints
 from experiments import lenet5_digits
@@ -148,12 +148,26 @@ def test_bfloat16_parameters_have_a_float32_state():
     assert kinds == {jnp.dtype(jnp.float32)}
 
 
+def numbers(params):
+    """Return how many numbers the state has beside the velocity."""
+    state = jax.eval_shape(optimizers.kfac(0.1).init, params)
+    sizes = (sum(leaf.size for leaf in jax.tree.leaves(t) if leaf.ndim) for t in (state, params))
+    return next(sizes) - next(sizes)
+
+
 def test_the_memory_is_what_it_says():
     params = jax.tree.map(lambda p: jnp.zeros(p.shape), PARAMS)
-    state = jax.eval_shape(optimizers.kfac(0.1).init, params)
-    numbers = sum(leaf.size for leaf in jax.tree.leaves(state) if leaf.ndim)
-    velocity = sum(p.size for p in jax.tree.leaves(PARAMS))
-    assert numbers == velocity + sum(2 * (a**2 + g**2) for a, g in SIZES.values())
+    assert numbers(params) == sum(2 * (a**2 + g**2) for a, g in SIZES.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "megabytes"), [("lenet5", 1, 1.8), ("resnet20", 3, 18.7)]
+)
+def test_the_memory_of_a_network(name, channels, megabytes):
+    init = functools.partial(models.create(name).init, train=False)
+    image = jax.ShapeDtypeStruct((1, 32, 32, channels), jnp.float32)
+    variables = jax.eval_shape(init, jax.random.key(0), image)
+    assert round(4e-6 * numbers(variables["params"]), 1) == megabytes
 
 
 @pytest.mark.parametrize(
