@@ -77,7 +77,9 @@ def _parse(argv: list[str]) -> list[str]:
 
 def _flag_message(error: Exception) -> str:
     if isinstance(error, flags.Error | ValueError | UserError):
-        return str(error)
+        # Of a config file's own refusal, ml_collections gives the whole traceback.
+        before, trace, inside = str(error).partition("Error whilst parsing config file:")
+        return before + inside.rpartition("Error: ")[2] if trace else before
     return f"the config file fails: {type(error).__name__}: {error}"
 
 

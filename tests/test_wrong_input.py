@@ -33,6 +33,7 @@ json.dump(made, sys.stdout)
 LENET = "--config=experiments/lenet5_digits.py"
 CONSTANT = "--config=experiments/studies/constant_initialization.py"
 RESNET = "--config=experiments/resnet_cifar10.py"
+PHOTOS = "--config=experiments/%s_imagenet.py"
 DECORRELATED = (RESNET, "--workdir=W", "--config.model.norm.name=decorrelated_batch_norm")
 
 TRAIN = {
@@ -46,6 +47,11 @@ TRAIN = {
     (RESNET + ":depth=21", "--workdir=W"): "depth is one of 20, 32, 44, 56, 110, not 21",
     (RESNET + ":depth=x", "--workdir=W"): "depth takes int, not 'x'",
     (RESNET + ":split=40k", "--workdir=W"): "50k or 45k, not 40k",
+    (PHOTOS % "vgg" + ":net=vgg12", "--workdir=W"): "net=vgg12: net is one of vgg11, vgg11_lrn",
+    (PHOTOS % "vgg" + ":from_a,dataset=folder", "--workdir=W"): "init_layers: of which network?",
+    (PHOTOS % "resnet" + ":depth=20", "--workdir=W"): "depth is one of 18, 34, 50, 101, 152, not",
+    (PHOTOS % "resnet" + ":depth=50,plain", "--workdir=W"): "plain nets have 18 and 34 layers",
+    (PHOTOS % "bn_inception" + ":rate=10", "--workdir=W"): "rate is 5 or 30, not 10",
     # A typo in every section of the config.
     (LENET, "--workdir=W", "--config.step=1"): "did you mean 'steps'",
     (LENET, "--workdir=W", "--config.modle.name=x"): "did you mean 'model'",
