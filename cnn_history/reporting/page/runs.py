@@ -151,16 +151,16 @@ def table(found: Found) -> list[Row]:
                 run
             )
     measured = [
-        (name, members[0].summary, members[0].config, [m.summary["test"] for m in members])
+        (name, members[0].summary, members[0].config, [m.summary for m in members])
         for (name, _), members in groups.items()
     ]
     measured += [
-        (f"results/{d.name}", d.content, d.content["config"], [d.content["test"]])
-        for d in found.results
+        (f"results/{d.name}", d.content, d.content["config"], [d.content]) for d in found.results
     ]
     rows = []
-    for name, summary, config, tests in measured:
+    for name, summary, config, summaries in measured:
         try:
+            tests = [one["test"] for one in summaries]
             rows.append(_row(name, summary, config, tests))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             found.left_out.append(f"{name}: {error!r}")

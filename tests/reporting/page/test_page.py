@@ -44,6 +44,8 @@ def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     site.make(folder / "runs")
     site.write(folder / "runs" / "damaged" / "results.json", '{"study": ')
+    site.run(folder / "runs" / "odd")
+    site.write(folder / "runs" / "odd" / "summary.json", {"test": []})
     site.study(folder / "runs" / "escaping", figures=["../../../../etc/passwd", "results.json"])
     with pytest.MonkeyPatch.context() as patch:
         text, left_out = site.build(patch, folder / "runs", folder / "page")
@@ -96,10 +98,11 @@ def test_no_attribute_needs_what_the_policy_forbids(built):
 
 def test_what_is_damaged_or_leaves_its_folder_is_named(built):
     parsed, left_out, folder = built
-    assert len(left_out) == 3
+    assert len(left_out) == 5
+    assert sum(line.startswith("odd: ") for line in left_out) == 2  # as a run, and in the table
     assert "passwd: it lies outside its folder" in left_out
     assert any(line.startswith("damaged/results.json") for line in left_out)
-    assert "3 files were left out" in parsed.text
+    assert "5 files were left out" in parsed.text
     assert not (folder / ".unfinished").exists()
 
 
