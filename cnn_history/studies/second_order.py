@@ -19,6 +19,7 @@ from cnn_history.studies.interval import interval, verdict
 MODELS = ("lenet5", "googlenet", "resnet50", "alexnet_2012", "vgg16")
 N = 6  # parameters of the quadratic
 RATES = (0.1, 0.3, 1.0, 3.0)  # that momentum is tuned over
+SMALLEST, LARGEST = 1e-7, 1e9  # a loss below is rounding; what is not finite counts as the latter
 QUESTION = (
     "Newton: no hyperparameters, no learning rate, but the Hessian has O(N^2) elements and "
     "inverting takes O(N^3), N = (tens or hundreds of) millions. BFGS: approximate the inverse "
@@ -161,7 +162,7 @@ def descents(rule: str, batch: int | None, seeds: int, passes: int) -> list[batc
 def exponents(runs: Sequence[batches.Descent]) -> np.ndarray:
     """[seeds]: log10 of the last loss; what is not finite counts as very large."""
     losses = np.array([d.losses[-1] for d in runs])
-    return np.log10(np.where(np.isfinite(losses), losses, 1e9))
+    return np.log10(np.where(np.isfinite(losses), np.maximum(losses, SMALLEST), LARGEST))
 
 
 def answer(exact: list[Row], reaches: dict, found: dict) -> str:
@@ -232,7 +233,7 @@ def _draw_batches(path: pathlib.Path, found: dict) -> None:
             for rule, colour in colours.items():
                 losses = np.array([d.losses for d in found[setting, rule]])
                 passes = np.arange(losses.shape[1])
-                mean = np.exp(np.log(losses).mean(0))
+                mean = np.exp(np.log(np.maximum(losses, SMALLEST)).mean(0))
                 axes.plot(passes, mean, color=colour, label=_named(rule, found[setting, rule]))
                 axes.fill_between(passes, losses.min(0), losses.max(0), color=colour, alpha=0.15)
             axes.set(title=setting, xlabel="gradients taken, in passes", yscale="log")

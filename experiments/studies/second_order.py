@@ -11,6 +11,6 @@ def get_config(arg=None):
     return common.study(
         "second_order",
         seeds=2 if options.smoke else 5,
-        passes=4 if options.smoke else 100,
+        passes=4 if options.smoke else 60,
         batch_size=64,
     )
