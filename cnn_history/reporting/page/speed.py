@@ -32,6 +32,7 @@ class Benchmark:
     Attributes:
       name: of its file.
       device: in words.
+      what: was measured, in words, where the file says it.
       made: versions and commit.
       columns: of the table, but for the ratio.
       rows: of the table.
@@ -40,6 +41,7 @@ class Benchmark:
 
     name: str
     device: str
+    what: str
     made: str
     columns: list[str]
     rows: list[Measured]
@@ -65,6 +67,7 @@ def _benchmark(document: Document, pictures: Pictures) -> Benchmark:
     return Benchmark(
         name=document.name,
         device=cell(content["device"]),
+        what=str(content.get("what", "")),
         made=cell({name: content[name] for name in ("versions", "commit") if content.get(name)}),
         columns=[str(name).replace("_", " ") for name in names],
         rows=[
