@@ -46,9 +46,12 @@ def rates() -> Found:
 
 
 def initialization() -> Found:
-    """From how many sizes of the first weights it trains."""
+    """From how many more sizes of the first weights, each twice the one before, it trains."""
     found = measures.initialization_gain(measures.losses_by_gain(room()))
-    return outcome(found, "it trains from a wider range of first weights, in doublings,")
+    sizes = len(measures.GAINS)
+    return outcome(
+        found, f"of {sizes} sizes of the first weights, the number that trains is higher"
+    )
 
 
 def regularization() -> Found:
