@@ -45,7 +45,7 @@ def start(count, *arguments):
 
 def lines(folder):
     """Return the lines of metrics.jsonl without what depends on the clock."""
-    clock = ("seconds", "images_per_second")
+    clock = ("seconds", "images_per_second", "data_wait")
     texts = (folder / "metrics.jsonl").read_text().splitlines()
     return [{k: v for k, v in json.loads(text).items() if k not in clock} for text in texts]
 

@@ -109,7 +109,7 @@ def test_theme_and_animation(visit):
     assert page.inner_text("#theme") == "Theme: dark"
     assert page.evaluate(ground) == "rgb(20, 23, 28)"
     page.click("text=Play the animation")
-    assert page.locator("img[data-moving]").get_attribute("src").endswith("_moving.gif")
+    page.wait_for_selector("img[data-moving][src$='_moving.gif']")  # the click is heard later
 
 
 @pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
