@@ -26,15 +26,25 @@ STATISTICS = "statistics.npz"
 CHANGEABLE = ("steps", "data_dir", "eval_batch_size", "log_every", "eval_every")
 CHANGEABLE += ("checkpoint_every", "keep_checkpoints", "skipped_images", "paper")
 
+# What is read of the config of any work directory, an imported network's too.
+READ = ("model", "dtype", "dataset", "data_dir", "test_split", "eval_batch_size")
+READ += ("skipped_images", "averaging", "evaluated", "paper")
+
 
 def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
     """Return the config of a run; raise UserError if the directory holds none."""
     try:
-        return ml_collections.ConfigDict(json.loads((workdir / CONFIG).read_text()))
+        config = ml_collections.ConfigDict(json.loads((workdir / CONFIG).read_text()))
     except FileNotFoundError:
         raise UserError(f"'{workdir}' is no work directory of a run: it has no {CONFIG}.") from None
     except (json.JSONDecodeError, OSError) as error:
         raise UserError(f"'{workdir / CONFIG}' is damaged: {error}") from error
+    for name in READ:
+        if name not in config:
+            raise UserError(
+                f"'{workdir}' was made by an earlier version, before config.{name}; make it again."
+            )
+    return config
 
 
 def check_run(workdir: pathlib.Path) -> None:
