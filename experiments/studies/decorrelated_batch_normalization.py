@@ -7,8 +7,9 @@ On 4,000 images of CIFAR-10 at 16x16, with a residual net of 8 layers, in some m
 CIFAR-10 has to be prepared (README). `:dataset=digits` needs no download; `:smoke` takes it.
 `:long` is ResNet-20 on all of CIFAR-10 at its size, for a GPU.
 
-results/decorrelated_batch_normalization is a shorter run, its config beside it: 60 steps, 1,000
-images, maps 16, 16, 32. The default and the long one have not been run.
+Measured (results/decorrelated_batch_normalization, n=3, 186 s): every whitening trains to a lower
+loss than batch norm in these few steps; the test error is not told apart, but for DBN at every
+place, which is worse. `:long` has not been run.
 """
 
 from experiments import common
