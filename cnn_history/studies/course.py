@@ -10,7 +10,7 @@ import numpy as np
 
 from cnn_history import datasets, norms
 from cnn_history.datasets.order import Order
-from cnn_history.studies.fit import Data, less_mean_image, mean_cross_entropy
+from cnn_history.studies.fit import Data, in_training, less_mean_image, mean_cross_entropy
 
 DECAY = 0.9  # of the momentum
 
@@ -60,13 +60,7 @@ def trainer(network: nn.Module, data: Data, batch_size: int) -> Course:
         rest = {name: value for name, value in variables.items() if name != "params"}
 
         def loss(params):
-            logits, updated = network.apply(
-                {"params": params, **rest},
-                images[chosen],
-                train=True,
-                rngs={"dropout": key},
-                mutable=list(rest),
-            )
+            logits, updated = in_training(network, params, rest, images[chosen], key)
             return mean_cross_entropy(logits, labels[chosen]), updated
 
         (value, rest), gradient = jax.value_and_grad(loss, has_aux=True)(variables["params"])

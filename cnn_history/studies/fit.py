@@ -56,6 +56,22 @@ def less_mean_image(pixels: np.ndarray, size: int) -> preprocessing.Preprocessin
     return scalings.per_pixel_mean(lambda: statistics.of((pixels,), size, "resize"), size, "resize")
 
 
+def in_training(
+    network: nn.Module, params: Any, rest: dict, images: jax.Array, key: jax.Array
+) -> tuple[Any, dict]:
+    """Return what a network makes of images while it trains, and its other collections after it.
+
+    Args:
+      network: `apply(variables, images, train=)`.
+      params: its parameters.
+      rest: its other collections, such as `batch_stats`.
+      images: [n, h, w, c].
+      key: of dropout.
+    """
+    variables = {"params": params, **rest}
+    return network.apply(variables, images, train=True, rngs={"dropout": key}, mutable=list(rest))
+
+
 def trainer(*arguments, **options) -> Train:
     """Return what `fitter` does, of which only `Seen` is kept; arguments are its."""
     fit = fitter(*arguments, **options)
@@ -94,13 +110,7 @@ def fitter(
         rest = {name: value for name, value in variables.items() if name != "params"}
 
         def loss(params):
-            out, updated = network.apply(
-                {"params": params, **rest},
-                images[chosen],
-                train=True,
-                rngs={"dropout": key},
-                mutable=list(rest),
-            )
+            out, updated = in_training(network, params, rest, images[chosen], key)
             value, main = objective(out, labels[chosen], aux_weight)
             return value, (main, updated)
 
