@@ -44,13 +44,13 @@ def one_by_one(function: Callable, matrices: Sequence[jax.Array]) -> list[jax.Ar
 
 def scale_by_kfac(
     learning_rate: Rate,
-    damping: float = 1e-2,
-    kl_clip: float = 1e-3,
-    factor_decay: float = 0.95,
-    factors_every: int = 1,
-    inverses_every: int = 20,
-    labels: str = "sampled",
-    largest_factor: int = 8192,
+    damping: float,
+    kl_clip: float,
+    factor_decay: float,
+    factors_every: int,
+    inverses_every: int,
+    labels: str,
+    largest_factor: int,
 ) -> optax.GradientTransformationExtraArgs:
     """The update of `kfac` before momentum; see there."""
     _check(damping, kl_clip, factor_decay, factors_every, inverses_every, labels)
