@@ -24,12 +24,12 @@ SCHEMAS = (
 @functools.cache  # the declarations live as long as the library that made them
 def declare_operators():
     """Declare to torch, once, the operators that a CPU build lacks."""
-    import torch
+    from torch import library
 
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    operators = library.Library("torchvision", "FRAGMENT")
     for schema in SCHEMAS:
-        library.define(schema)
-    return library
+        operators.define(schema)
+    return operators
 
 
 def import_torchvision():

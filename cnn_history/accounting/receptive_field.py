@@ -56,7 +56,7 @@ def receptive_fields(
     """Return what the arrays named by `checkpoint_name` see of `image` [n, h, w, c].
 
     Names in `weighted` mark the results of layers with weights, which make up the depth.
-    Raises NotImplementedError for an operation on which nothing is known here.
+    Raises ValueError for an operation on which nothing is known here.
     """
     named = {}
     whole = Seen(*(View(axis, 0, 1, 1) for axis in SIDES), depth=0)
@@ -90,7 +90,7 @@ def _result(eqn: core.JaxprEqn, operands: list[Seen | None]) -> Seen:
     """Return what the result of one equation sees; `operands` has None for constants."""
     rule = _keep if eqn.primitive.name in ELEMENTWISE else RULES.get(eqn.primitive.name)
     if rule is None:
-        raise NotImplementedError(f"no receptive field is known for '{eqn.primitive.name}'.")
+        raise ValueError(f"no receptive field is known for '{eqn.primitive.name}'.")
     sides = []
     for side in range(len(SIDES)):
         views = [
@@ -139,7 +139,7 @@ def _convolution(view, shape, eqn, number):
     params, kernel = eqn.params, eqn.invars[1].aval.shape
     spec = params["dimension_numbers"]
     if number != 0 or view.axis not in spec.lhs_spec[2:] or set(params["lhs_dilation"]) != {1}:
-        raise NotImplementedError("no receptive field is known for such a convolution.")
+        raise ValueError("no receptive field is known for such a convolution.")
     i = spec.lhs_spec[2:].index(view.axis)
     window = (kernel[spec.rhs_spec[2 + i]] - 1) * params["rhs_dilation"][i] + 1
     before = params["padding"][i][0]
@@ -161,7 +161,7 @@ def _pad(view, shape, eqn, number):
         return view
     before, _, between = eqn.params["padding_config"][view.axis]
     if between:
-        raise NotImplementedError("no receptive field is known for padding between positions.")
+        raise ValueError("no receptive field is known for padding between positions.")
     return _slide(view, view.axis, 1, 1, before)
 
 
