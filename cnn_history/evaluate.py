@@ -192,7 +192,7 @@ def _start(images: jax.Array, scaling: preprocessing.Preprocessing) -> jax.Array
     """uint8 [n, h, w, c] -> in [0, 1], at the scale that the protocol starts from."""
     if PROTOCOL.value == "single_crop" and SCALE.value is None:
         return preprocessing.unit_range(images, scaling.size, scaling.adapter)
-    unit = images.astype(jnp.float32) / 255
+    unit = images.astype(float) / 255
     if "scales" in inspect.signature(evaluation.PROTOCOLS[PROTOCOL.value]).parameters:
         return unit
     return evaluation.at_scale(unit, _scale(scaling))

@@ -72,7 +72,7 @@ ADAPTERS: dict[str, Callable[[jax.Array, int], jax.Array]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """uint8 [n, h, w, c] -> float32 [n, size, size, c]: (adapted / 255 - mean) / std.
+    """uint8 [n, h, w, c] -> float [n, size, size, c]: (adapted / 255 - mean) / std.
 
     Attributes:
       size: of the images that the network takes.
@@ -102,8 +102,8 @@ class Preprocessing:
 
 
 def unit_range(images: jax.Array, size: int, adapter: str) -> jax.Array:
-    """uint8 [n, h, w, c] -> float32 in [0, 1], [n, size, size, c]."""
-    images = images.astype(jnp.float32) / 255
+    """uint8 [n, h, w, c] -> [n, size, size, c] in [0, 1]: float32, or float64 where jax has that."""
+    images = images.astype(float) / 255
     if images.shape[1:3] == (size, size):
         return images
     return lookup(ADAPTERS, adapter, "adapter")(images, size)

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 from jax.sharding import Mesh
@@ -63,7 +62,7 @@ class Resident:
         images, labels = data["image"][cursor["ids"]], data["label"][cursor["ids"]]
         if self._crop is None:
             return unit_range(images, self._size, self._adapter), labels
-        images = images.astype(jnp.float32) / 255
+        images = images.astype(float) / 255
         places = cursor["ids"], cursor["epochs"]
         return augment.batch(self._cut, self._key, images, *places), labels
 
@@ -130,7 +129,7 @@ class Streamed:
     def take(self, data: dict, cursor: dict) -> tuple[jax.Array, jax.Array]:
         """Return (images in [0, 1], labels); traced."""
         del data
-        return cursor["image"].astype(jnp.float32) / 255, cursor["label"]
+        return cursor["image"].astype(float) / 255, cursor["label"]
 
     def sample(
         self, data: dict, cursor: dict, key: jax.Array, count: int

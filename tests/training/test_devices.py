@@ -1,70 +1,9 @@
-"""One device against eight: the same program, the same numbers."""
+"""Eight devices: groups of batch norm. `test_topologies.py` holds runs on them against one."""
 
-import json
-import os
 import subprocess
 import sys
 
-import numpy as np
-import pytest
-
 from tests.training.runs import CHECKOUT
-
-# A net with batch norm, augmentation and weight decay; images of digits, as the embedded ones are.
-CODE = """
-import json, sys
-import jax, numpy as np
-jax.config.update("jax_num_cpu_devices", int(sys.argv[1]))
-from cnn_history import build, datasets
-from cnn_history.training import devices
-from experiments import resnet_cifar10
-from tests.training import settings
-devices.start()
-steps, dtype = int(sys.argv[2]), sys.argv[3]
-config = resnet_cifar10.get_config("dataset=digits")
-config.update(dtype=dtype, batch_size=16, image_size=8, learning_rate=0.01)
-train = datasets.source("digits", "train[:300]")
-mesh = devices.mesh()
-assert mesh.size == int(sys.argv[1])
-network = build.model(config, 10).clone(blocks=1)
-compiled, training, _, _ = settings.of(config, network, train, mesh)
-state, made = compiled.init(), []
-for step in range(steps):
-    state, metrics = compiled.step(state, training.data, training.at(step, 1))
-    made.append({name: float(value) for name, value in metrics.items()})
-leaves = jax.tree.leaves((state.params, state.model_state))
-values = np.concatenate([np.asarray(leaf).ravel() for leaf in leaves]).tolist()
-json.dump({"metrics": made, "state": values}, sys.stdout)
-"""
-
-
-def steps(devices, count, dtype):
-    """Return the metrics of each step and the last parameters and statistics."""
-    environment = {**os.environ, "JAX_ENABLE_X64": "1" if dtype == "float64" else "0"}
-    command = [sys.executable, "-c", CODE, str(devices), str(count), dtype]
-    result = subprocess.run(
-        command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=600
-    )
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
-
-
-def test_first_step_in_float32():
-    one, eight = (steps(devices, 1, "float32") for devices in (1, 8))
-    for name in ("loss", "gradient_norm", "top1_error"):
-        assert eight["metrics"][0][name] == pytest.approx(one["metrics"][0][name], rel=1e-5)
-    # A step of rate 0.01: the parameters differ by 0.01 of what the gradients do.
-    np.testing.assert_allclose(eight["state"], one["state"], atol=1e-6)
-
-
-def test_thirty_steps_in_float64():
-    one, eight = (steps(devices, 30, "float64") for devices in (1, 8))
-    for a, b in zip(one["metrics"], eight["metrics"], strict=True):
-        assert b["loss"] == pytest.approx(a["loss"], abs=1e-10)
-        assert b["gradient_norm"] == pytest.approx(a["gradient_norm"], rel=1e-10)
-    np.testing.assert_allclose(eight["state"], one["state"], atol=1e-10)
-    assert one["metrics"][-1]["loss"] < one["metrics"][0]["loss"]
-
 
 GROUPS = """
 import functools
