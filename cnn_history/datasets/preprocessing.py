@@ -102,7 +102,7 @@ class Preprocessing:
 
 
 def unit_range(images: jax.Array, size: int, adapter: str) -> jax.Array:
-    """uint8 [n, h, w, c] -> [n, size, size, c] in [0, 1]: float32, or float64 where jax has that."""
+    """uint8 [n, h, w, c] -> [n, size, size, c] in [0, 1]; float64 where jax has it on."""
     images = images.astype(float) / 255
     if images.shape[1:3] == (size, size):
         return images
