@@ -68,8 +68,8 @@ POSITIVE = ("steps", "batch_size", "eval_batch_size", "image_size")
 POSITIVE += ("log_every", "eval_every", "checkpoint_every", "keep_checkpoints")
 NOT_NEGATIVE = ("learning_rate", "weight_decay", "aux_weight", "warmup")
 NOT_NEGATIVE += ("bias_rate", "gradient_clipping", "filter_radius")
-NOT_NEGATIVE += ("statistics_batches", "skipped_images")
-COUNTS = ("seed", "warmup", "statistics_batches", "skipped_images", *POSITIVE)
+NOT_NEGATIVE += ("statistics_batches", "skipped_images", "skipped_steps")
+COUNTS = ("seed", "warmup", "statistics_batches", "skipped_images", "skipped_steps", *POSITIVE)
 FIELDS = {
     **dict.fromkeys(NOT_NEGATIVE, numbers.Real),
     **dict.fromkeys(COUNTS, numbers.Integral),

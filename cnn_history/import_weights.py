@@ -86,6 +86,7 @@ def write(
         model_state={kind: tree for kind, tree in variables.items() if kind != "params"},
         opt_state={},
         key=jax.random.key(0),
+        skipped=jnp.zeros((), jnp.int32),
     )
     with Checkpoints(folder, keep=1) as checkpoints:
         checkpoints.save(0, state)

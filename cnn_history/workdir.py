@@ -24,7 +24,7 @@ STATISTICS = "statistics.npz"
 # What may differ between a run and the command that resumes it: how long it goes on, what it
 # records, and where the data stand. Anything else would be another run.
 CHANGEABLE = ("steps", "data_dir", "eval_batch_size", "log_every", "eval_every")
-CHANGEABLE += ("checkpoint_every", "keep_checkpoints", "skipped_images", "paper")
+CHANGEABLE += ("checkpoint_every", "keep_checkpoints", "skipped_images", "skipped_steps", "paper")
 
 # What is read of the config of any work directory, an imported network's too.
 READ = ("model", "dtype", "dataset", "data_dir", "test_split", "eval_batch_size")
@@ -57,7 +57,14 @@ def check_same(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None
     """Raise UserError if the directory holds a run of another config."""
     if not (workdir / CONFIG).exists():
         return
-    old, new = (_leaves(c) for c in (read_config(workdir), record.config_json(config)))
+    before = read_config(workdir)
+    for name in config:
+        if name not in before:
+            raise UserError(
+                f"'{workdir}' was made by an earlier version, before config.{name}, or by "
+                "import_weights; choose another --workdir."
+            )
+    old, new = (_leaves(c) for c in (before, record.config_json(config)))
     changeable = set(CHANGEABLE)
     if config.schedule.name == "plateau":  # which is moved by evaluations
         changeable.remove("eval_every")

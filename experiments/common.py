@@ -128,6 +128,7 @@ def base() -> ml_collections.ConfigDict:
             # mean and in grey levels, per_pixel_mean_255, per_channel_mean_255.
             "scaling": "unit",
             "skipped_images": 50,  # that cannot be decoded, until a run stops
+            "skipped_steps": 0,  # with a loss, gradient, ... that is not finite, until it stops
             "augmentation": choose(AUGMENTATIONS, "none"),
             # Training.
             "steps": 1000,

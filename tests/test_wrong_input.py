@@ -164,6 +164,7 @@ TRAIN = {
         "--config.augmentation.googlenet.area=(0.5, 1.5)",
     ): "area is a range within 0..1, not 0.5..1.5",
     (LENET, "--workdir=W", "--config.skipped_images=-1"): "config.skipped_images: -1 is not",
+    (LENET, "--workdir=W", "--config.skipped_steps=-1"): "config.skipped_steps: -1 is not",
     (LENET, "--workdir=W", "--config.dataset=folder"): "folder needs a data_dir",
     (LENET, "--workdir=W", "--config.dataset=folder", "--config.data_dir=W/no"): "does not exist",
     (LENET, "--workdir=W", "--config.dataset=digit"): "did you mean 'digits'",

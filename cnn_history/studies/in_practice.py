@@ -138,7 +138,8 @@ def trainer(method: Method, splits, passes: int, batch_size: int) -> Callable:
         start, key = jax.random.split(jax.random.key(seed))
         params = model.init(start, images[:1], train=False)["params"]
         state = method.make(setting, steps).init(params)
-        return State(jnp.zeros((), jnp.int32), params, {}, state, key)
+        zero = jnp.zeros((), jnp.int32)
+        return State(zero, params, {}, state, key, zero)
 
     def step(state, chosen, setting):
         batch = {"image": images[chosen], "label": labels[chosen], "step": state.step}

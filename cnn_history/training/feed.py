@@ -92,6 +92,10 @@ class Resident:
             "step": devices.put(steps if count > 1 else steps[0], devices.replicated(self._mesh)),
         }
 
+    def examples(self, step: int) -> np.ndarray:
+        """Return which examples a step takes, by number, int32 [batch]."""
+        return _of_step(self._order, step, self._batch_size)
+
     def close(self) -> None:
         """Nothing is under way."""
 
@@ -110,7 +114,7 @@ class Streamed:
     ):
         """Begin nothing yet; arguments as above, and `skip` is told of images that are replaced."""
         self.data, self.stride = {}, 1
-        self._mesh, self._batch_size = mesh, config.batch_size
+        self._order, self._mesh, self._batch_size = order, mesh, config.batch_size
         self._stop = config.steps + config.statistics_batches  # no step takes what comes later
         self._rows = devices.rows(devices.over_batch(mesh), config.batch_size)
         self._open = functools.partial(
@@ -151,11 +155,19 @@ class Streamed:
         placed = devices.put_rows(batch, self._rows, self._batch_size, split)
         return {**placed, "step": devices.put(np.int32(start), devices.replicated(self._mesh))}
 
+    def examples(self, step: int) -> np.ndarray:
+        """As that of Resident; for a damaged one another stands in."""
+        return _of_step(self._order, step, self._batch_size)
+
     def close(self) -> None:
         """End the threads."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+
+
+def _of_step(order: Order, step: int, batch_size: int) -> np.ndarray:
+    return order(step * batch_size, (step + 1) * batch_size)[0]
 
 
 def over_examples(

@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from collections.abc import Callable, Sequence
 
 import jax
 import ml_collections
@@ -11,21 +12,40 @@ from cnn_history.evaluation import errors
 from cnn_history.training.progress import ProgressBar
 from cnn_history.training.record import Metrics
 
+NUMBERS = ("loss", "gradient_norm", "update_norm")  # said of a step that is not finite
+
 
 class NonFinite(Exception):
-    """A loss, gradient or update was NaN or infinite; the update was not applied."""
+    """Something in a step was NaN or infinite; the update was not applied."""
 
 
 class Log:
     """Metrics are fetched when the next call has been made, so that the device never waits for us.
 
-    A train line holds the means over the `log_every` steps up to it, `data_wait`, the seconds that
-    a step waited for its data, among them; the rate of the last of them; and the seconds that the
-    run has trained, in earlier processes too.
+    A train line holds the means over the `log_every` steps up to it that were not skipped,
+    `data_wait`, the seconds that a step waited for its data, among them; the rate of the last of
+    them; and the seconds that the run has trained, in earlier processes too.
     """
 
-    def __init__(self, metrics: Metrics, bar: ProgressBar, config: ml_collections.ConfigDict):
+    def __init__(
+        self,
+        metrics: Metrics,
+        bar: ProgressBar,
+        config: ml_collections.ConfigDict,
+        quantities: Sequence[str],
+        examples: Callable[[int], np.ndarray],
+    ):
+        """Begin.
+
+        Args:
+          metrics: where lines go.
+          bar: what a person sees.
+          config: of the run.
+          quantities: of a step, as `finite.quantities` names them.
+          examples: a step -> which of them it takes, by number.
+        """
         self._metrics, self._bar, self._config = metrics, bar, config
+        self._quantities, self._examples = quantities, examples
         self._started = time.monotonic() - metrics.seconds()
         self._pending, self._window = None, []
         # The rate counts the time of steps alone, from the second call on: the first compiles.
@@ -41,7 +61,7 @@ class Log:
             self._fetch(*earlier)
 
     def settle(self) -> None:
-        """Fetch what is pending; raise NonFinite if a step was not applied."""
+        """Fetch what is pending; raise NonFinite if a step was neither applied nor skipped."""
         if self._pending:
             self._fetch(*self._pending)
         self._pending = self._mark = None
@@ -73,13 +93,23 @@ class Log:
         self._mark = now
         for i in range(count):
             one = {name: float(values[i]) for name, values in made.items()}
-            if not one.pop("applied"):
-                raise NonFinite(_blame(step + i, one))
-            self._window.append({**one, "data_wait": waited / count})
+            applied, skipped, first_bad = (one.pop(k) for k in ("applied", "skipped", "first_bad"))
+            if applied:
+                self._window.append({**one, "data_wait": waited / count})
+            elif skipped:
+                self._bar.say(f"skipped: {self._blame(step + i, int(first_bad), one)}.")
+            else:
+                raise NonFinite(
+                    f"{self._blame(step + i, int(first_bad), one)}. The update was not applied and "
+                    "no checkpoint was written since; a lower learning_rate is the usual mend, and "
+                    f"config.skipped_steps={self._config.skipped_steps + 1} would pass over it."
+                )
             if (step + i + 1) % self._config.log_every == 0 or step + i + 1 == self._config.steps:
                 self._write(step + i + 1)
 
     def _write(self, step: int) -> None:
+        if not self._window:
+            return  # all were skipped
         mean = {name: statistics.fmean(m[name] for m in self._window) for name in self._window[0]}
         mean["learning_rate"] = self._window[-1]["learning_rate"]
         rate = self._timed_images / self._timed_seconds if self._timed_seconds else 0.0
@@ -88,11 +118,10 @@ class Log:
         self._bar.train(step, line)
         self._window, self._timed_images, self._timed_seconds = [], 0, 0.0
 
-
-def _blame(step: int, metrics: dict[str, float]) -> str:
-    names = ("loss", "gradient_norm", "update_norm")
-    name = next(name for name in names if not np.isfinite(metrics[name]))
-    return (
-        f"step {step}: the {name.replace('_', ' ')} is {metrics[name]}. The update was not "
-        "applied and no checkpoint was written since; a lower learning_rate is the usual mend."
-    )
+    def _blame(self, step: int, first_bad: int, metrics: dict[str, float]) -> str:
+        numbers = (f"{name.replace('_', ' ')} {metrics[name]:.4g}" for name in NUMBERS)
+        ids = ", ".join(map(str, self._examples(step)))
+        return (
+            f"step {step}: the first that is not finite is the {self._quantities[first_bad]} "
+            f"({', '.join(numbers)}), of {self._config.train_split}'s examples {ids}"
+        )

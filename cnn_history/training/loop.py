@@ -17,7 +17,7 @@ from cnn_history.datasets import Source, examples
 from cnn_history.datasets.images import Unreadable
 from cnn_history.datasets.skipped import Skipped, TooManySkipped
 from cnn_history.reporting import figures, tables
-from cnn_history.training import devices, feed, processes, program, record, setting
+from cnn_history.training import devices, feed, finite, processes, program, record, setting
 from cnn_history.training.checkpoint import Checkpoints
 from cnn_history.training.log import Log
 from cnn_history.training.progress import ProgressBar
@@ -93,7 +93,8 @@ def _train(
         metrics = stack.enter_context(record.Metrics(folder, step, writes=chief))
         bar = stack.enter_context(ProgressBar(step, config.steps, quiet=not chief))
         bar.say(_headline(config, state, train, test, step))
-        log = Log(metrics, bar, config)
+        quantities = finite.quantities(state.params, state.model_state)
+        log = Log(metrics, bar, config, quantities, training.examples)
         while True:
             last, asked = step == config.steps, stop.agreed()
             if last or step % config.eval_every == 0:
@@ -133,6 +134,7 @@ def _train(
         "seed": config.seed,
         "test": {**evaluation.errors(made["probabilities"], made["label"]), "protocol": PROTOCOL},
         "skipped_images": len(skip),
+        "skipped_steps": int(state.skipped),
         **log.totals(),
         "versions": record.versions(),
         "devices": record.devices(),

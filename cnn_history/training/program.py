@@ -73,6 +73,7 @@ def make(
         optimizer=optimizer,
         applied_rate=optimizers.applied_rate,
         differentiate=build.differentiate(config),
+        skips=config.skipped_steps,
     )
     divide = functools.partial(devices.divide, mesh)
 
@@ -81,7 +82,7 @@ def make(
         variables = dict(network.init(key.init, image, train=False))
         params = variables.pop("params")
         zero = jnp.zeros((), jnp.int32)
-        return State(zero, params, variables, optimizer.init(params), key.step)
+        return State(zero, params, variables, optimizer.init(params), key.step, zero)
 
     def step(state: State, data: dict, cursor: dict) -> tuple[State, dict]:
         return update(

@@ -15,7 +15,7 @@ class ProgressBar:
     """
 
     def __init__(self, step: int, steps: int, quiet: bool = False):
-        self._console = Console(stderr=True, highlight=False, quiet=quiet)
+        self._console = Console(stderr=True, highlight=False, markup=False, quiet=quiet)
         self._steps, self._first, self._started = steps, step, time.monotonic()
         self._test_error, self._last_line = None, -float("inf")
         self._bar = Progress(

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from cnn_history.training import finite
 from cnn_history.training.differentiate import plainly
 from cnn_history.training.state import State
 
@@ -24,13 +25,18 @@ def train_step(
     applied_rate: Callable[[Any], jax.Array],
     differentiate: Callable = plainly,
     extra: Mapping[str, Any] = types.MappingProxyType({}),
+    skips: int = 0,
 ) -> tuple[State, Metrics]:
     """Return the state after one update, and what is to be known of it.
 
-    A non-finite loss, gradient or update is never applied: the old state is returned, and `applied`
-    is 0. Nor is a batch that was made for another step than the state's, which keeps all later
-    batches out once one was refused, whether the caller looks at once, one step later, or after a
-    scan.
+    What is not finite (input, logits, loss, gradient, update or running statistics) is never
+    applied: the old state is returned, `applied` is 0, and `first_bad` the first such quantity's
+    place among `finite.quantities`. Nor is a batch that was made for another step than the state's,
+    which keeps all later batches out once one was refused, whether the caller looks at once, one
+    step later, or after a scan.
+
+    The first `skips` steps that are not finite are skipped instead: the old state goes on to the
+    next step, and so do later batches. How many were, the state remembers.
 
     What the optimizer may want beyond the gradient reaches it as optax's extra arguments, and one
     that does not ask for them never sees them: `value`, `grad` and `value_fn`, params -> the loss
@@ -47,6 +53,7 @@ def train_step(
       applied_rate: optimizer state -> the learning rate of its last update.
       differentiate: as those of `training/differentiate.py`.
       extra: further extra arguments for the optimizer, such as `curvature_fn`.
+      skips: how many steps of a run may be skipped.
     """
     key = jax.random.fold_in(state.key, state.step)
 
@@ -81,17 +88,22 @@ def train_step(
         model_state=model_state,
         opt_state=opt_state,
         key=state.key,
+        skipped=state.skipped,
     )
-    norms = {"gradient_norm": optax.tree.norm(grads), "update_norm": optax.tree.norm(updates)}
-    finite = jnp.isfinite(jnp.stack([value, *norms.values()])).all()
-    applied = finite & (batch["step"] == state.step)
+    first_bad, norms = finite.first_bad(batch["image"], logits, value, grads, updates, model_state)
+    fits = batch["step"] == state.step
+    applied = fits & (first_bad < 0)
+    skipped = fits & (first_bad >= 0) & (state.skipped < skips)
     new = jax.tree.map(lambda new, old: jnp.where(applied, new, old), new, state)
+    new = new.replace(step=new.step + skipped, skipped=new.skipped + skipped)
     return new, {
         "loss": value,
         "top1_error": jnp.mean(jnp.argmax(_main(logits), -1) != batch["label"]),
         **norms,
         "learning_rate": applied_rate(opt_state),
         "applied": applied,
+        "skipped": skipped,
+        "first_bad": first_bad,
     }
 
 

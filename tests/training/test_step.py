@@ -40,7 +40,8 @@ STEP = jax.jit(
 def first():
     params = {"w": jnp.asarray(2.0)}
     stats = {"batch_stats": {"seen": jnp.asarray(0)}}
-    return State(jnp.asarray(0), params, stats, OPTIMIZER.init(params), jax.random.key(0))
+    zero = jnp.asarray(0)
+    return State(zero, params, stats, OPTIMIZER.init(params), jax.random.key(0), zero)
 
 
 def batch(step, value=1.0):
@@ -86,6 +87,47 @@ def test_nothing_is_applied_after_a_refused_batch():
     scanned, metrics = jax.lax.scan(STEP, first(), stacked)
     assert metrics["applied"].tolist() == applied
     assert float(scanned.params["w"]) == float(state.params["w"])
+
+
+def test_some_bad_batches_are_skipped_where_that_is_allowed():
+    """The state goes on to the next step as it was; one too many stops all that follow."""
+    step = functools.partial(STEP.__wrapped__, skips=2)
+    good, bad = {}, {"value": np.nan}
+    cursors = [batch(i, **what) for i, what in enumerate((good, bad, good, bad, good, bad, good))]
+    state, applied, skipped = first(), [], []
+    for one in cursors:
+        before = state
+        state, metrics = step(state, one)
+        applied.append(bool(metrics["applied"]))
+        skipped.append(bool(metrics["skipped"]))
+        if not metrics["applied"]:
+            assert state.replace(step=0, skipped=0) == before.replace(step=0, skipped=0)
+    assert applied == [True, False, True, False, True, False, False]
+    assert skipped == [False, True, False, True, False, False, False]
+    assert (int(state.step), int(state.skipped)) == (5, 2)
+
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *cursors)
+    scanned, metrics = jax.lax.scan(step, first(), stacked)
+    assert metrics["applied"].tolist() == applied
+    assert jax.tree.map(float, scanned.params) == jax.tree.map(float, state.params)
+    assert (int(scanned.step), int(scanned.skipped)) == (5, 2)
+
+
+def test_running_statistics_that_overflow_are_never_applied():
+    def overflowing(*arguments, **options):
+        logits, _ = apply(*arguments, **options)
+        return logits, {"batch_stats": {"seen": jnp.asarray(jnp.inf)}}
+
+    step = functools.partial(
+        train_step,
+        apply=overflowing,
+        loss=loss,
+        optimizer=OPTIMIZER,
+        applied_rate=optimizers.applied_rate,
+    )
+    state, metrics = step(first(), batch(0))
+    assert not metrics["applied"]
+    assert int(state.model_state["batch_stats"]["seen"]) == 0
 
 
 def step_with(update, **options):
