@@ -50,5 +50,5 @@ def get_config(arg=None):
         source="Krizhevsky et al. 2012, table 2, ten crops",
     )
     if options.smoke:
-        common.smoke(config)
+        common.smoke_on_photos(config)
     return config

@@ -59,5 +59,5 @@ def get_config(arg=None):
         source="Ioffe & Szegedy 2015, fig. 4, one crop",
     )
     if options.smoke:
-        common.smoke(config)
+        common.smoke_on_photos(config)
     return config

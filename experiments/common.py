@@ -227,18 +227,28 @@ def steps(passes: float, examples: int, batch_size: int) -> int:
     return round(passes * examples / batch_size)
 
 
-def smoke(config: ml_collections.ConfigDict) -> None:
+def smoke(config: ml_collections.ConfigDict, batch_size: int = 16, steps: int = 10) -> None:
     """Shrink batch, steps and images so that it ends within a minute on two cores.
 
     The network, and everything else, stays what it is. The paper's number says nothing of it.
     """
     config.paper.model = ""
-    config.batch_size = 16
-    config.steps = 10
-    config.train_split = "train[:160]"
-    config.test_split = f"{test_split(config.dataset)}[:64]"
-    config.eval_batch_size = 32
+    config.batch_size = batch_size
+    config.steps = steps
+    config.train_split = f"train[:{batch_size * steps}]"
+    config.test_split = f"{test_split(config.dataset)}[:{4 * batch_size}]"
+    config.eval_batch_size = 2 * batch_size
     config.statistics_batches = min(config.statistics_batches, 2)
     config.log_every = 2
-    config.eval_every = 5
-    config.checkpoint_every = 5
+    config.eval_every = steps // 2
+    config.checkpoint_every = steps // 2
+
+
+def smoke_on_photos(config: ml_collections.ConfigDict) -> None:
+    """Likewise for networks that take billions of operations an image.
+
+    The rate falls with the batch, without which most of them diverge within these steps.
+    """
+    rate_of_one = config.learning_rate / config.batch_size
+    smoke(config, batch_size=4, steps=6)
+    config.learning_rate = rate_of_one * config.batch_size

@@ -53,5 +53,5 @@ def get_config(arg=None):
     config.averaging = common.choose(common.AVERAGES, "polyak")
     config.evaluated = "averaged"
     if options.smoke:
-        common.smoke(config)
+        common.smoke_on_photos(config)
     return config

@@ -59,5 +59,5 @@ def get_config(arg=None):
         source="Szegedy et al. 2015, table 3, one crop",
     )
     if options.smoke:
-        common.smoke(config)
+        common.smoke_on_photos(config)
     return config

@@ -79,5 +79,5 @@ def get_config(arg=None):
             source="He et al. 2015, tables 2 and 3, ten crops",
         )
     if options.smoke:
-        common.smoke(config)
+        common.smoke_on_photos(config)
     return config

@@ -27,7 +27,7 @@ Layers are taken from A by name, conv1_1, conv2_1, conv3_1, conv3_2: in order of
 would not agree.
 
 From Glorot's initialization on grey levels, the rate of 0.01 diverged here within 4 steps at a
-batch of 8; a batch of 256 has not been run. `smoke` lowers the rate with its batch.
+batch of 8; a batch of 256 has not been run.
 
 Expected: table 3, 29.6 % top-1 and 10.4 % top-5 for A, 27.0 and 8.8 % for D (S = Q = 256, dense);
 not run here, and its time not measured: that would take an accelerator.
@@ -85,7 +85,5 @@ def get_config(arg=None):
             source="Simonyan & Zisserman 2014, table 3, dense at S = Q = 256",
         )
     if options.smoke:
-        rate_of_one = config.learning_rate / config.batch_size
-        common.smoke(config)
-        config.learning_rate = rate_of_one * config.batch_size
+        common.smoke_on_photos(config)
     return config

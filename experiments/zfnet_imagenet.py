@@ -47,5 +47,5 @@ def get_config(arg=None):
         source="Zeiler & Fergus 2013, table 2",
     )
     if options.smoke:
-        common.smoke(config)
+        common.smoke_on_photos(config)
     return config
