@@ -42,10 +42,14 @@ def run(main: Callable[[list[str]], None]) -> None:
 
 
 def writable(flag: str, path: str) -> pathlib.Path:
-    """Return the path of a file to write; raise UserError if its folder does not exist."""
+    """Return the path of a file to write; raise UserError if it could not be written."""
     path = pathlib.Path(path).expanduser()
     if not path.parent.is_dir():
         raise UserError(f"{flag}: the folder '{path.parent}' does not exist.")
+    if path.is_dir():
+        raise UserError(f"{flag}: '{path}' is a folder; name a file.")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UserError(f"{flag}: '{path}' may not be written.")
     return path
 
 

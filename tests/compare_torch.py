@@ -15,6 +15,7 @@ import torch
 from absl import app, flags
 
 from cnn_history import build, datasets
+from cnn_history.benchmarks import torch_networks
 from cnn_history.reporting import style
 from cnn_history.training import devices, keys, program, record
 from experiments import resnet_cifar10
@@ -46,7 +47,7 @@ def main(argv):
     devices.start()
     config = resnet_cifar10.get_config()
     state, compiled, training, batch = setting(config, devices.mesh())
-    net = torch_resnet.ResNet(blocks=3)
+    net = torch_networks.CifarResNet(blocks=3)
     torch_resnet.load(net, state.params)
     net = net.to(memory_format=torch.channels_last)
     optimizer = torch_resnet.recipe(net, config.learning_rate)

@@ -49,6 +49,11 @@ ALLOWED = {
         *("models", "norms", "optimizers", "reporting", "schedules", "training", "workdir"),
         *("training.differentiate", "training.state", "training.statistics", "training.step"),
     },
+    "benchmarks": {
+        *("accounting", "build", "commands", "datasets", "models", "optimizers"),
+        *("training", "training.devices", "training.losses", "training.record"),
+        *("training.state", "training.step"),
+    },
     "lecture": {
         *("accounting", "layers", "literature", "models", "optimizers", "schedules", "studies"),
     },

@@ -216,6 +216,16 @@ REPORT = {
     ("--runs=W", "--output=tests"): "--output: 'tests' holds something else",
     ("--runs=W", "--output=setup.cfg"): "--output",
 }
+BENCHMARK = {
+    (): "suite",
+    ("--suite=cpus",): "--suite: unknown suite 'cpus'; did you mean 'cpu'?",
+    ("--suite=cpu", "--networks=lenet5,resnet"): "not in this suite: 'resnet'; did you mean 'resn",
+    ("--suite=cpu", "--output=W/no/cpu.json"): "'W/no' does not exist",
+    ("--suite=cpu", "--output=W"): "'W' is a folder",
+    ("--suite=cpu", "--rounds=0"): "rounds",
+    ("--suite=cpu", "--against=tf"): "against",
+    ("--suite=gpu",): "--suite=gpu: there is no GPU here",
+}
 PREPARE_DATA = {
     (): "dataset",
     ("--dataset=cifr10",): "did you mean 'cifar10'",
@@ -232,6 +242,7 @@ PREPARE_DATA = {
         ("study", STUDY),
         ("prepare_data", PREPARE_DATA),
         ("report", REPORT),
+        ("benchmark", BENCHMARK),
     ],
 )
 def test_one_line_names_it(verb, cases, tmp_path):

@@ -1,51 +1,12 @@
-"""The CIFAR-10 residual network of He et al. 2015, sec. 4.2, in plain PyTorch.
+"""PyTorch networks with our parameters, and a step of the residual networks' recipe there.
 
-The second implementation that ours is held against: written from the paper, with nothing of ours
-in it but `load`, which copies our parameters.
+The networks are the second implementation that ours are held against: `benchmarks.torch_networks`,
+written from the papers, with nothing of ours in them.
 """
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
-
-
-class Block(nn.Module):
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.norm1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(outputs)
-        self.stride, self.missing = stride, outputs - inputs
-
-    def forward(self, x):
-        y = functional.relu(self.norm1(self.conv1(x)))
-        y = self.norm2(self.conv2(y))
-        if self.missing:
-            half = self.missing // 2
-            x = functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, half, half))
-        return functional.relu(y + x)
-
-
-class ResNet(nn.Module):
-    def __init__(self, blocks):
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
-        self.norm1 = nn.BatchNorm2d(16)
-        self.blocks, inputs = nn.ModuleDict(), 16
-        for stage, outputs in enumerate((16, 32, 64)):
-            for i in range(blocks):
-                stride = 2 if stage and i == 0 else 1
-                self.blocks[f"conv{stage + 2}_{i + 1}"] = Block(inputs, outputs, stride)
-                inputs = outputs
-        self.fc = nn.Linear(64, 10)
-
-    def forward(self, x):
-        x = functional.relu(self.norm1(self.conv1(x)))
-        for block in self.blocks.values():
-            x = block(x)
-        return self.fc(x.mean((2, 3)))
 
 
 def parameters(net):
@@ -71,7 +32,7 @@ def load(net, params):
         for name in path:
             ours = ours[name]
         with torch.no_grad():
-            value.copy_(to_torch(ours))
+            value.copy_(to_torch(ours).reshape(value.shape))  # fully-connected ones are flat there
 
 
 def gradients(net):

@@ -1,7 +1,5 @@
 """torchvision's networks with random weights, as the second implementation of parity tests."""
 
-import functools
-import importlib
 import importlib.util
 
 import numpy as np
@@ -11,34 +9,6 @@ needs_torchvision = pytest.mark.skipif(
     importlib.util.find_spec("torchvision") is None,
     reason="needs the extra torch: EXTRAS=torch ./launch.sh test",
 )
-
-# Operators for detection, whose absence from a CPU build of torch stops torchvision's import.
-SCHEMAS = (
-    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height, "
-    "int pooled_width, int sampling_ratio, bool aligned) -> Tensor",
-)
-
-
-@functools.cache  # the declarations live as long as the library that made them
-def declare_operators():
-    """Declare to torch, once, the operators that a CPU build lacks."""
-    from torch import library
-
-    operators = library.Library("torchvision", "FRAGMENT")
-    for schema in SCHEMAS:
-        operators.define(schema)
-    return operators
-
-
-def import_torchvision():
-    """Return the module torchvision, on builds of torch with and without its operators."""
-    try:
-        return importlib.import_module("torchvision")
-    except RuntimeError:  # "operator torchvision::nms does not exist"
-        declare_operators()
-        return importlib.import_module("torchvision")
 
 
 def randomize(model, seed: int = 0):
@@ -71,8 +41,9 @@ def randomize(model, seed: int = 0):
 
 def create(name: str, seed: int = 0, **options):
     """Return torchvision's network `name` in evaluation mode, randomized from `seed`."""
-    torchvision = import_torchvision()
-    return randomize(torchvision.models.get_model(name, weights=None, **options), seed)
+    from cnn_history.benchmarks import torchvision_networks
+
+    return randomize(torchvision_networks.create(name, **options), seed)
 
 
 def state_dict(model) -> dict[str, np.ndarray]:

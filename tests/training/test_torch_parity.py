@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; EXTRAS=torch installs it")
 
 from cnn_history import build  # noqa: E402
+from cnn_history.benchmarks import torch_networks  # noqa: E402
 from cnn_history.training import keys, program  # noqa: E402
 from experiments import resnet_cifar10  # noqa: E402
 from tests import torch_resnet  # noqa: E402
@@ -27,7 +28,7 @@ def compare(dtype, steps):
     compiled, training, preprocessing, augmentation = made
     key = keys.keys(config.seed)
     state = compiled.init()
-    net = torch_resnet.ResNet(blocks=3).to(getattr(torch, dtype))
+    net = torch_networks.CifarResNet(blocks=3).to(getattr(torch, dtype))
     torch_resnet.load(net, state.params)
     optimizer = torch_resnet.recipe(net, config.learning_rate)
 

@@ -34,9 +34,10 @@ def every_tensor_has_its_place(name: str, torch_name: str, names: dict[str, str]
     """Assert that names and shapes match, both ways; traced on one side, on torch's meta device."""
     import torch
 
-    torchvision = torchvision_models.import_torchvision()
+    from cnn_history.benchmarks import torchvision_networks
+
     with torch.device("meta"):
-        theirs = torchvision.models.get_model(torch_name, weights=None)
+        theirs = torchvision_networks.create(torch_name)
     tensors = {
         key: np.broadcast_to(np.float32(0), tuple(tensor.shape))
         for key, tensor in theirs.state_dict().items()

@@ -55,7 +55,7 @@ def test_files_say_classes_and_heads(tmp_path, name, theirs, options, expected):
 @needs_torchvision
 def test_every_network_of_torchvision_has_all_its_names():
     """Without weights: torch's modules on the device `meta`."""
-    from tests.torchvision_models import import_torchvision
+    from cnn_history.benchmarks import torchvision_networks
 
     missing = {"alexnet_owt": "alexnet", "googlenet_bn": "googlenet"}
     imagenet = [name for name in weights.NAMES if models.info(name).input[0] > 32]
@@ -64,7 +64,7 @@ def test_every_network_of_torchvision_has_all_its_names():
         theirs = missing.get(name, name.removesuffix("_v1_5"))
         with torch.device("meta"):
             options = {"init_weights": False} if theirs in ("googlenet", "inception_v3") else {}
-            model = import_torchvision().models.get_model(theirs, **options)
+            model = torchvision_networks.create(theirs, **options)
         modules = {n.rpartition(".")[0] for n in model.state_dict()}
         named = {n for n in weights.NAMES[name] if "downsample" not in n or n in modules}
         assert named == modules, name
@@ -112,7 +112,7 @@ def test_a_file_of_another_network_is_refused():
 
 def in_plain_torch():
     """The file's network in plain PyTorch, which knows nothing of ours."""
-    from tests.torch_resnet import ResNet
+    from cnn_history.benchmarks.torch_networks import CifarResNet
 
     saved = torch.load(RESNET20, weights_only=True, map_location="cpu")["state_dict"]
     tensors = {}
@@ -122,7 +122,7 @@ def in_plain_torch():
             r"layer(\d)\.(\d)", lambda m: f"blocks.conv{int(m[1]) + 1}_{int(m[2]) + 1}", name
         )
         tensors[name] = tensor
-    net = ResNet(3)
+    net = CifarResNet(3)
     net.load_state_dict(tensors, strict=True)
     return net.eval()
 

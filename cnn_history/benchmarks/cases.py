@@ -1,0 +1,52 @@
+"""What is measured: networks, batches and modes of the suites `cpu` and `gpu`."""
+
+import dataclasses
+
+# He et al. 2015 trained with these; all networks are measured with them, on both sides.
+LEARNING_RATE, DECAY, WEIGHT_DECAY = 0.001, 0.9, 1e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A row of a suite.
+
+    Attributes:
+      network: its name.
+      mode: `train`, whole steps of momentum with weight decay, or `inference`.
+      batch: images a step.
+      dtype: of the computation.
+      data: what a step gets: `one batch`, the same again and again, or `resident`: a data set of
+        CIFAR-10's size that lies on the device, drawn from and augmented in each step by the
+        program that `train` runs.
+    """
+
+    network: str
+    mode: str
+    batch: int
+    dtype: str = "float32"
+    data: str = "one batch"
+
+
+CPU = (
+    Case("lenet5", "train", 128),
+    Case("resnet20", "train", 128),
+    Case("alexnet_2012", "train", 16),
+    Case("resnet18", "train", 16),
+    Case("resnet50", "inference", 8),
+    Case("vgg16", "inference", 4),
+)
+# v1.5, which published rates are of.
+IMAGENET = {
+    "resnet50_v1_5": 256,
+    "vgg16": 256,
+    "inception_v3": 256,
+    "googlenet": 256,
+    "alexnet_2012": 1024,
+}
+GPU = (
+    *(Case(name, "train", batch, "bfloat16") for name, batch in IMAGENET.items()),
+    *(Case(name, "inference", batch, "bfloat16") for name, batch in IMAGENET.items()),
+    Case("resnet20", "train", 128, "bfloat16", "resident"),
+    Case("resnet110", "train", 128, "bfloat16", "resident"),
+)
+NETWORKS = {"cpu": CPU, "gpu": GPU}
