@@ -65,10 +65,9 @@ def main(argv: list[str]) -> None:
     source = _source(config)
     mesh = devices.mesh()
     skip = Skipped(config.skipped_images, functools.partial(print, file=sys.stderr))
-    members = [_member(folder, source, protocol, skip, mesh) for folder in folders]
-
     batch_size = -(-config.eval_batch_size // mesh.size) * mesh.size
     try:
+        members = [_member(folder, source, protocol, skip, mesh) for folder in folders]
         made = [
             feed.over_examples(predict, chosen, batch_size, mesh)
             if chosen

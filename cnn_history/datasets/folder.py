@@ -19,38 +19,43 @@ ENDINGS = (".jpeg", ".jpg", ".png")
 def source(split: str, data_dir: str) -> Source:
     """Return the images of a split, RGB, in the sizes that they have.
 
-    Raises ValueError if `data_dir` is no such folder, has no such split, or no images in it.
+    Raises ValueError if `data_dir` is no such folder, has no such split, or no images in it; for a
+    class's folder without any, which a copy that failed leaves; and for what has an image's name
+    and is no file. Names of odd characters are shown as Python writes them.
     """
     if not data_dir:
         raise ValueError("folder needs a data_dir, with SPLIT/CLASS/*.JPEG in it.")
-    root = pathlib.Path(data_dir).expanduser()
-    if not root.is_dir():
+    root = pathlib.Path(os.path.expanduser(data_dir))
+    if not os.path.isdir(root):
         raise ValueError(f"the folder '{root}' (data_dir) does not exist.")
     splits = _folders(root)
     if split not in splits:
         has = nearest(split, splits) if splits else "it has no folders."
         raise ValueError(f"'{root}' has no split '{split}'; {has}")
     classes = sorted({name for one in splits for name in _folders(root / one)})
-    files = [
-        (f"{name}/{file}", label)
-        for label, name in enumerate(classes)
-        for file in _files(root / split / name)
-    ]
-    if not files:
+    here = set(_folders(root / split))
+    found = {name: _files(root / split / name) for name in classes if name in here}
+    if not any(found.values()):
         raise ValueError(f"'{root / split}' holds no CLASS/*.JPEG (or .jpg, .png).")
-    files.sort(key=lambda file: hashlib.blake2b(file[0].encode(), digest_size=8).digest())
+    for name, names in found.items():
+        if not names:
+            raise ValueError(f"'{root / split}/{shown(name)}' is empty: no *.JPEG (or .jpg, .png).")
+    labels = {name: label for label, name in enumerate(classes)}
+    files = [(f"{name}/{file}", labels[name]) for name in found for file in found[name]]
+    files.sort(key=lambda file: hashlib.blake2b(os.fsencode(file[0]), digest_size=8).digest())
 
     def encoded(index: int) -> Encoded:
         name, label = files[index]
         try:
-            return Encoded((root / split / name).read_bytes(), label, f"{split}/{name}")
+            data = (root / split / name).read_bytes()
         except OSError as error:
-            raise images.Unreadable(f"{error.filename}: {error.strerror}") from error
+            raise images.Unreadable(f"{shown(error.filename)}: {error.strerror}") from error
+        return Encoded(data, label, shown(f"{split}/{name}"))
 
     return Source(
         name="folder",
         split=split,
-        classes=tuple(classes),
+        classes=tuple(map(shown, classes)),
         shape=(None, None, 3),
         size=len(files),
         read=lambda indices: images.read(encoded, indices, channels=3),
@@ -58,15 +63,27 @@ def source(split: str, data_dir: str) -> Source:
     )
 
 
+def shown(name: str | pathlib.Path) -> str:
+    """Return a name fit for a message of one line: with escapes, where it cannot be printed."""
+    name = str(name)
+    return name if name.isprintable() else ascii(name)
+
+
 def _folders(path: pathlib.Path) -> list[str]:
-    return sorted(e.name for e in os.scandir(path) if e.is_dir() and not e.name.startswith("."))
+    return sorted(entry.name for entry in _entries(path) if os.path.isdir(entry))
 
 
 def _files(path: pathlib.Path) -> list[str]:
-    if not path.is_dir():
-        return []
-    return [
-        e.name
-        for e in os.scandir(path)
-        if e.name.lower().endswith(ENDINGS) and not e.name.startswith(".")
-    ]
+    found = [entry for entry in _entries(path) if entry.name.lower().endswith(ENDINGS)]
+    for entry in found:
+        if not (entry.is_file(follow_symlinks=False) or os.path.isfile(entry)):
+            raise ValueError(f"'{shown(entry.path)}' is no file, nor a link to one.")
+    return [entry.name for entry in found]
+
+
+def _entries(path: pathlib.Path) -> list[os.DirEntry]:
+    """Return what stands in a folder, but for hidden things."""
+    try:
+        return [entry for entry in os.scandir(path) if not entry.name.startswith(".")]
+    except OSError as error:
+        raise ValueError(f"'{shown(path)}' cannot be read: {error.strerror}.") from error

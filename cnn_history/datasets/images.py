@@ -6,6 +6,7 @@ by their content. Orientation tags are not obeyed, nor are they in the papers' p
 remains raises Damaged: files that are no image, truncated ones, and those of a senseless size.
 """
 
+import contextlib
 import io
 import warnings
 from collections.abc import Callable, Iterable
@@ -17,6 +18,8 @@ from cnn_history.datasets.source import Encoded
 
 MAX_PIXELS = 1 << 26  # 200 MB decoded: a bound on what one file can take of the memory
 JPEG = b"\xff\xd8"  # how a JPEG file begins
+# What Pillow may open: it has readers of many more kinds, some of which start other programs.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 COLOURS = {1: ("GRAY", "L"), 3: ("RGB", "RGB")}  # channels: as simplejpeg and Pillow name them
 
 # Pillow warns of large images where MAX_PIXELS refuses them with their name.
@@ -28,7 +31,11 @@ class Damaged(ValueError):
 
 
 class Unreadable(Exception):
-    """The file of an example cannot be read; the message names it."""
+    """An example cannot be read, or is of a wrong kind; the message names its file."""
+
+
+class Lost(Unreadable):
+    """The record of an example is damaged, and its label is lost with its image."""
 
 
 def decode(data: bytes, channels: int, enough: tuple[int, int] | None = None) -> np.ndarray:
@@ -65,13 +72,18 @@ def decode(data: bytes, channels: int, enough: tuple[int, int] | None = None) ->
 def read(
     encoded: Callable[[int], Encoded], indices: Iterable[int], channels: int
 ) -> tuple[list[np.ndarray], list[int]]:
-    """Return whole images and labels, as `Source.read` does; raise Damaged naming an image."""
+    """Return whole images and labels, as `Source.read` does; raise Unreadable naming an image."""
+    return decode_all(map(encoded, indices), channels)
+
+
+def decode_all(examples: Iterable[Encoded], channels: int) -> tuple[list[np.ndarray], list[int]]:
+    """Return the same of examples."""
     pixels, labels = [], []
-    for example in map(encoded, indices):
+    for example in examples:
         try:
             pixels.append(decode(example.image, channels))
         except Damaged as error:
-            raise Damaged(f"{example.name}: {error}") from None
+            raise Unreadable(f"{example.name} is damaged: {error}") from None
         labels.append(example.label)
     return pixels, labels
 
@@ -80,25 +92,29 @@ def size(data: bytes) -> tuple[int, int]:
     """Return (h, w), from the file's header alone; raise Damaged if it is no image."""
     import simplejpeg
 
+    height = width = None
     if data[:2] == JPEG:
-        try:
-            return simplejpeg.decode_jpeg_header(data)[:2]
-        except ValueError:
-            pass
-    with _open(data) as image:
-        return image.height, image.width
+        with contextlib.suppress(ValueError):
+            height, width = simplejpeg.decode_jpeg_header(data)[:2]
+    if height is None:
+        with _open(data) as image:
+            height, width = image.height, image.width
+    _check_size(height, width)
+    return height, width
 
 
 def _open(data: bytes) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(data))
+        return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
         raise Damaged(f"more than {MAX_PIXELS:,} pixels") from None
-    except (OSError, ValueError, SyntaxError):  # what Pillow's readers raise
+    except Exception:  # whatever a hostile file makes Pillow's readers raise
         raise Damaged("no image" if data else "an empty file") from None
 
 
 def _check_size(height: int, width: int) -> None:
+    if not height or not width:
+        raise Damaged(f"{height}x{width} has no pixels")
     if height * width > MAX_PIXELS:
         raise Damaged(f"{height}x{width} is more than {MAX_PIXELS:,} pixels")
 
@@ -108,6 +124,6 @@ def _pixels(image: Image.Image, channels: int) -> np.ndarray:
         if image.mode.startswith("I"):  # Pillow would clip 16 bits at 255
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
         pixels = np.asarray(image.convert(COLOURS[channels][1]))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise Damaged(str(error)) from None
+    except Exception as error:
+        raise Damaged(str(error) or type(error).__name__) from None
     return pixels.reshape(*pixels.shape[:2], channels)

@@ -6,7 +6,8 @@ threads and processes there is and however often the run was interrupted. Thread
 decoding leaves Python's lock, and they end with their process, however it ends.
 
 What cannot be decoded is replaced: in training by the next example of the split, image and label;
-in evaluation, where each example counts once, by black, with its own label.
+in evaluation, where each example counts once, by black, with its own label. A record that is lost
+with its label is replaced in training too, and stops an evaluation.
 """
 
 import contextlib
@@ -125,9 +126,12 @@ def _this_or_next(
     source: Source, index: int, crop: Callable, draws: np.ndarray, size: int, skip: Skip
 ) -> tuple[np.ndarray, int]:
     for i in range(len(source)):
-        file = source.encoded((index + i) % len(source))
+        place = (index + i) % len(source)
         try:
+            file = source.encoded(place)
             return crops.decode(file.image, source.shape[-1], crop, draws, size), file.label
+        except images.Lost as error:
+            skip(f"{source.name}/{source.split}[{place}]", str(error))
         except images.Damaged as error:
             skip(file.name, str(error))
     raise ValueError(f"no image of {source.name} {source.split} can be decoded.")

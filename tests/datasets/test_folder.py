@@ -13,10 +13,11 @@ def test_a_folder_is_read_by_index(tmp_path):
     (tmp_path / "train" / "bee" / "notes.txt").write_text("no image")
     (tmp_path / "train" / "bee" / "._0.JPEG").write_text("what a Mac leaves")
     (tmp_path / "val" / "zebra").mkdir()  # a class of which train has none
+    (tmp_path / "val" / "zebra" / "3.png").write_bytes(files.encode(files.photo(), "png"))
     (tmp_path / ".cache").mkdir()
     train, val = (datasets.source("folder", split, root) for split in ("train", "val"))
     assert train.classes == val.classes == ("ant", "bee", "wasp", "zebra")
-    assert (len(train), len(val), train.shape) == (24, 3, (None, None, 3))
+    assert (len(train), len(val), train.shape) == (24, 4, (None, None, 3))
     names = [train.encoded(i).name for i in range(24)]
     assert sorted(names) == sorted(
         f"train/{('bee', 'ant', 'wasp')[i % 3]}/{i}.JPEG" for i in range(24)
@@ -38,7 +39,7 @@ def test_a_part_of_a_folder_is_the_same_examples(tmp_path):
 def test_a_damaged_file_is_named(tmp_path):
     root = files.make_folder(tmp_path, train=2)
     (tmp_path / "train" / "bee" / "1.JPEG").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"^train/bee/1.JPEG: an empty file$"):
+    with pytest.raises(images.Unreadable, match=r"^train/bee/1.JPEG is damaged: an empty file$"):
         datasets.source("folder", "train", root).read(range(2))
 
 

@@ -34,7 +34,8 @@ def test_a_step_lowers_the_loss_that_its_gradient_is_of(name):
     batch = {"image": images, "label": jnp.arange(12) % 3, "step": jnp.asarray(0)}
     variables = Net().init(jax.random.key(0), images, train=False)
     params, stats = variables["params"], {"batch_stats": variables["batch_stats"]}
-    state = State(jnp.asarray(0), params, stats, rule.init(params), jax.random.key(2))
+    zero = jnp.asarray(0)
+    state = State(zero, params, stats, rule.init(params), jax.random.key(2), zero)
     step = functools.partial(
         train_step,
         apply=Net().apply,
