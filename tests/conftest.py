@@ -1,11 +1,20 @@
 """Set up for all tests: compiled programs are kept from one run of the tests to the next."""
 
+import hypothesis
 import pytest
 
 from cnn_history.training import devices
 from tests.shared import SHARED
 
 devices.start()
+
+# Tests that draw their cases: the same ones each time, and few; `--hypothesis-profile=long` draws
+# many, anew each time.
+hypothesis.settings.register_profile(
+    "short", max_examples=300, derandomize=True, deadline=None, database=None
+)
+hypothesis.settings.register_profile("long", max_examples=20_000, deadline=None)
+hypothesis.settings.load_profile("short")
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from cnn_history.datasets.source import Encoded
 
 MAX_PIXELS = 1 << 26  # 200 MB decoded: a bound on what one file can take of the memory
 JPEG = b"\xff\xd8"  # how a JPEG file begins
+# What the decoder says where a part of the image is missing, and is made grey by Pillow.
+MISSING = ("premature end of data segment", "Premature end of JPEG file", "bad Huffman code")
 # What Pillow may open: it has readers of many more kinds, some of which start other programs.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 COLOURS = {1: ("GRAY", "L"), 3: ("RGB", "RGB")}  # channels: as simplejpeg and Pillow name them
@@ -62,8 +64,10 @@ def decode(data: bytes, channels: int, enough: tuple[int, int] | None = None) ->
                 )
         except Damaged:
             raise
-        except ValueError:
-            pass  # Pillow tolerates some faults, and has better words for the others
+        except ValueError as error:
+            if any(words in str(error) for words in MISSING):
+                raise Damaged(f"truncated or damaged: {error}") from None
+            # Pillow tolerates other faults, such as bytes too many, or has better words for them.
     with _open(data) as image:
         _check_size(image.height, image.width)
         return _pixels(image, channels)

@@ -28,8 +28,8 @@ def jpeg(height=40, width=60, seed=0):
     return encode(photo(height, width, seed), quality=95)
 
 
-def claiming_png(height, width):
-    """Return a tiny PNG file whose header claims a size: a decompression bomb."""
+def png(height, width, *chunks):
+    """Return a PNG file whose header claims a size, and what else it holds."""
 
     def chunk(kind, body):
         return (
@@ -37,7 +37,21 @@ def claiming_png(height, width):
         )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    chunks = ((b"IHDR", header), *chunks, (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in chunks)
+
+
+def claiming_png(height, width):
+    """Return a tiny PNG file whose header claims a size: a decompression bomb."""
+    return png(height, width, (b"IDAT", b""))
+
+
+def png_with_text(length):
+    """Return a PNG file of a pixel, with a compressed text of `length` bytes: a bomb too."""
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(length >> 20))
+    text = b"Comment\0\0" + packed + packer.flush()
+    return png(1, 1, (b"zTXt", text), (b"IDAT", zlib.compress(bytes(4))))
 
 
 def claiming_jpeg(height, width):
@@ -53,6 +67,7 @@ BAD = {
     "empty": (b"", "an empty file"),
     "text": (b"<html>404 Not Found</html>", "no image"),
     "truncated": (jpeg()[:-200], "truncated"),
+    "without_its_middle": (jpeg()[:700] + jpeg()[900:], "premature end"),
     "truncated_png": (encode(photo(), "png")[:600], "truncated"),
     "only_the_beginning": (b"\xff\xd8\xff", "no image"),
     "huge_jpeg": (claiming_jpeg(9_001, 9_000), "9001x9000 is more than 67,108,864 pixels"),
