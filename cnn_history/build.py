@@ -19,8 +19,8 @@ from cnn_history import datasets, initializers, layers, models, norms, optimizer
 from cnn_history.commands import UserError
 from cnn_history.datasets import augment, examples, preprocessing, scalings, statistics, stream
 from cnn_history.lookup import lookup, nearest
+from cnn_history.training import devices, losses
 from cnn_history.training import differentiate as differentiation
-from cnn_history.training import losses
 
 ConfigDict = ml_collections.ConfigDict
 
@@ -64,17 +64,20 @@ EVALUATED = {
     "averaged": lambda params, opt_state: optimizers.averaged_params(opt_state),
 }
 
+OPTIMIZER_STATES = {"replicated": devices.all_replicated, "sharded": devices.sharded}
+
 POSITIVE = ("steps", "batch_size", "eval_batch_size", "image_size")
-POSITIVE += ("log_every", "eval_every", "checkpoint_every", "keep_checkpoints")
-NOT_NEGATIVE = ("learning_rate", "weight_decay", "aux_weight", "warmup")
+POSITIVE += ("log_every", "eval_every", "checkpoint_every", "keep_checkpoints", "micro_batches")
+NOT_NEGATIVE = ("learning_rate", "weight_decay", "aux_weight", "warmup", "warmup_from")
 NOT_NEGATIVE += ("bias_rate", "gradient_clipping", "filter_radius")
-NOT_NEGATIVE += ("statistics_batches", "skipped_images", "skipped_steps")
-COUNTS = ("seed", "warmup", "statistics_batches", "skipped_images", "skipped_steps", *POSITIVE)
+NOT_NEGATIVE += ("statistics_batches", "skipped_images", "skipped_steps", "rate_batch")
+COUNTS = ("seed", "warmup", "statistics_batches", "skipped_images", "skipped_steps")
+COUNTS += ("rate_batch", *POSITIVE)
 FIELDS = {
     **dict.fromkeys(NOT_NEGATIVE, numbers.Real),
     **dict.fromkeys(COUNTS, numbers.Integral),
     **dict.fromkeys(("dtype", "init_from", "dataset", "data_dir", "decayed", "evaluated"), str),
-    **dict.fromkeys(("train_split", "test_split", "adapter", "scaling"), str),
+    **dict.fromkeys(("train_split", "test_split", "adapter", "scaling", "optimizer_state"), str),
     **dict.fromkeys(("augmentation", "model", "loss", "optimizer", "schedule"), ConfigDict),
     **dict.fromkeys(("averaging", "paper"), ConfigDict),
     "init_layers": tuple,
@@ -110,9 +113,15 @@ def check(config: ConfigDict) -> None:
             raise UserError(f"config.{name}: {value} is not positive.")
         if name in NOT_NEGATIVE and not (0 <= value < math.inf):
             raise UserError(f"config.{name}: {value} is not a finite number of 0 or more.")
-    for name, table in {"dtype": DTYPES, "decayed": DECAYED, "evaluated": EVALUATED}.items():
+    tables = {"dtype": DTYPES, "decayed": DECAYED, "evaluated": EVALUATED}
+    for name, table in {**tables, "optimizer_state": OPTIMIZER_STATES}.items():
         with field(name):
             lookup(table, config[name], name)
+    if config.micro_batches > 1 and config.optimizer.name in optimizers.TAKE_BATCH:
+        raise UserError(
+            f"config.micro_batches: {config.optimizer.name} asks for more of a batch than its "
+            "gradient, and takes it whole; set it to 1."
+        )
     if config.init_layers and not config.init_from:
         raise UserError("config.init_layers: of which network? config.init_from names its run.")
     if config.dtype == "float64" and not jax.config.jax_enable_x64:
@@ -194,7 +203,13 @@ def of_last_batch(network: nn.Module) -> nn.Module:
 
 
 def check_group(config: ConfigDict, examples: int) -> None:
-    """Raise UserError if batch norm's groups do not divide the examples of a device."""
+    """Raise UserError if micro-batches or batch norm's groups do not divide a device's examples."""
+    if examples % config.micro_batches:
+        raise UserError(
+            f"config.micro_batches: {config.micro_batches} parts do not divide the {examples} "
+            "examples of a device."
+        )
+    examples //= config.micro_batches
     if "norm" in config.model and config.model.norm.name == "batch_norm":
         size = config.model.norm.batch_norm.group_size
         if size and examples % size:
@@ -211,10 +226,13 @@ def loss(config: ConfigDict) -> Callable:
 
 
 def schedule(config: ConfigDict) -> optimizers.Rate:
-    """Return the learning rate of each step, warm-up included."""
+    """Return the learning rate of each step, scaling by the batch and warm-up included."""
+    rate = config.learning_rate
+    if config.rate_batch:
+        rate = schedules.linear_scaling(rate, config.rate_batch, config.batch_size)
     with field("schedule"):
-        made = choice(config.schedule, SCHEDULES, "schedule")(config.learning_rate, config.steps)
-    return schedules.warmup(made, config.warmup) if config.warmup else made
+        made = choice(config.schedule, SCHEDULES, "schedule")(rate, config.steps)
+    return schedules.warmup(made, config.warmup, config.warmup_from) if config.warmup else made
 
 
 def optimizer(config: ConfigDict) -> optax.GradientTransformation:
@@ -224,12 +242,14 @@ def optimizer(config: ConfigDict) -> optax.GradientTransformation:
     2012, sec. 5. Biases get their own multiple of the whole update, so that it multiplies their
     rate whatever the rule. Filters are limited where they would land, and averaged last.
     """
-    rate = schedule(config)
+    decay = {"weight_decay": config.weight_decay, "decayed": DECAYED[config.decayed]}
+    themselves = config.optimizer.name in optimizers.DECAY_THEMSELVES
     with field("optimizer"):
-        rule = choice(config.optimizer, optimizers.OPTIMIZERS, "optimizer")(rate)
+        make = choice(config.optimizer, optimizers.OPTIMIZERS, "optimizer")
+        rule = make(schedule(config), **decay if themselves else {})
     with field("averaging"):
         average = choice(config.averaging, optimizers.AVERAGES, "averaging")()
-    if config.weight_decay:
+    if config.weight_decay and not themselves:
         rule = optimizers.add_l2(rule, config.weight_decay, DECAYED[config.decayed])
     parts = [rule]
     if config.gradient_clipping:
@@ -269,7 +289,14 @@ def differentiate(config: ConfigDict) -> Callable:
     """Return how a step gets its gradient, and what else the optimizer asks for."""
     if config.optimizer.name in optimizers.TAKE_FACTORS:
         return differentiation.with_factors
+    if config.micro_batches > 1:
+        return differentiation.in_parts(config.micro_batches)
     return differentiation.plainly
+
+
+def optimizer_sharding(config: ConfigDict) -> Callable:
+    """Return (tree of arrays or their shapes, mesh) -> where the optimizer's state lives."""
+    return OPTIMIZER_STATES[config.optimizer_state]
 
 
 def _piecewise(rate: float, steps: tuple[int, ...], factors: tuple[float, ...]) -> Callable:

@@ -55,16 +55,29 @@ def piecewise(initial: float, factors: Mapping[int, float]) -> Schedule:
     return schedule
 
 
-def warmup(schedule: "Schedule | Plateau", steps: int) -> "Schedule | Plateau":
-    """Rise linearly from 0 to `schedule(steps)`, then follow `schedule` at the true step.
+def warmup(schedule: "Schedule | Plateau", steps: int, start: float = 0.0) -> "Schedule | Plateau":
+    """Rise linearly from `start` to `schedule(steps)`, then follow `schedule` at the true step.
 
-    Source: Goyal et al. 2017, sec. 2.2 ("gradual warmup"), from 0.
+    Source: Goyal et al. 2017, sec. 2.2 ("gradual warmup"), who start from the rate of one worker.
     """
     if isinstance(schedule, Plateau):
-        return dataclasses.replace(schedule, schedule=warmup(schedule.schedule, steps))
-    return lambda step: jnp.where(
-        jnp.asarray(step) < steps, schedule(steps) * jnp.asarray(step) / steps, schedule(step)
-    )
+        return dataclasses.replace(schedule, schedule=warmup(schedule.schedule, steps, start))
+
+    def rate(step):
+        share = jnp.asarray(step) / steps
+        rising = start + (schedule(steps) - start) * share
+        return jnp.where(share < 1, rising, schedule(step))
+
+    return rate
+
+
+def linear_scaling(rate: float, of_batch: int, batch: int) -> float:
+    """Return the rate for a batch where another is known to suit `of_batch`.
+
+    Goyal et al. 2017, sec. 2.1: "when the minibatch size is multiplied by k, multiply the learning
+    rate by k".
+    """
+    return rate * batch / of_batch
 
 
 class PlateauState(NamedTuple):

@@ -22,9 +22,10 @@ CONFIG, INPUTS, SUMMARY = "config.json", "inputs.npz", "summary.json"
 STATISTICS = "statistics.npz"
 
 # What may differ between a run and the command that resumes it: how long it goes on, what it
-# records, and where the data stand. Anything else would be another run.
+# records, and where data and state stand. Anything else would be another run.
 CHANGEABLE = ("steps", "data_dir", "eval_batch_size", "log_every", "eval_every")
 CHANGEABLE += ("checkpoint_every", "keep_checkpoints", "skipped_images", "skipped_steps", "paper")
+CHANGEABLE += ("optimizer_state",)
 
 # What is read of the config of any work directory, an imported network's too.
 READ = ("model", "dtype", "dataset", "data_dir", "test_split", "eval_batch_size")

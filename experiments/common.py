@@ -29,6 +29,7 @@ OPTIMIZERS = {
         "labels": "sampled",  # or empirical
         "largest_factor": 8192,
     },
+    "lars": {"decay": 0.9, "trust": 0.001, "vectors": True},  # vectors: have a local rate too
 }
 SCHEDULES = {
     "constant": {},
@@ -133,15 +134,20 @@ def base() -> ml_collections.ConfigDict:
             # Training.
             "steps": 1000,
             "batch_size": 128,
+            "micro_batches": 1,  # parts of a batch, one after another in memory; norms see one each
+            "optimizer_state": "replicated",  # or sharded: each device keeps a part
             "loss": choose(LOSSES, "cross_entropy"),
             "aux_weight": 0.3,  # of the loss of each auxiliary head, where the network has any
             "optimizer": choose(OPTIMIZERS, "momentum"),
             # At the start; pure Newton's is 1, and bfgs and lbfgs search for theirs in each step.
             "learning_rate": 0.1,
+            # The batch that the rate is for: it grows with batch_size / rate_batch; 0: it does not.
+            "rate_batch": 0,
             "schedule": choose(SCHEDULES, "constant"),
             "weight_decay": 0.0,  # added to the gradient, as L2 is
             "decayed": "all",  # what weight decay touches: all, kernels
-            "warmup": 0,  # steps in which the rate rises from 0
+            "warmup": 0,  # steps in which the rate rises
+            "warmup_from": 0.0,  # the rate that it rises from
             "gradient_clipping": 0.0,  # largest norm of the whole gradient; 0: any
             "bias_rate": 1.0,  # rate of the biases, in learning rates; Caffe's AlexNet: 2
             "filter_radius": 0.0,  # largest root mean square of a filter; 0: any; ZFNet: 0.1

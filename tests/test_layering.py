@@ -29,7 +29,7 @@ ALLOWED = {
     "training.curvature": {"layers"},
     "training.statistics": set(),
     "training.layer_factors": {"layers"},
-    "training.differentiate": {"training.layer_factors"},
+    "training.differentiate": {"training.devices", "training.layer_factors"},
     "training.finite": set(),
     "training.step": {"training.differentiate", "training.finite", "training.state"},
     "training.losses": set(),
@@ -42,7 +42,8 @@ ALLOWED = {
     "training.log": {"evaluation", "training.progress", "training.record"},
     "build": {
         *("commands", "datasets", "initializers", "layers", "lookup", "models", "norms"),
-        *("optimizers", "schedules", "training.differentiate", "training.losses"),
+        *("optimizers", "schedules"),
+        *("training.devices", "training.differentiate", "training.losses"),
     },
     "studies": {
         *("accounting", "build", "commands", "datasets", "evaluation", "initializers", "layers"),

@@ -17,6 +17,7 @@ from experiments import (
     googlenet_imagenet,
     inception_v3_imagenet,
     resnet_imagenet,
+    resnet_large_batch_imagenet,
     vgg_imagenet,
     zfnet_imagenet,
 )
@@ -31,6 +32,7 @@ RECIPES = {
     "bn_inception": bn_inception_imagenet,
     "inception_v3": inception_v3_imagenet,
     "resnet": resnet_imagenet,
+    "resnet_large_batch": resnet_large_batch_imagenet,
 }
 # Of the papers: network, its images, batch, updates, rate at the start, weight decay; None where
 # the paper is silent.
@@ -42,6 +44,7 @@ PAPERS = {
     "bn_inception": ("bn_inception", 224, 32, 6_000_000, 0.045, None),
     "inception_v3": ("inception_v3", 299, 32, 4_003_647, 0.045, None),
     "resnet": ("resnet50", 224, 256, 600_000, 0.1, 1e-4),
+    "resnet_large_batch": ("resnet50_v1_5", 224, 8192, 14_075, 0.1, 1e-4),
 }
 PHOTOS = SHARED / "data" / "imagenette_subset"
 

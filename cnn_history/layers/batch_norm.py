@@ -1,5 +1,7 @@
 """Batch normalization (Ioffe & Szegedy 2015)."""
 
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -25,6 +27,8 @@ class BatchNorm(nn.Module):
         which under `jax.jit` is the global one, however many devices it lies on. With the number
         of examples on a device, each uses its own statistics, as the papers' GPUs did. Running
         statistics are those of the whole batch.
+      scale_init: of the scale; 0 in the last norm of a residual block lets it start as the identity
+        (Goyal et al. 2017, sec. 5.1).
       dtype: of the output; statistics and parameters are float32 or wider.
     """
 
@@ -32,6 +36,7 @@ class BatchNorm(nn.Module):
     epsilon: float = 1e-5
     unbiased: bool = True
     group_size: int | None = None
+    scale_init: Callable = nn.initializers.ones
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
@@ -44,7 +49,7 @@ class BatchNorm(nn.Module):
         channels = x.shape[-1:]
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, channels, wide)
         running_var = self.variable("batch_stats", "var", jnp.ones, channels, wide)
-        scale = self.param("scale", nn.initializers.ones, channels, wide)
+        scale = self.param("scale", self.scale_init, channels, wide)
         bias = self.param("bias", nn.initializers.zeros, channels, wide)
 
         shape, x = x.shape, x.astype(wide)

@@ -58,13 +58,26 @@ def typed(module: nn.Module) -> dict:
 def conv_and_norm(module: nn.Module, train: bool) -> tuple[Callable, Callable]:
     """Return the makers of a network's convolutions, as of `nn.Conv`, and norms, `norm(name=)`."""
 
-    def norm(name):
+    def norm(name, **options):
         if module.norm is None:
             return lambda x: x
-        layer = module.norm(name=name, dtype=module.dtype)
+        layer = module.norm(name=name, dtype=module.dtype, **options)
         return functools.partial(layer, use_running_average=not train)
 
     return functools.partial(nn.Conv, use_bias=module.norm is None, **typed(module)), norm
+
+
+def last_norm(module: nn.Module, norm: Callable) -> Callable:
+    """Return the maker of the norm that ends a residual block, of scale 0 where `zero_gamma` is.
+
+    Raises ValueError where the norm has no such scale, or nothing would pass beside the block.
+    """
+    if not module.zero_gamma:
+        return norm
+    layer = getattr(module.norm, "func", module.norm)
+    if not hasattr(layer, "scale_init") or module.shortcut is None:
+        raise ValueError("zero_gamma needs batch_norm, and shortcuts.")
+    return functools.partial(norm, scale_init=nn.initializers.zeros)
 
 
 def shortcut_path(
@@ -96,6 +109,7 @@ class BasicBlock(nn.Module):
     shortcut: str | None
     conv: Callable
     norm: Callable
+    last_norm: Callable
     activation: Callable
 
     @nn.compact
@@ -105,7 +119,7 @@ class BasicBlock(nn.Module):
         y = self.conv(self.features, (3, 3), strides, padding=1, name="conv1")(x)
         y = self.activation(self.norm(name="norm1")(y))
         y = self.conv(self.features, (3, 3), padding=1, name="conv2")(y)
-        y = self.norm(name="norm2")(y)
+        y = self.last_norm(name="norm2")(y)
         if self.shortcut is not None:
             y += shortcut_path(self.shortcut, x, self.features, self.strides, self.conv, self.norm)
         return self.activation(y)
@@ -124,6 +138,7 @@ class BottleneckBlock(nn.Module):
     stride_on_1x1: bool
     conv: Callable
     norm: Callable
+    last_norm: Callable
     activation: Callable
 
     @nn.compact
@@ -137,7 +152,7 @@ class BottleneckBlock(nn.Module):
         y = self.activation(self.norm(name="norm2")(y))
         features = EXPANSION * self.features
         y = self.conv(features, (1, 1), padding=0, name="conv3")(y)
-        y = self.norm(name="norm3")(y)
+        y = self.last_norm(name="norm3")(y)
         if self.shortcut is not None:
             y += shortcut_path(self.shortcut, x, features, self.strides, self.conv, self.norm)
         return self.activation(y)
@@ -167,6 +182,7 @@ class ResNet(nn.Module):
       bottleneck: whether blocks are bottlenecks.
       stride_on_1x1: whether a bottleneck's first 1x1 has the stride, as published, or its 3x3.
       shortcut: A, B (the paper's here; option A in its first comparison) or C; None: a plain net.
+      zero_gamma: whether the norm that ends a block starts with a scale of 0 (Goyal et al. 2017).
       norm: normalization `norm(name=, dtype=)(x, use_running_average=)`, or None.
     """
 
@@ -174,6 +190,7 @@ class ResNet(nn.Module):
     bottleneck: bool = False
     stride_on_1x1: bool = True
     shortcut: str | None = "B"
+    zero_gamma: bool = False
     num_classes: int = 1000
     dtype: jnp.dtype = jnp.float32
     kernel_init: Callable = initializers.he("fan_in")
@@ -184,13 +201,15 @@ class ResNet(nn.Module):
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> logits [n, num_classes], float32 or wider; updates `batch_stats`.
 
-        Raises ValueError for an unknown shortcut and for images below 32x32.
+        Raises ValueError for an unknown shortcut, for images below 32x32, and for `zero_gamma`
+        without batch norm or shortcuts.
         """
         if self.shortcut is not None:
             check_shortcut(self.shortcut)
         check_size(images, IMAGENET_SMALLEST, "a residual network for ImageNet")
         conv, norm = conv_and_norm(self, train)
-        parts = {"conv": conv, "norm": norm, "activation": self.activation}
+        parts = {"conv": conv, "norm": norm, "last_norm": last_norm(self, norm)}
+        parts["activation"] = self.activation
         block = functools.partial(BasicBlock, shortcut=self.shortcut, **parts)
         if self.bottleneck:
             block = functools.partial(
@@ -212,11 +231,13 @@ class CifarResNet(nn.Module):
     Attributes:
       blocks: n, for 6n+2 layers.
       shortcut: A (the paper's here), B or C; None for a plain net.
+      zero_gamma: as of ResNet.
       norm: normalization `norm(name=, dtype=)(x, use_running_average=)`, or None.
     """
 
     blocks: int
     shortcut: str | None = "A"
+    zero_gamma: bool = False
     num_classes: int = 10
     features: Sequence[int] = CIFAR_FEATURES
     dtype: jnp.dtype = jnp.float32
@@ -234,7 +255,8 @@ class CifarResNet(nn.Module):
             check_shortcut(self.shortcut)
         check_size(images, CIFAR_SMALLEST, "a CIFAR residual network")
         conv, norm = conv_and_norm(self, train)
-        parts = {"conv": conv, "norm": norm, "activation": self.activation}
+        parts = {"conv": conv, "norm": norm, "last_norm": last_norm(self, norm)}
+        parts["activation"] = self.activation
         block = functools.partial(BasicBlock, shortcut=self.shortcut, **parts)
 
         x = conv(self.features[0], (3, 3), padding=1, name="conv1")(images)

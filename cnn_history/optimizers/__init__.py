@@ -17,6 +17,7 @@ from cnn_history.optimizers.bfgs import bfgs
 from cnn_history.optimizers.filter_norms import limit_filter_rms
 from cnn_history.optimizers.kfac import kfac
 from cnn_history.optimizers.l2 import add_l2
+from cnn_history.optimizers.lars import lars
 from cnn_history.optimizers.lbfgs import lbfgs
 from cnn_history.optimizers.learning_rate import Rate, applied_rate, observe, scale_by_rate
 from cnn_history.optimizers.momentum import momentum
@@ -44,9 +45,14 @@ OPTIMIZERS = {
     "bfgs": lambda learning_rate, **options: bfgs(**options),
     "lbfgs": lambda learning_rate, **options: lbfgs(**options),
     "kfac": kfac,
+    "lars": lars,
 }
 # Those whose `update` takes `factors`, as `training/differentiate.with_factors` makes them.
 TAKE_FACTORS = ("kfac",)
+# Those that look at the loss of a batch, or its layers, beyond one gradient.
+TAKE_BATCH = (*TAKE_FACTORS, "newton", "bfgs", "lbfgs")
+# Those that take `weight_decay` and what is `decayed` themselves.
+DECAY_THEMSELVES = ("lars",)
 
 # What is evaluated in place of the newest parameters: transformations that keep an average of them.
 AVERAGES = {
@@ -57,7 +63,9 @@ AVERAGES = {
 
 __all__ = [
     "AVERAGES",
+    "DECAY_THEMSELVES",
     "OPTIMIZERS",
+    "TAKE_BATCH",
     "TAKE_FACTORS",
     "Rate",
     "adagrad",
@@ -70,6 +78,7 @@ __all__ = [
     "exponential_average",
     "float32_state",
     "kfac",
+    "lars",
     "lbfgs",
     "limit_filter_rms",
     "momentum",

@@ -50,6 +50,25 @@ def over_batch(mesh: Mesh, axis: int = 0) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(*[None] * axis, "data"))
 
 
+def all_replicated(tree, mesh: Mesh):
+    """Return the sharding of each array of a tree: a copy on each device."""
+    return jax.tree.map(lambda _: replicated(mesh), tree)
+
+
+def sharded(tree, mesh: Mesh):
+    """Return the sharding of each array of a tree: a part on each device, where it can be cut.
+
+    An array is cut along its last axis that the number of devices divides, which of a kernel
+    [h, w, in, out] is mostly `out`; one that has no such axis is copied.
+    """
+
+    def cut(array):
+        fits = [axis for axis, n in enumerate(array.shape) if n and n % mesh.size == 0]
+        return over_batch(mesh, fits[-1]) if fits else replicated(mesh)
+
+    return jax.tree.map(cut, tree)
+
+
 def put(tree, sharding: NamedSharding):
     """Place numpy arrays that every process has whole."""
 
@@ -78,21 +97,18 @@ def put_rows(tree, rows: np.ndarray, count: int, sharding: NamedSharding):
     return jax.tree.map(place, tree)
 
 
-def abstract(function, sharding: NamedSharding):
-    """Return the shapes, dtypes and sharding of what `function()` would return, uncomputed."""
-    return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        jax.eval_shape(function),
-    )
-
-
 def steps_per_call(steps: int, batch_size: int) -> int:
     """Return how many steps one call of the compiled program shall make: `steps`, or 1 on CPU.
 
     On an accelerator a scan over steps keeps the host out of the way; XLA:CPU runs convolutions
     inside a loop many times slower, but for those of single images, where the host is what costs.
     """
-    return 1 if jax.default_backend() == "cpu" and batch_size > 1 else steps
+    return 1 if unrolls() and batch_size > 1 else steps
+
+
+def unrolls() -> bool:
+    """Say whether a loop over convolutions is better written out, as it is for XLA:CPU."""
+    return jax.default_backend() == "cpu"
 
 
 def divide(mesh: Mesh, function, arrays: Sequence[jax.Array]) -> list[jax.Array]:

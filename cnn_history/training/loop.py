@@ -210,7 +210,7 @@ def _first_state(
         raise UserError(
             f"config.steps: the run has made {latest} steps already, more than {config.steps}."
         )
-    return checkpoints.restore(devices.abstract(compiled.init, devices.replicated(mesh)))
+    return checkpoints.restore(compiled.abstract)
 
 
 def _summary(folder: pathlib.Path) -> dict | None:

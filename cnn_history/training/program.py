@@ -26,6 +26,7 @@ class Program(NamedTuple):
     `{"ids": [batch], "epochs": [batch], "step": scalar}`.
 
     Attributes:
+      abstract: a State of shapes, dtypes and shardings, as a checkpoint is to be restored.
       init: () -> the first State.
       step: (state, data, cursor) -> (state, metrics); the state is donated.
       steps: the same over cursors with a leading axis, as one scan; metrics have that axis too.
@@ -35,6 +36,7 @@ class Program(NamedTuple):
         "loss": [n], "label": [n]}`.
     """
 
+    abstract: State
     init: Callable[[], State]
     step: Callable[..., tuple[State, dict]]
     steps: Callable[..., tuple[State, dict]]
@@ -126,15 +128,23 @@ def make(
         probabilities = jax.nn.softmax(logits)
         return {"probabilities": probabilities, "loss": loss(logits, labels), "label": labels}
 
-    everywhere = devices.replicated(mesh)
-    jit = functools.partial(jax.jit, out_shardings=everywhere)
+    everywhere, shapes = devices.replicated(mesh), jax.eval_shape(init)
+    place = build.optimizer_sharding(config)
+    where = devices.all_replicated(shapes, mesh)
+    where = where.replace(opt_state=place(shapes.opt_state, mesh))
+    advance = functools.partial(jax.jit, donate_argnums=0, out_shardings=(where, everywhere))
     return Program(
-        init=jit(init),
-        step=jit(step, donate_argnums=0),
-        steps=jit(steps, donate_argnums=0),
-        statistics=jit(statistics),
-        observe=jit(observe, donate_argnums=0),
-        evaluate=jit(evaluate),
+        abstract=jax.tree.map(
+            lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+            shapes,
+            where,
+        ),
+        init=jax.jit(init, out_shardings=where),
+        step=advance(step),
+        steps=advance(steps),
+        statistics=jax.jit(statistics, out_shardings=everywhere),
+        observe=jax.jit(observe, donate_argnums=0, out_shardings=where),
+        evaluate=jax.jit(evaluate, out_shardings=everywhere),
     )
 
 

@@ -57,10 +57,10 @@ def train_step(
     """
     key = jax.random.fold_in(state.key, state.step)
 
-    def forward(params):
+    def forward(params, images, key):
         return apply(
             {"params": params, **state.model_state},
-            batch["image"],
+            images,
             train=True,
             rngs={"dropout": key},
             mutable=list(state.model_state) or ["batch_stats"],
@@ -70,7 +70,7 @@ def train_step(
         return jnp.mean(loss(logits, labels))
 
     value, grads, (logits, model_state), found = differentiate(
-        forward, objective, state.params, batch["label"], key
+        forward, objective, state.params, batch["image"], batch["label"], key
     )
     updates, opt_state = optax.with_extra_args_support(optimizer).update(
         grads,
@@ -78,7 +78,7 @@ def train_step(
         state.params,
         value=value,
         grad=grads,
-        value_fn=lambda params: objective(forward(params)[0], batch["label"]),
+        value_fn=lambda params: objective(forward(params, batch["image"], key)[0], batch["label"]),
         **found,
         **extra,
     )

@@ -243,7 +243,6 @@ def runs(steps=8):
     for count in (1, 8):
         auto = (jax.sharding.AxisType.Auto,)
         mesh = jax.make_mesh((count,), ("data",), auto, devices=jax.devices()[:count])
-        everywhere = devices.replicated(mesh)
         compiled, training, *_ = settings.of(config, Small(), train, mesh)
         state, losses = compiled.init(), []
         for step in range(steps):
@@ -252,8 +251,7 @@ def runs(steps=8):
                     folder = pathlib.Path(name)
                     with Checkpoints(folder, 1) as checkpoints:
                         checkpoints.save(step, state)
-                        abstract = devices.abstract(compiled.init, everywhere)
-                        state = checkpoints.restore(abstract)
+                        state = checkpoints.restore(compiled.abstract)
             state, metrics = compiled.step(state, training.data, training.at(step, 1))
             losses.append(float(metrics["loss"]))
         ends = jax.device_get(jax.tree.leaves((state.params, state.model_state, state.opt_state)))

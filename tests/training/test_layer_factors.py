@@ -32,12 +32,13 @@ def looks(network, x):
     """Return parameters, and (labels) -> what both ways of differentiating find there, compiled."""
     params = jax.jit(network.init)(jax.random.key(0), x)["params"]
 
-    def forward(params):
+    def forward(params, x, key):
+        del key
         return network.apply({"params": params}, x), {"batch_stats": ()}
 
     @jax.jit
     def look(labels):
-        arguments = (forward, mean_cross_entropy, params, labels, jax.random.key(2))
+        arguments = (forward, mean_cross_entropy, params, x, labels, jax.random.key(2))
         *seen, found = with_factors(*arguments)
         factors = {whose: found["factors"](whose) for whose in ("empirical", "sampled")}
         return plainly(*arguments)[:3], seen, factors
@@ -67,7 +68,7 @@ def test_one_image_has_the_exact_fisher_blocks():
     params, forward, look = looks(Small(), x)
     found = [look(jnp.asarray([label])) for label in range(3)]
     p = np.asarray(jax.nn.softmax(found[0][1][2][0][0]))
-    jacobian = jax.jit(jax.jacobian(lambda params: forward(params)[0][0]))(params)
+    jacobian = jax.jit(jax.jacobian(lambda params: forward(params, x, None)[0][0]))(params)
     for name in ("Conv_0", "FullyConnected_0", "Dense_0"):
         pairs = [factors["empirical"][name] for *_, factors in found]
         block = sum(p[label] * np.kron(*pairs[label]) for label in range(3))

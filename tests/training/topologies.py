@@ -134,7 +134,7 @@ def _go_on(saved):
         config("whole", "float64"), Net(), sources("whole", None)[0], mesh
     )
     with checkpoint.Checkpoints(saved / "saved", keep=1) as checkpoints:
-        state = checkpoints.restore(devices.abstract(compiled.init, devices.replicated(mesh)))
+        state = checkpoints.restore(compiled.abstract)
     assert int(state.step) == SAVED
     for step in range(SAVED, STEPS):
         state, _ = compiled.step(state, training.data, training.at(step, 1))
