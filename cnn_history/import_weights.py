@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from cnn_history import commands, datasets, models, weights, workdir
+from cnn_history import commands, datasets, models, private, weights, workdir
 from cnn_history.commands import UserError
 from cnn_history.datasets.preprocessing import Preprocessing
 from cnn_history.training import devices, record
@@ -44,6 +44,7 @@ def main(argv: list[str]) -> None:
     del argv
     devices.start()
     name, folder = MODEL.value, pathlib.Path(WORKDIR.value).expanduser()
+    workdir.check_links(folder)
     if (folder / workdir.CONFIG).exists():
         raise UserError(f"--workdir: '{folder}' holds a run already; choose another.")
     checkpoint = pathlib.Path(CHECKPOINT.value).expanduser()
@@ -56,7 +57,7 @@ def main(argv: list[str]) -> None:
     except ValueError as error:
         raise UserError(error) from error
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private.make(folder)
         with record.lock(folder):
             write(folder, checkpoint, name, options, variables, mean, std)
     except (OSError, record.InUse) as error:

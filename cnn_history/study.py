@@ -16,7 +16,7 @@ import numpy as np
 from absl import flags
 from ml_collections import config_flags
 
-from cnn_history import commands, studies
+from cnn_history import commands, private, studies
 from cnn_history.build import blame
 from cnn_history.commands import UserError
 from cnn_history.lookup import lookup
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> None:
     options = config.to_dict()
     run = _study(options)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private.make(folder)
         with record.lock(folder):
             begun = time.monotonic()
             findings = run(**options)

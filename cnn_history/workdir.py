@@ -10,7 +10,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from cnn_history import build
+from cnn_history import build, npz, private
 from cnn_history.commands import UserError
 from cnn_history.datasets import Source
 from cnn_history.datasets.preprocessing import Preprocessing
@@ -33,12 +33,16 @@ READ += ("skipped_images", "averaging", "evaluated", "paper")
 
 
 def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
-    """Return the config of a run; raise UserError if the directory holds none."""
+    """Return the config of a run; raise UserError if the directory holds none, or leads out."""
+    check_links(workdir)
     try:
-        config = ml_collections.ConfigDict(json.loads((workdir / CONFIG).read_text()))
+        read = json.loads((workdir / CONFIG).read_text())
+        if not isinstance(read, dict):
+            raise ValueError("it holds no object")
+        config = ml_collections.ConfigDict(read)
     except FileNotFoundError:
         raise UserError(f"'{workdir}' is no work directory of a run: it has no {CONFIG}.") from None
-    except (json.JSONDecodeError, OSError) as error:
+    except (ValueError, TypeError, OSError, RecursionError) as error:
         raise UserError(f"'{workdir / CONFIG}' is damaged: {error}") from error
     for name in READ:
         if name not in config:
@@ -46,6 +50,15 @@ def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
                 f"'{workdir}' was made by an earlier version, before config.{name}; make it again."
             )
     return config
+
+
+def check_links(workdir: pathlib.Path) -> None:
+    """Raise UserError for a link in the directory that leads out of it: to be read, or written."""
+    if link := private.leading_out(workdir):
+        raise UserError(
+            f"'{link}' is a link that leads out of the work directory, which is not followed; "
+            "remove it, or copy what it names."
+        )
 
 
 def check_run(workdir: pathlib.Path) -> None:
@@ -115,24 +128,27 @@ def statistics(
         unfinished.replace(path)
         return found
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return Statistics(file["mean"], file["covariance"], int(file["examples"]))
-    except (ValueError, KeyError, OSError, EOFError) as error:
-        raise UserError(f"'{path}' is damaged: {error}") from error
+        kept = npz.read(path)
+        return Statistics(kept["mean"], kept["covariance"], int(kept["examples"]))
+    except (ValueError, TypeError) as error:
+        raise UserError(error) from error
+    except KeyError as error:
+        raise UserError(f"'{path}' is damaged: it has no {error}.") from error
 
 
 def load_inputs(workdir: pathlib.Path) -> tuple[Preprocessing, int, tuple[str, ...]]:
     """Return the preprocessing, the number of channels and the classes of a run."""
     try:
-        with np.load(workdir / INPUTS, allow_pickle=False) as file:
-            values = {name: file[name] for name in file.files}
+        values = npz.read(workdir / INPUTS)
         preprocessing = Preprocessing(
             int(values["size"]), str(values["adapter"]), values["mean"], values["std"]
         )
         return preprocessing, int(values["channels"]), tuple(map(str, values["classes"]))
     except FileNotFoundError:
         raise UserError(f"'{workdir}' is no work directory of a run: it has no {INPUTS}.") from None
-    except (ValueError, KeyError, OSError, EOFError) as error:
+    except ValueError as error:
+        raise UserError(error) from error
+    except (KeyError, TypeError) as error:
         raise UserError(f"'{workdir / INPUTS}' is damaged: {error}") from error
 
 

@@ -13,6 +13,8 @@ ALLOWED = {
     "lookup": set(),
     "commands": {"lookup"},
     "literature": set(),
+    "npz": set(),
+    "private": set(),
     "initializers": set(),
     "schedules": set(),
     "layers": set(),
@@ -33,7 +35,7 @@ ALLOWED = {
     "training.finite": set(),
     "training.step": {"training.differentiate", "training.finite", "training.state"},
     "training.losses": set(),
-    "training.devices": set(),
+    "training.devices": {"private"},
     "training.processes": {"commands", "training.devices"},
     "training.signals": {"training.processes"},
     "training.record": set(),
@@ -59,7 +61,8 @@ ALLOWED = {
         *("accounting", "layers", "literature", "models", "optimizers", "schedules", "studies"),
     },
     "workdir": {
-        *("build", "commands", "datasets", "lookup", "training.checkpoint", "training.record"),
+        *("build", "commands", "datasets", "lookup", "npz", "private", "training.checkpoint"),
+        "training.record",
     },
 }
 

@@ -3,35 +3,40 @@
 import functools
 import os
 import pathlib
-import stat
+import sys
 from collections.abc import Sequence
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from cnn_history import private
+
 COMPILED = "~/.cache/cnn_history/compiled"
 
 
 def start() -> None:
-    """Set jax up: compiled programs are kept, in a folder that nobody else can write.
+    """Set jax up: compiled programs are kept, in a folder for us alone.
 
-    What is loaded from that folder is executed, so that one which others may write is not used.
-    $JAX_COMPILATION_CACHE_DIR names another folder.
+    What is loaded from that folder is executed, so that one which others may have written is not
+    used, and that is said. $JAX_COMPILATION_CACHE_DIR names another folder.
     """
-    if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        return
-    folder = pathlib.Path(COMPILED).expanduser()
+    named = os.environ.get("JAX_COMPILATION_CACHE_DIR", "")
+    if "://" in named:
+        return  # in the cloud, whose permissions are its own
+    folder = pathlib.Path(os.path.expanduser(named or COMPILED))
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-    except OSError:
-        return  # a read-only home: compile anew each time
-    if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        private.make(folder)
+        objection = private.objection(folder)
+    except OSError as error:
+        objection = str(error)
+    if objection:
+        print(f"compiled programs are not kept: {objection}.", file=sys.stderr)
+        jax.config.update("jax_compilation_cache_dir", None)
+    elif not named:
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def mesh() -> Mesh:

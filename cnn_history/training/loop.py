@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import ml_collections
 
-from cnn_history import build, evaluation, workdir
+from cnn_history import build, evaluation, private, workdir
 from cnn_history.commands import UserError
 from cnn_history.datasets import Source, examples
 from cnn_history.datasets.images import Unreadable
@@ -36,6 +36,7 @@ def run(config: ml_collections.ConfigDict, folder: pathlib.Path) -> dict:
     cannot be read, or more than `config.skipped_images` turn out damaged.
     """
     build.check(config)
+    workdir.check_links(folder)
     workdir.check_same(config, folder)
     done = _summary(folder)
     if done and done["steps"] == config.steps:
@@ -53,7 +54,7 @@ def run(config: ml_collections.ConfigDict, folder: pathlib.Path) -> dict:
     if config.init_from:
         workdir.check_run(pathlib.Path(config.init_from))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private.make(folder)
         lock = record.lock(folder) if processes.chief() else contextlib.nullcontext()
         with lock, StopRequest() as stop:
             return _train(config, folder, network, train, test, stop)

@@ -2,11 +2,13 @@
 
 import pathlib
 import warnings
+import zipfile
 from collections.abc import Mapping
 
 import numpy as np
 
 SAFETENSORS = ".safetensors"
+ZIP = b"PK\x03\x04"  # how an archive begins
 OLDEST_TORCH = (2, 10)  # earlier weights-only loaders have known holes
 NESTED = ("state_dict", "model")  # where training scripts keep the weights among other things
 DISTRIBUTED = "module."  # what torch's DataParallel puts before each name
@@ -53,6 +55,7 @@ def _safetensors(path: pathlib.Path) -> Mapping:
 
 def _pickled(path: pathlib.Path) -> Mapping:
     torch = _import_torch()
+    _check_archive(path)
     try:
         with warnings.catch_warnings():  # of odd pickles, which are refused, or read, all the same
             warnings.simplefilter("ignore")
@@ -66,6 +69,25 @@ def _pickled(path: pathlib.Path) -> Mapping:
     if not isinstance(found, Mapping) or not found:
         raise ValueError(f"'{path}' holds no tensors by name, but a {type(found).__name__}.")
     return found
+
+
+def _check_archive(path: pathlib.Path) -> None:
+    """Raise ValueError for a zip archive that holds more than its own size: a bomb.
+
+    torch packs nothing that it saves, so that no true file is refused.
+    """
+    with open(path, "rb") as file:
+        if file.read(len(ZIP)) != ZIP:
+            return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            holds = sum(member.file_size for member in archive.infolist())
+    except Exception as error:
+        raise ValueError(f"'{path}' is damaged: {error}") from error
+    if holds > path.stat().st_size:
+        raise ValueError(
+            f"'{path}' is damaged or a bomb: in {path.stat().st_size:,} bytes it claims {holds:,}."
+        )
 
 
 def _array(name: str, tensor) -> np.ndarray:

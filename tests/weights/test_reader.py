@@ -1,24 +1,20 @@
 """Files: what they may look like, and that nothing in them is executed."""
 
+import copy
+import io
+import json
 import pickle
+import struct
+import tarfile
 import zipfile
 
 import numpy as np
 import pytest
 
 from cnn_history.weights import reader
+from tests.weights.payload import Evil
 
 torch = pytest.importorskip("torch", reason="needs the extra torch: EXTRAS=torch ./launch.sh test")
-
-
-class Evil:
-    """Unpickled, it makes a file."""
-
-    def __init__(self, trace):
-        self.trace = trace
-
-    def __reduce__(self):
-        return (open, (str(self.trace), "w"))
 
 
 TENSORS = {"conv.weight": torch.arange(24.0).reshape(2, 3, 2, 2), "conv.bias": torch.ones(2)}
@@ -129,6 +125,101 @@ def test_what_is_no_dictionary_of_tensors_is_refused(tmp_path, saved, message):
     torch.save(saved, path)
     with pytest.raises(ValueError, match=message):
         reader.read(path)
+
+
+def bomb(path):
+    """The weights of a true file, packed, that unpack to a hundred times as much."""
+    torch.save({"a": torch.zeros(1 << 20)}, path)
+    with zipfile.ZipFile(path) as archive:
+        files = {member.filename: archive.read(member) for member in archive.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+
+
+def overlapping(path):
+    """One member under many names: no packing is needed to claim more than there is."""
+    torch.save({"a": torch.zeros(1 << 20)}, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        (data,) = (m for m in archive.infolist() if m.filename.endswith("data/0"))
+        for i in range(1, 9):
+            again = copy.copy(data)
+            again.filename = data.filename.removesuffix("0") + str(i)
+            archive.filelist.append(again)
+            archive.NameToInfo[again.filename] = again
+        archive._didModify = True
+
+
+@pytest.mark.parametrize("make", [bomb, overlapping])
+def test_an_archive_that_claims_more_than_it_is_is_refused(tmp_path, make, monkeypatch):
+    path = tmp_path / "weights.pth"
+    make(path)
+    monkeypatch.setattr(torch, "load", lambda *args, **kwargs: pytest.fail("it was opened"))
+    with pytest.raises(ValueError, match=r"damaged or a bomb: in [\d,]+ bytes it claims [\d,]+"):
+        reader.read(path)
+
+
+def test_paths_that_lead_out_of_an_archive_are_not_followed(tmp_path):
+    """In a zip archive, and in the tar archives of the oldest torch."""
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    torch.save(TENSORS, inside / "weights.pth")
+    with zipfile.ZipFile(inside / "weights.pth", "a") as archive:
+        archive.writestr("../trace", b"evil")
+    with pytest.raises(ValueError, match="is damaged"):
+        reader.read(inside / "weights.pth")
+    with tarfile.open(inside / "old.pth", "w") as archive:
+        for name in ("../trace", "sys_info", "pickle"):
+            file = tarfile.TarInfo(name)
+            file.size = 4
+            archive.addfile(file, io.BytesIO(b"evil"))
+    with pytest.raises(ValueError, match="is damaged"):
+        reader.read(inside / "old.pth")
+    assert not (tmp_path / "trace").exists()
+    assert {path.name for path in inside.iterdir()} == {"weights.pth", "old.pth"}
+
+
+def header(**tensors):
+    """Return a safetensors file of a header, and eight bytes."""
+    text = json.dumps(tensors).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(8)
+
+
+SAFE = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+ABSURD = {
+    "a header of 2^63 bytes": struct.pack("<Q", 1 << 63) + b"{}",
+    "a header of 2^64 - 1 bytes": struct.pack("<Q", (1 << 64) - 1) + b"{}",
+    "a header longer than the file": struct.pack("<Q", 1 << 20) + b"{}",
+    "more than the file holds": header(a=SAFE | {"shape": [1 << 50], "data_offsets": [0, 1 << 52]}),
+    "a shape that overflows": header(a=SAFE | {"shape": [1 << 62, 1 << 62]}),
+    "a shape unlike its bytes": header(a=SAFE | {"shape": [1 << 40]}),
+    "offsets that run backwards": header(a=SAFE | {"data_offsets": [8, 0]}),
+    "negative offsets": header(a=SAFE | {"data_offsets": [-8, 0]}),
+    "tensors that overlap": header(a=SAFE, b=SAFE),
+    "a hole": header(a=SAFE | {"shape": [1], "data_offsets": [4, 8]}),
+    "an unknown kind": header(a=SAFE | {"dtype": "PICKLE"}),
+    "no JSON": struct.pack("<Q", 4) + b"evil",
+    "deep JSON": struct.pack("<Q", 100_000) + b"[" * 100_000,
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("kind", ABSURD)
+def test_an_absurd_header_is_refused(tmp_path, kind):
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(ABSURD[kind])
+    with pytest.raises(ValueError, match="is damaged or no safetensors file"):
+        reader.read(path)
+    path.write_bytes(header(a=SAFE))
+    assert reader.read(path)["a"].tolist() == [0, 0]
+
+
+def test_a_pickle_under_another_name_runs_nothing(tmp_path):
+    for name in ("weights.safetensors", "weights.th", "weights"):
+        hostile_pickle(tmp_path / name, tmp_path / "trace")
+        with pytest.raises(ValueError, match="is damaged"):
+            reader.read(tmp_path / name)
+    assert not (tmp_path / "trace").exists()
 
 
 def test_a_missing_file_is_named(tmp_path):

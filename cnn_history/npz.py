@@ -1,0 +1,32 @@
+"""NumPy's .npz files, read with suspicion: no pickles, no bombs."""
+
+import pathlib
+import zipfile
+
+import numpy as np
+
+LARGEST = 1 << 30  # bytes that a file may unpack to; what a work directory holds has a few MB
+
+
+def read(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a file, by name.
+
+    Raises FileNotFoundError if there is none, and ValueError, naming it, if it is damaged, would
+    unpack to more than LARGEST, or holds objects, which only code that it brings could make.
+    """
+    if not path.exists():
+        raise FileNotFoundError(path)
+    try:
+        with zipfile.ZipFile(path) as file:
+            size = sum(member.file_size for member in file.infolist())
+        if size > LARGEST:
+            raise ValueError(f"it would unpack to {size:,} bytes")
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray):
+                raise ValueError(f"'{name}' is no array")
+        return arrays
+    except Exception as error:  # whatever a hostile file makes the readers raise
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(f"'{path}' is damaged: {reason}") from error
