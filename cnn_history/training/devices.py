@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import jax
 import numpy as np
+import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from cnn_history import private
@@ -72,6 +73,21 @@ def sharded(tree, mesh: Mesh):
         return over_batch(mesh, fits[-1]) if fits else replicated(mesh)
 
     return jax.tree.map(cut, tree)
+
+
+def whole_outside(rule: optax.GradientTransformation, mesh: Mesh):
+    """Return the rule with gradients and updates whole on each device, however its state is cut.
+
+    Else the cuts travel back into the network, and each of its norms is gathered and cut again.
+    """
+    rule = optax.with_extra_args_support(rule)
+    whole = functools.partial(jax.lax.with_sharding_constraint, shardings=replicated(mesh))
+
+    def update(grads, state, params=None, **extra):
+        updates, state = rule.update(whole(grads), state, params, **extra)
+        return whole(updates), state
+
+    return optax.GradientTransformationExtraArgs(rule.init, update)
 
 
 def put(tree, sharding: NamedSharding):

@@ -66,7 +66,7 @@ def make(
       mesh: of the devices.
     """
     key = keys.keys(config.seed)
-    optimizer, loss = build.optimizer(config), build.loss(config)
+    optimizer, loss = devices.whole_outside(build.optimizer(config), mesh), build.loss(config)
     schedule, evaluated = build.schedule(config), build.evaluated(config)
     update = functools.partial(
         train_step,

@@ -58,11 +58,14 @@ ALL = (ONE, TWO, FOUR, EIGHT_DEVICES, FOUR_OF_TWO)
 class Net(nn.Module):
     """Small, with what depends on the whole batch and what draws for each example."""
 
+    group_size: int | None = None
+
     @nn.compact
     def __call__(self, x, train: bool):
         """[n, 8, 8, c] -> [n, 10]."""
         x = nn.Conv(8, (3, 3), use_bias=False, param_dtype=float, dtype=float)(x)
-        x = layers.BatchNorm(dtype=x.dtype)(x, use_running_average=not train)
+        norm = layers.BatchNorm(group_size=self.group_size, dtype=x.dtype)
+        x = norm(x, use_running_average=not train)
         x = nn.relu(x).reshape(len(x), -1)
         x = nn.Dropout(0.3, deterministic=not train)(x)
         return nn.Dense(10, param_dtype=float, dtype=float)(x)

@@ -1,0 +1,30 @@
+"""The step compiled for eight devices: what they say to each other is what was asked for."""
+
+import json
+import subprocess
+import sys
+
+from tests.training.runs import CHECKOUT
+
+# One reduction of the gradient; of global batch norm one for a first mean, one for what remains of
+# it and for the square, and one on the way back; of what is finite, one; and nothing of the batch.
+QUIET = {"gradient": 1, "statistics": 3, "scalars": 1, "gathered_parameters": 0}
+QUIET |= {"batch": 0, "other": 0}
+EXPECTED = {
+    "global statistics": QUIET,
+    # Running statistics, of the whole batch, are all that is left.
+    "statistics of a device": {**QUIET, "statistics": 1},
+    "streamed": QUIET,
+    # Parts are reduced one after another, as they come.
+    "in two parts": {**QUIET, "gradient": 2, "statistics": 4},
+    # Each device updates its cut of two kernels, scale and bias, and all get all; 10 classes stay.
+    "optimizer's state sharded": {**QUIET, "gathered_parameters": 4},
+}
+
+
+def test_one_reduction_of_the_gradient_and_nothing_of_the_batch():
+    command = [sys.executable, "-m", "tests.training.collectives"]
+    result = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=600)
+    assert result.returncode == 0, result.stderr
+    found = {row.pop("case"): row for row in json.loads(result.stdout)}
+    assert found == EXPECTED
