@@ -46,6 +46,7 @@ PAPERS = {
     "resnet": ("resnet50", 224, 256, 600_000, 0.1, 1e-4),
     "resnet_large_batch": ("resnet50_v1_5", 224, 8192, 14_075, 0.1, 1e-4),
 }
+PATIENCE = 1200  # seconds for a run of the slowest, on a busy machine
 PHOTOS = SHARED / "data" / "imagenette_subset"
 
 
@@ -149,15 +150,15 @@ def test_killed_and_resumed(name, photos, tmp_path):
         "--config.test_split=val[:16]",
     ]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    status, _, err = runs.run("train", *arguments, f"--workdir={whole}")
+    status, _, err = runs.finish(runs.start("train", *arguments, f"--workdir={whole}"), PATIENCE)
     assert status == 0, err
     for number, step in ((signal.SIGKILL, 3), (signal.SIGTERM, 4)):
         process = runs.start("train", *arguments, f"--workdir={killed}")
         wait_for(killed / "metrics.jsonl", process, step)
         process.send_signal(number)
-        status, _, err = runs.finish(process)
+        status, _, err = runs.finish(process, PATIENCE)
         assert status == (-number if number == signal.SIGKILL else 128 + number), err
-    status, _, err = runs.run("train", *arguments, f"--workdir={killed}")
+    status, _, err = runs.finish(runs.start("train", *arguments, f"--workdir={killed}"), PATIENCE)
     assert status == 0, err
     runs.assert_same_bits(runs.state(killed, 8), runs.state(whole, 8))
     ends = [json.loads((folder / "summary.json").read_text())["test"] for folder in (whole, killed)]

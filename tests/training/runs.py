@@ -32,9 +32,9 @@ def start(verb, *arguments, **environment):
     )
 
 
-def finish(process):
+def finish(process, seconds=300):
     """Wait; return (exit status, standard output, standard error)."""
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=seconds)
     return process.returncode, out, err
 
 
