@@ -2,32 +2,42 @@
 
     python -m cnn_history.benchmark --suite=cpu --against=torch --output=results/benchmarks/cpu.json
 
-`cpu` and `gpu` are steps of networks. PyTorch runs in the same call and takes turns with ours; what
-is quoted is the median of the rounds' ratios, with the lowest and the highest, beside the fastest
-of its layouts.
+`cpu` and `gpu` are steps of networks, `input` the loaders of images, `startup` what one waits for,
+`optimizers` each rule on a small net. PyTorch runs in the same call and takes turns with ours; a
+ratio is our time over its, taken within a round, beside the faster of its layouts: the median of
+the rounds, with the lowest and the highest.
 """
 
+import importlib.metadata
 import importlib.util
 import json
 import os
+import pathlib
 import sys
 
 import jax
 from absl import flags
 
 from cnn_history import commands
-from cnn_history.benchmarks import cases, networks
+from cnn_history.benchmarks.suite import How, Suite
+from cnn_history.benchmarks.suites import SUITES
 from cnn_history.commands import UserError
 from cnn_history.lookup import lookup, nearest
+from cnn_history.reporting import benchmarks as report
 from cnn_history.reporting import tables
 from cnn_history.training import devices, record
 
-SUITE = flags.DEFINE_string("suite", None, "What is measured: cpu, gpu.")
+SUITE = flags.DEFINE_string("suite", None, f"What is measured: {', '.join(SUITES)}.")
 AGAINST = flags.DEFINE_enum("against", None, ["torch"], "What runs beside it.")
 OUTPUT = flags.DEFINE_string("output", None, "File of the JSON.")
-NETWORKS = flags.DEFINE_list("networks", None, "Of the suite's networks, these alone.")
+NETWORKS = flags.DEFINE_list(
+    "networks", None, "Of the suite's networks (or rules, loaders, starts), these alone."
+)
 ROUNDS = flags.DEFINE_integer("rounds", 7, "Turns of each contestant.", lower_bound=1)
 SECONDS = flags.DEFINE_float("seconds", 1.0, "That a turn takes, about.", lower_bound=0.0)
+PHOTOS = flags.DEFINE_string(
+    "photos", None, "Folder of JPEG files for `input`; else scikit-learn's."
+)
 FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "What is printed.")
 flags.mark_flag_as_required("suite")
 
@@ -36,30 +46,27 @@ def main(argv: list[str]) -> None:
     """Run the verb."""
     del argv
     output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
-    chosen = _chosen()
-    if AGAINST.value and not importlib.util.find_spec("torch"):
-        raise UserError("--against=torch: PyTorch is not installed; EXTRAS=torch adds it.")
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a GPU is shared with torch
+    suite, names, how = _asked()
+    # A GPU is shared with PyTorch, and compiling is measured, not remembered.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    jax.config.update("jax_enable_compilation_cache", False)
     devices.start()
     if SUITE.value == "gpu" and jax.default_backend() != "gpu":
         raise UserError(f"--suite=gpu: there is no GPU here, but {record.devices()}.")
     before = os.getloadavg()[0]
-    how = networks.How(ROUNDS.value, SECONDS.value, bool(AGAINST.value))
-    rows = []
-    for case in chosen:
-        rows.append(networks.measure(case, how))
-        _say(rows[-1])
-    versions = record.versions()
-    if AGAINST.value:
-        versions["torch"] = importlib.metadata.version("torch")
+    ceilings, rows = suite.ceilings(names, how), []
+    for row in suite.measure(names, how, ceilings):
+        rows.append(row)
+        print(f"{report.title(row)} ...", file=sys.stderr, flush=True)
     document = {
         "device": record.devices(),
         "suite": SUITE.value,
-        "threads": len(os.sched_getaffinity(0)),
-        "load_average": [before, os.getloadavg()[0]],  # who else computed
-        "rounds": ROUNDS.value,
-        "versions": versions,
+        "threads": len(os.sched_getaffinity(0)),  # of both sides
+        "load_average": [before, os.getloadavg()[0]],  # who else computed, before and after
+        "rounds": how.rounds,
+        "versions": {**record.versions(), **_torch_version()},
         "commit": record.commit(),
+        "ceilings": ceilings,
         "results": rows,
     }
     if output:
@@ -67,32 +74,35 @@ def main(argv: list[str]) -> None:
     if FORMAT.value == "json":
         print(json.dumps(document, indent=2))
     else:
-        tables.rows([_short(row) for row in rows])
+        tables.rows([report.short(row) for row in rows])
+        for line in report.notes(document):
+            print(line)
 
 
-def _chosen() -> list[cases.Case]:
+def _asked() -> tuple[Suite, set[str], How]:
+    """Return the suite, the names of its rows, and how to measure."""
     try:
-        suite = lookup(cases.NETWORKS, SUITE.value, "suite")
+        suite = lookup(SUITES, SUITE.value, "suite")
     except ValueError as error:
         raise UserError(f"--suite: {error}") from error
-    names = {case.network for case in suite}
     for name in NETWORKS.value or ():
-        if name not in names:
-            raise UserError(f"--networks: not in this suite: '{name}'; {nearest(name, names)}")
-    return [case for case in suite if NETWORKS.value is None or case.network in NETWORKS.value]
+        if name not in suite.names:
+            raise UserError(
+                f"--networks: '{name}' is not in this suite; {nearest(name, suite.names)}"
+            )
+    if AGAINST.value and not suite.beside_torch:
+        raise UserError(f"--against: {SUITE.value} has nothing that PyTorch runs beside.")
+    if AGAINST.value and not importlib.util.find_spec("torch"):
+        raise UserError("--against=torch: PyTorch is not installed; EXTRAS=torch installs it.")
+    photos = PHOTOS.value and pathlib.Path(PHOTOS.value).expanduser()
+    if photos and not photos.is_dir():
+        raise UserError(f"--photos: there is no folder '{photos}'.")
+    how = How(ROUNDS.value, SECONDS.value, bool(AGAINST.value), photos or None)
+    return suite, set(NETWORKS.value or suite.names), how
 
 
-def _say(row):
-    print(json.dumps(_short(row)), file=sys.stderr, flush=True)
-
-
-def _short(row):
-    short = {name: row[name] for name in ("network", "mode", "batch", "dtype", "images_per_second")}
-    if "ratio" in row:
-        low, high = row["ratio"]["low"], row["ratio"]["high"]
-        short["ratio"] = f"{row['ratio']['median']:.2f} ({low:.2f} to {high:.2f})"
-        short["beside"] = row["beside"]
-    return short
+def _torch_version() -> dict[str, str]:
+    return {"torch": importlib.metadata.version("torch")} if AGAINST.value else {}
 
 
 if __name__ == "__main__":

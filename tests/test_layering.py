@@ -53,9 +53,9 @@ ALLOWED = {
         *("training.differentiate", "training.state", "training.statistics", "training.step"),
     },
     "benchmarks": {
-        *("accounting", "build", "commands", "datasets", "models", "optimizers"),
-        *("training", "training.devices", "training.losses", "training.record"),
-        *("training.state", "training.step"),
+        *("accounting", "build", "commands", "datasets", "initializers", "layers", "models"),
+        *("optimizers", "training.devices", "training.keys", "training.losses"),
+        *("training.program", "training.setting", "training.state", "training.step"),
     },
     "lecture": {
         *("accounting", "layers", "literature", "models", "optimizers", "schedules", "studies"),

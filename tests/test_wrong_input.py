@@ -236,7 +236,10 @@ REPORT = {
 BENCHMARK = {
     (): "suite",
     ("--suite=cpus",): "--suite: unknown suite 'cpus'; did you mean 'cpu'?",
-    ("--suite=cpu", "--networks=lenet5,resnet"): "not in this suite: 'resnet'; did you mean 'resn",
+    ("--suite=cpu", "--networks=lenet5,resnet"): "'resnet' is not in this suite; did you mean 'r",
+    ("--suite=optimizers", "--networks=adm"): "'adm' is not in this suite; did you mean 'adam'?",
+    ("--suite=optimizers", "--against=torch"): "optimizers has nothing that PyTorch runs beside",
+    ("--suite=input", "--photos=W/none"): "--photos: there is no folder 'W/none'",
     ("--suite=cpu", "--output=W/no/cpu.json"): "'W/no' does not exist",
     ("--suite=cpu", "--output=W"): "'W' is a folder",
     ("--suite=cpu", "--rounds=0"): "rounds",

@@ -1,14 +1,14 @@
 """The other side: PyTorch at its best on the same device, with as many threads."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from cnn_history.benchmarks import cases, ours, torch_networks
-from cnn_history.benchmarks.cases import Case
+from cnn_history.benchmarks import ours, torch_networks
+from cnn_history.benchmarks.cases import DECAY, LEARNING_RATE, WEIGHT_DECAY, Case
 
 # Ways to run a network; which of them is the fastest depends on the network, so all are measured.
 WAYS = {
@@ -53,9 +53,9 @@ def make(case: Case, way: str, device: str) -> tuple[Callable[[int], None], int]
 
     optimizer = torch.optim.SGD(
         network.parameters(),
-        cases.LEARNING_RATE,
-        momentum=cases.DECAY,
-        weight_decay=cases.WEIGHT_DECAY,
+        LEARNING_RATE,
+        momentum=DECAY,
+        weight_decay=WEIGHT_DECAY,
         fused=True,
     )
 
@@ -80,10 +80,30 @@ def _finished(step: Callable[[], None], device: str) -> Callable[[int], None]:
     return run
 
 
-def _batches(case: Case, layout: dict, device: str):
-    """Yield images and labels, one batch for ever."""
-    images, labels = ours.one_batch(case)
+def _batches(case: Case, layout: dict, device: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield images and labels: one batch for ever, or drawn from a data set on the device."""
+    make = ours.resident if case.data == "resident" else ours.one_batch
+    images, labels = make(case)
     images = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(device, **layout)
     labels = torch.from_numpy(labels.astype(np.int64)).to(device)
+    if case.data != "resident":
+        while True:
+            yield images, labels
+    mean = (images / 255).mean(0)
     while True:
-        yield images, labels
+        for chosen in torch.randperm(len(labels), device=device).split(case.batch)[:-1]:
+            drawn = images[chosen] / 255 - mean
+            yield _augmented(drawn).contiguous(**layout), labels[chosen]
+
+
+def _augmented(images: torch.Tensor) -> torch.Tensor:
+    """[n, c, h, w] -> the same, padded by 4, cut at random and mirrored at random."""
+    n, _, h, w = images.shape
+    device = images.device
+    padded = functional.pad(images, (4, 4, 4, 4))
+    rows = torch.randint(9, (n, 1), device=device) + torch.arange(h, device=device)
+    columns = torch.randint(9, (n, 1), device=device) + torch.arange(w, device=device)
+    mirrored = torch.rand(n, 1, device=device) < 0.5
+    columns = torch.where(mirrored, columns.flip(1), columns)
+    which = torch.arange(n, device=device)[:, None, None]
+    return padded[which, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

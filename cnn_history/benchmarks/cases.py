@@ -4,6 +4,7 @@ import dataclasses
 
 # He et al. 2015 trained with these; all networks are measured with them, on both sides.
 LEARNING_RATE, DECAY, WEIGHT_DECAY = 0.001, 0.9, 1e-4
+RESIDENT = 50_000  # images of the data set that lies on the device, as CIFAR-10's training split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,9 +16,8 @@ class Case:
       mode: `train`, whole steps of momentum with weight decay, or `inference`.
       batch: images a step.
       dtype: of the computation.
-      data: what a step gets: `one batch`, the same again and again, or `resident`: a data set of
-        CIFAR-10's size that lies on the device, drawn from and augmented in each step by the
-        program that `train` runs.
+      data: what a step gets: `one batch`, the same again and again; or `resident`, a batch of a
+        data set that lies on the device, drawn and augmented in the step (CIFAR's networks).
     """
 
     network: str
@@ -49,4 +49,3 @@ GPU = (
     Case("resnet20", "train", 128, "bfloat16", "resident"),
     Case("resnet110", "train", 128, "bfloat16", "resident"),
 )
-NETWORKS = {"cpu": CPU, "gpu": GPU}

@@ -2,42 +2,48 @@
 
 import dataclasses
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 
-from cnn_history.benchmarks import ours, rounds
+from cnn_history import build
+from cnn_history.benchmarks import bounds, ceilings, ours, rounds
 from cnn_history.benchmarks.cases import Case
+from cnn_history.benchmarks.suite import How, Suite
 
 
-@dataclasses.dataclass(frozen=True)
-class How:
-    """How long is measured, and beside what.
+def suite(cases: tuple[Case, ...]) -> Suite:
+    """Return the suite of these cases."""
 
-    Attributes:
-      rounds: turns of each contestant.
-      seconds: that a turn takes, about.
-      torch: whether PyTorch runs too.
-    """
+    def chosen(names):
+        return [case for case in cases if case.network in names]
 
-    rounds: int
-    seconds: float
-    torch: bool
+    def ceiling(names: set[str], how: How) -> dict[str, dict[str, float]]:
+        dtypes = dict.fromkeys(case.dtype for case in chosen(names))
+        return {dtype: ceilings.measure(dtype, how.rounds, how.seconds) for dtype in dtypes}
+
+    def rows(names: set[str], how: How, found: dict) -> Iterator[dict]:
+        for case in chosen(names):
+            yield measure(case, how, found[case.dtype])
+
+    return Suite(tuple(dict.fromkeys(case.network for case in cases)), rows, ceiling)
 
 
-def measure(case: Case, how: How) -> dict:
-    """Return the row of a case."""
+def measure(case: Case, how: How, ceiling: dict[str, float]) -> dict:
+    """Return the row of a case, held against what the device can do (`ceilings.measure`)."""
     mine = ours.make(case)
     contestants = {"cnn_history": mine.run, **(_torch(case, mine) if how.torch else {})}
     found = rounds.alternate(contestants, how.rounds, how.seconds)
-    own = found.pop("cnn_history")
+    own = [seconds / mine.steps for seconds in found.pop("cnn_history")]
+    speed = case.batch / rounds.spread(own)["median"]
     row = {
         **dataclasses.asdict(case),
-        "parameters": mine.parameters,
-        "images_per_second": case.batch / rounds.spread(own)["median"],
+        "images_per_second": speed,
         "seconds_per_step": rounds.spread(own),
         "compile_seconds": mine.compile_seconds,
         "memory_bytes": mine.memory,
+        "parameters": mine.parameters,
+        **_limits(case, speed, ceiling),
     }
     if found:
         fastest = rounds.fastest(found)
@@ -54,6 +60,22 @@ def measure(case: Case, how: How) -> dict:
     del mine, contestants
     gc.collect()  # what this case holds on the device goes before the next one's comes
     return row
+
+
+def _limits(case: Case, speed: float, ceiling: dict[str, float]) -> dict:
+    """Return what a step does for an image, and the shares of what the device can do."""
+    peak, bandwidth = ceiling["operations_per_second"], ceiling["bytes_per_second"]
+    width = build.DTYPES[case.dtype].dtype.itemsize
+    found = bounds.bounds(case.network, case.mode, case.batch, width, peak, bandwidth)
+    unfused = found["compiler"]
+    return {
+        "operations_per_image": unfused.operations,
+        "bytes_per_image": unfused.bytes,
+        "share_of_peak": speed * unfused.operations / peak,
+        "share_of_bandwidth": speed * unfused.bytes / bandwidth,
+        "share_of_bound": speed * unfused.seconds,
+        "bounds": {name: 1 / bound.seconds for name, bound in found.items()},  # images a second
+    }
 
 
 def _torch(case: Case, mine: ours.Ours) -> dict[str, Callable[[int], None]]:

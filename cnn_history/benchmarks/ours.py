@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import importlib
 import time
 from collections.abc import Callable
 
@@ -10,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import build, models, optimizers
-from cnn_history.benchmarks import cases
-from cnn_history.training import losses
+from cnn_history.benchmarks.cases import DECAY, LEARNING_RATE, RESIDENT, WEIGHT_DECAY, Case
+from cnn_history.datasets import Source, examples
+from cnn_history.training import devices, losses, setting
 from cnn_history.training.state import State
 from cnn_history.training.step import train_step
 
@@ -21,38 +23,73 @@ class Ours:
     """A compiled case.
 
     Attributes:
-      run: makes that many steps, and returns when they are done.
+      run: makes that many calls of the program, and returns when they are done.
+      steps: that a call makes.
       compile_seconds: from the traced function to the program.
       memory: bytes of the program's arguments, results and temporaries at once.
       parameters: of the network.
     """
 
     run: Callable[[int], None]
+    steps: int
     compile_seconds: float
     memory: int
     parameters: int
 
 
-def make(case: cases.Case) -> Ours:
-    """Return a case with one batch, compiled."""
+def make(case: Case) -> Ours:
+    """Return a case, compiled."""
+    if case.data == "resident":
+        return _program(case)
     network = models.create(case.network, dtype=build.DTYPES[case.dtype])
     images, labels = jax.device_put(one_batch(case))
     init = jax.jit(functools.partial(network.init, train=False))
     variables = dict(init(jax.random.key(0), images[:1]))
-    parameters = sum(p.size for p in jax.tree.leaves(variables["params"]))
-    if case.mode == "inference":
-        predict = jax.jit(functools.partial(network.apply, train=False))
-        compiled, seconds = _compile(predict, variables, images)
+    if case.mode == "train":
+        return _training(network, variables, images, labels)
+    compiled, seconds = _compile(
+        jax.jit(functools.partial(network.apply, train=False)), variables, images
+    )
 
-        def run(count: int) -> None:
-            for _ in range(count):
-                logits = compiled(variables, images)
-            jax.block_until_ready(logits)
+    def run(count: int) -> None:
+        for _ in range(count):
+            logits = compiled(variables, images)
+        jax.block_until_ready(logits)
 
-        return Ours(run, seconds, _memory(compiled), parameters)
+    return Ours(run, 1, seconds, _memory(compiled), _parameters(variables["params"]))
 
-    rule = optimizers.momentum(cases.LEARNING_RATE, cases.DECAY)
-    optimizer = optimizers.add_l2(rule, cases.WEIGHT_DECAY, build.DECAYED["all"])
+
+def one_batch(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """Return images [n, h, w, c], normal, and labels [n], both at random."""
+    info, draw = models.info(case.network), np.random.default_rng(0)
+    images = draw.standard_normal((case.batch, *info.input), np.float32)
+    return images, draw.integers(0, info.classes, case.batch).astype(np.int32)
+
+
+def resident(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """Return a whole data set at random, uint8 [RESIDENT, h, w, c] and labels."""
+    info, draw = models.info(case.network), np.random.default_rng(0)
+    images = draw.integers(0, 256, (RESIDENT, *info.input)).astype(np.uint8)
+    return images, draw.integers(0, info.classes, RESIDENT).astype(np.int32)
+
+
+def noise(case: Case) -> Source:
+    """Return the same as a source."""
+    images, labels = resident(case)
+    return Source(
+        name="noise",
+        split="train",
+        classes=tuple(map(str, range(models.info(case.network).classes))),
+        shape=images.shape[1:],
+        size=len(labels),
+        read=lambda indices: (images[indices], labels[indices]),
+    )
+
+
+def _training(network, variables: dict, images: jax.Array, labels: jax.Array) -> Ours:
+    """Steps of momentum on one batch, by the step that every run makes."""
+    rule = optimizers.momentum(LEARNING_RATE, DECAY)
+    optimizer = optimizers.add_l2(rule, WEIGHT_DECAY, build.DECAYED["all"])
     update = functools.partial(
         train_step,
         apply=network.apply,
@@ -64,33 +101,65 @@ def make(case: cases.Case) -> Ours:
     step, skipped = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
     state = State(step, params, variables, optimizer.init(params), jax.random.key(1), skipped)
     given = {"image": images, "label": labels}
+    parameters, made = _parameters(params), 0
     compiled, seconds = _compile(
         jax.jit(update, donate_argnums=0), state, {**given, "step": np.int32(0)}
     )
-    made = 0
 
     def run(count: int) -> None:
         nonlocal state, made
         for _ in range(count):
             state, metrics = compiled(state, {**given, "step": np.int32(made)})
             made += 1
-        assert jax.block_until_ready(metrics)["applied"], "a step was not applied"
+        _check(metrics)
         jax.block_until_ready(state)
 
-    return Ours(run, seconds, _memory(compiled), parameters)
+    return Ours(run, 1, seconds, _memory(compiled), parameters)
 
 
-def one_batch(case: cases.Case) -> tuple[np.ndarray, np.ndarray]:
-    """Return images [n, h, w, c], normal, and labels [n], both at random."""
-    info, draw = models.info(case.network), np.random.default_rng(0)
-    images = draw.standard_normal((case.batch, *info.input), np.float32)
-    return images, draw.integers(0, info.classes, case.batch).astype(np.int32)
+def _program(case: Case) -> Ours:
+    """What `train` runs on CIFAR-10: data on the device, augmented in a scan over steps."""
+    depth = case.network.removeprefix("resnet")
+    config = importlib.import_module("experiments.resnet_cifar10").get_config(f"depth={depth}")
+    config.update(batch_size=case.batch, dtype=case.dtype)
+    source = noise(case)
+
+    def statistics():
+        return examples.measure(source, config.image_size, config.adapter, skip=None)
+
+    network = build.model(config, len(source.classes))
+    program, feed, _, _ = setting.make(
+        config, network, source, statistics, skip=None, mesh=devices.mesh()
+    )
+    state, made, steps = program.init(), 0, feed.stride
+    parameters = _parameters(state.params)
+    advance = program.steps if steps > 1 else program.step
+    compiled, seconds = _compile(advance, state, feed.data, feed.at(0, steps))
+
+    def run(count: int) -> None:
+        nonlocal state, made
+        for _ in range(count):
+            state, metrics = compiled(state, feed.data, feed.at(made, steps))
+            made += steps
+        _check(metrics)
+        jax.block_until_ready(state)
+
+    return Ours(run, steps, seconds, _memory(compiled), parameters)
 
 
 def _compile(function, *arguments):
     began = time.perf_counter()
     compiled = function.lower(*arguments).compile()
     return compiled, time.perf_counter() - began
+
+
+def _check(metrics: dict) -> None:
+    """A step that is refused costs as much as one that is applied, but is none."""
+    assert jax.block_until_ready(metrics)["applied"].all(), "a step was not applied"
+
+
+def _parameters(params) -> int:
+    return sum(p.size for p in jax.tree.leaves(params))
 
 
 def _memory(compiled) -> int:

@@ -7,14 +7,16 @@ import sys
 
 import pytest
 
-from cnn_history.benchmarks import networks
+from cnn_history.benchmarks import inputs, networks, ours, rules, startup
 from cnn_history.benchmarks.cases import Case
+from cnn_history.benchmarks.suite import How
 from tests.training.runs import CHECKOUT
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="EXTRAS=torch installs PyTorch"
 )
 QUICK = {"rounds": 2, "seconds": 0.0}
+CEILING = {"operations_per_second": 1e12, "bytes_per_second": 1e11}
 
 
 def is_spread(value):
@@ -24,7 +26,7 @@ def is_spread(value):
 @needs_torch
 @pytest.mark.parametrize("mode", ["train", "inference"])
 def test_a_case_beside_torch(mode):
-    row = networks.measure(Case("lenet5", mode, 4), networks.How(**QUICK, torch=True))
+    row = networks.measure(Case("lenet5", mode, 4), How(**QUICK, torch=True), CEILING)
     assert (row["network"], row["mode"], row["parameters"]) == ("lenet5", mode, 61_706)
     assert row["images_per_second"] == pytest.approx(4 / row["seconds_per_step"]["median"])
     assert is_spread(row["ratio"])
@@ -32,6 +34,67 @@ def test_a_case_beside_torch(mode):
     fastest = max(row["others"], key=lambda other: other["images_per_second"])
     assert row["beside"] == fastest["name"]
     assert row["memory_bytes"] > 4 * row["parameters"]
+    speed = row["images_per_second"]
+    assert row["share_of_peak"] == pytest.approx(speed * row["operations_per_image"] / 1e12)
+    assert row["share_of_bound"] == pytest.approx(speed / row["bounds"]["compiler"])
+
+
+@needs_torch
+def test_a_case_with_resident_data(monkeypatch):
+    """Both draw from it, augment and train; ours in the program that `train` runs."""
+    monkeypatch.setattr(ours, "RESIDENT", 40)
+    row = networks.measure(
+        Case("resnet20", "train", 8, data="resident"), How(**QUICK, torch=True), CEILING
+    )
+    assert (row["data"], row["parameters"]) == ("resident", 269_722)
+    assert is_spread(row["ratio"])
+
+
+@needs_torch
+def test_torch_augments_as_the_paper_does():
+    """Each image is one of the 9 x 9 cuts of its own padded image, or of its mirror image."""
+    import torch
+
+    from cnn_history.benchmarks import beside_torch
+
+    images = torch.arange(1.0, 1 + 6 * 2 * 4 * 4).reshape(6, 2, 4, 4)
+    padded = torch.nn.functional.pad(images, (4, 4, 4, 4))
+    torch.manual_seed(0)
+    for number, made in enumerate(beside_torch._augmented(images)):
+        cuts = padded[number].unfold(1, 4, 1).unfold(2, 4, 1)  # [c, 9, 9, 4, 4]
+        both = torch.stack([cuts, cuts.flip(-1)])
+        assert (both == made[:, None, None]).all(-1).all(-1).all(1).any()
+
+
+def test_rules():
+    (row, other) = rules.SUITE.measure({"sgd", "momentum"}, How(**QUICK), {})
+    assert (row["optimizer"], other["optimizer"]) == ("sgd", "momentum")
+    assert other["state_bytes"] - row["state_bytes"] == 4 * 666  # the velocity
+    assert is_spread(other["times_sgd"])
+
+
+@needs_torch
+def test_loaders(monkeypatch):
+    monkeypatch.setattr(ours, "RESIDENT", 300)
+    monkeypatch.setattr(inputs, "FEWEST", 1)
+    rows = list(inputs.SUITE.measure({"memory", "photos"}, How(1, 0.0, torch=True), {}))
+    assert [(row["what"], "ratio" in row) for row in rows] == [
+        ("memory", False), ("memory", True), ("photos", False), ("photos", True)
+    ]  # fmt: skip
+    assert all(row["images_per_second"] > 0 for row in rows)
+
+
+def test_starts():
+    (row,) = startup.SUITE.measure({"import jax"}, How(1, 0.0), {})
+    assert row["what"] == "import jax"
+    assert is_spread(row["seconds"])
+
+
+@pytest.mark.slow
+def test_the_first_step():
+    cold, warm = startup.SUITE.measure({"first step"}, How(1, 0.0), {})
+    assert (cold["what"], warm["what"]) == ("first step, cold", "first step, warm")
+    assert warm["seconds"]["median"] < cold["seconds"]["median"]
 
 
 def test_the_verb_writes_and_prints_one_document(tmp_path):
@@ -42,6 +105,7 @@ def test_the_verb_writes_and_prints_one_document(tmp_path):
     document = json.loads(result.stdout)
     assert document == json.loads((tmp_path / "b.json").read_text())
     assert {"device", "versions", "commit", "threads", "load_average"} <= set(document)
+    assert document["ceilings"]["float32"]["operations_per_second"] > 0
     (row,) = document["results"]
     assert (row["network"], row["mode"], row["batch"]) == ("lenet5", "train", 128)
     assert row["images_per_second"] > 0

@@ -1,0 +1,85 @@
+"""The suite `optimizers`: what a step of each rule takes, and what it remembers."""
+
+import importlib
+from collections.abc import Iterator
+
+import flax.linen as nn
+import jax
+
+from cnn_history import datasets, initializers, layers, optimizers
+from cnn_history.benchmarks import rounds
+from cnn_history.benchmarks.suite import How, Suite
+from cnn_history.datasets import examples
+from cnn_history.training import devices, setting
+
+BATCH = 128
+SIZE = 8  # of scikit-learn's digits
+RATE, DAMPING = 0.01, 1.0  # small steps: none is refused while the time is taken
+
+
+class SmallNet(nn.Module):
+    """Two convolutions and a classifier, 666 parameters: BFGS keeps a matrix of their square."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """[n, 8, 8, 1] -> logits [n, 10]."""
+        del train
+        he = initializers.he()
+        for maps in (4, 8):
+            x = nn.relu(nn.Conv(maps, (3, 3), kernel_init=he, name=f"conv{maps}")(x))
+            x = layers.MaxPool((2, 2), (2, 2), name=f"pool{maps}")(x)
+        return nn.Dense(10, kernel_init=he, name="fc")(x.reshape(len(x), -1))
+
+
+def measure(names: set[str], how: How, ceilings: dict) -> Iterator[dict]:
+    """Yield the row of each rule; all take turns."""
+    del ceilings
+    made = {name: _make(name) for name in optimizers.OPTIMIZERS if name in names}
+    found = rounds.alternate({n: run for n, (run, *_) in made.items()}, how.rounds, how.seconds)
+    for name, (_, state, parameters) in made.items():
+        seconds = rounds.spread(found[name])
+        row = {
+            "network": "two convolutions and a classifier",
+            "mode": "train",
+            "optimizer": name,
+            "batch": BATCH,
+            "images_per_second": BATCH / seconds["median"],
+            "seconds_per_step": seconds,
+            "state_bytes": state,
+            "parameters": parameters,
+        }
+        if "sgd" in found:
+            row["times_sgd"] = rounds.ratio(found[name], found["sgd"])
+        yield row
+
+
+def _make(rule: str):
+    """Return what makes steps of a rule, the bytes of its state, and the number of parameters."""
+    config = importlib.import_module("experiments.lenet5_digits").get_config()
+    config.update(batch_size=BATCH, image_size=SIZE, learning_rate=RATE)
+    config.optimizer.name = rule
+    config.optimizer.newton.damping = DAMPING
+    config.augmentation.name = "none"
+    source = datasets.source("digits", "train")
+
+    def statistics():
+        return examples.measure(source, SIZE, config.adapter, skip=None)
+
+    program, feed, _, _ = setting.make(
+        config, SmallNet(), source, statistics, skip=None, mesh=devices.mesh()
+    )
+    state, made = program.init(), 0
+
+    def run(count: int) -> None:
+        nonlocal state, made
+        for _ in range(count):
+            state, metrics = program.step(state, feed.data, feed.at(made, 1))
+            made += 1
+        assert jax.block_until_ready(metrics)["applied"], f"{rule}: a step was not applied"
+        jax.block_until_ready(state)
+
+    held = sum(leaf.nbytes for leaf in jax.tree.leaves(state.opt_state))
+    return run, held, sum(leaf.size for leaf in jax.tree.leaves(state.params))
+
+
+SUITE = Suite(tuple(optimizers.OPTIMIZERS), measure, beside_torch=False)

@@ -1,0 +1,39 @@
+"""What a suite is, and how it is asked to measure."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+
+@dataclasses.dataclass(frozen=True)
+class How:
+    """How long is measured, and beside what.
+
+    Attributes:
+      rounds: turns of each contestant.
+      seconds: that a turn takes, about.
+      torch: whether PyTorch runs too.
+      photos: folder of JPEG files, for what reads some; None for two that come with scikit-learn.
+    """
+
+    rounds: int
+    seconds: float
+    torch: bool = False
+    photos: pathlib.Path | None = None
+
+
+class Suite(NamedTuple):
+    """Rows that are measured together.
+
+    Attributes:
+      names: of its rows: networks, or what stands in their place.
+      measure: (chosen names, how) -> the rows, as they are made.
+      ceilings: (chosen names, how) -> what the device can do, by dtype.
+      beside_torch: whether PyTorch has something to run beside them.
+    """
+
+    names: tuple[str, ...]
+    measure: Callable[[set[str], How, dict], Iterator[dict]]
+    ceilings: Callable[[set[str], How], dict] = lambda names, how: {}
+    beside_torch: bool = True
