@@ -33,7 +33,8 @@ def main(argv: list[str]) -> None:
     processes.join(*(flag.value for flag in PROCESSES))
     devices.start()
     config, workdir = CONFIG.value, pathlib.Path(WORKDIR.value).expanduser()
-    processes.agree(config=config.to_json(), code=json.dumps(record.versions()))
+    code = {**record.versions(), "sources": record.sources()}
+    processes.agree(config=config.to_json(), code=json.dumps(code))
     summaries = []
     for seed in range(config.seed, config.seed + SEEDS.value):
         one = config.copy_and_resolve_references()

@@ -19,6 +19,7 @@ from cnn_history.studies import (
     learning_rate,
     optimizer_trajectories,
     receptive_field,
+    scaling,
     second_order,
     vgg_budget,
 )
@@ -40,6 +41,7 @@ STUDIES = {
     "learning_rate": learning_rate.run,
     "optimizer_trajectories": optimizer_trajectories.run,
     "receptive_field": receptive_field.run,
+    "scaling": scaling.run,
     "second_order": second_order.run,
     "vgg_budget": vgg_budget.run,
 }

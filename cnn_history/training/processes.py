@@ -114,15 +114,17 @@ def watched():
     """Tell in a line that a process was lost when the work inside breaks off, then let jax end us.
 
     The connection breaks first; which process it was, the runtime knows HEARTBEAT seconds later,
-    says so, and aborts with status 134.
+    says so, and aborts with status 134. With process 0 its service is gone, and it aborts at once.
+    A process that then waits for the others, as at a checkpoint, has the runtime's words alone.
     """
     try:
         yield
     except jax.errors.JaxRuntimeError:
         if jax.process_count() == 1:
             raise
-        message = "another process was lost; the runtime names its number below, and ends this"
-        mend = "one. The same command, by all processes again, resumes from the last checkpoint."
+        message = "another process was lost: the one that the runtime names below, or 0 where its"
+        message += " service cannot be reached."
+        mend = "The same command, by all processes again, resumes from the last checkpoint."
         print(f"distributed: {message} {mend}", file=sys.stderr, flush=True)
         time.sleep(3 * HEARTBEAT)
         raise

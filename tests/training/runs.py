@@ -20,11 +20,11 @@ SHORT = (
 )
 
 
-def start(verb, *arguments, **environment):
-    """Start a verb as a process of its own."""
+def start(verb, *arguments, cwd=CHECKOUT, **environment):
+    """Start a verb as a process of its own, by the code of a checkout."""
     return subprocess.Popen(
         [sys.executable, "-m", f"cnn_history.{verb}", *arguments],
-        cwd=CHECKOUT,
+        cwd=cwd,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,61 +1,12 @@
 """Several processes, as real ones, that find each other on this machine."""
 
-import json
 import re
-import signal
-import socket
-import time
 
 import pytest
 
 from cnn_history.training import processes
-from tests.training import runs
-
-STEPS = 30
-CONFIG = (
-    "--config=experiments/lenet5_digits.py",
-    f"--config.steps={STEPS}",
-    "--config.dtype=float64",
-    "--config.log_every=1",
-    "--config.eval_every=10",
-    "--config.checkpoint_every=10",
-    "--config.eval_batch_size=14",  # 360 test images: the last batch is not full
-)
-
-
-def start(count, *arguments):
-    """Start `count` processes with the same arguments, or with a tuple of them for each."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    if not isinstance(arguments[0], tuple):
-        arguments = [arguments] * count
-    return [
-        runs.start(
-            "train",
-            *arguments[k],
-            f"--processes={count}",
-            f"--process={k}",
-            f"--coordinator={address}",
-            JAX_ENABLE_X64="1",
-        )
-        for k in range(count)
-    ]
-
-
-def lines(folder):
-    """Return the lines of metrics.jsonl without what depends on the clock."""
-    clock = ("seconds", "images_per_second", "data_wait")
-    texts = (folder / "metrics.jsonl").read_text().splitlines()
-    return [{k: v for k, v in json.loads(text).items() if k not in clock} for text in texts]
-
-
-def wait_for(condition, seconds=200):
-    """Wait until the condition holds."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.05)
+from tests.training import faults, runs
+from tests.training.faults import CONFIG, STEPS, lines, saved
 
 
 @pytest.fixture(scope="module")
@@ -80,42 +31,50 @@ def assert_same_run(folder, alone):
 
 def test_two_processes_signalled_and_resumed_by_one_make_the_same_run(alone, tmp_path):
     """SIGTERM to one of them saves on both, at the same step."""
-    many = (*CONFIG, f"--workdir={tmp_path}")
-    both = start(2, *many)
-    wait_for(lambda: (tmp_path / "metrics.jsonl").exists() and len(lines(tmp_path)) > 5)
-    both[1].send_signal(signal.SIGTERM)
-    ends = [runs.finish(process) for process in both]
-    assert [status for status, _, _ in ends] == [143, 143], ends
-    saved = max(int(path.name) for path in (tmp_path / "checkpoints").iterdir())
-    assert 5 < saved < STEPS
-    status, out, err = runs.run("train", *many, JAX_ENABLE_X64="1")
+    ends, _ = faults.terminate(1, tmp_path)
+    assert [status for status, _ in ends] == [143, 143], ends
+    step = max(saved(tmp_path))
+    assert 5 < step < STEPS
+    arguments = (*CONFIG, f"--workdir={tmp_path}")
+    status, out, err = runs.run("train", *arguments, JAX_ENABLE_X64="1")
     assert status == 0, err
-    assert f"resuming at step {saved}" in err
+    assert f"resuming at step {step}" in err
     assert "lenet5" in out
     assert_same_run(tmp_path, alone)
 
 
 def test_a_lost_process_ends_the_others_and_the_same_command_resumes(alone, tmp_path):
-    many = (*CONFIG, f"--workdir={tmp_path}")
-    both = start(2, *many)
-    wait_for(lambda: (tmp_path / "checkpoints" / "10").exists())
-    both[1].kill()
-    killed = time.monotonic()
-    status, _, err = runs.finish(both[0])
-    assert status not in (0, 2)
-    assert time.monotonic() - killed < 3 * processes.HEARTBEAT
+    ends, seconds = faults.kill(1, tmp_path)
+    status, err = ends[0]
+    assert status == -6  # the runtime's own abort: 134 in a shell
+    assert seconds < 3 * processes.HEARTBEAT
     assert "distributed: another process was lost" in err
     assert re.search(r"heartbeats\):\n1\n|Task 1 heartbeat timeout", err), err
-    ends = [runs.finish(process) for process in start(2, *many)]
+    both = faults.start(2, *CONFIG, f"--workdir={tmp_path}")
+    ends = [runs.finish(process) for process in both]
     assert [status for status, _, _ in ends] == [0, 0], ends
     assert ends[1][1] == ""  # one of them speaks
     assert_same_run(tmp_path, alone)
 
 
-def test_another_config_is_refused_at_the_start(tmp_path):
-    many = (*CONFIG, f"--workdir={tmp_path}/run")
-    ends = [runs.finish(p) for p in start(2, many, (*many, "--config.learning_rate=0.5"))]
-    for status, _, err in ends:
-        assert status == 2
-        assert "process 1 has another config than process 0" in err
+def test_a_slow_process_is_waited_for_and_a_lost_coordinator_ends_the_others(alone, tmp_path):
+    ends, seconds = faults.slow_down(1, tmp_path, then=0)
+    status, err = ends[1]
+    assert status not in (0, 2), err
+    assert seconds < 3 * processes.HEARTBEAT
+    assert "distributed: " in err, err
+    status, _, err = runs.run("train", *CONFIG, f"--workdir={tmp_path}", JAX_ENABLE_X64="1")
+    assert status == 0, err
+    assert "resuming at step" in err
+    assert_same_run(tmp_path, alone)
+
+
+@pytest.mark.parametrize(
+    ("fault", "name"), [(faults.other_config, "config"), (faults.other_code, "code")]
+)
+def test_what_is_not_the_same_is_refused_at_the_start(fault, name, tmp_path):
+    ends, _ = fault(1, tmp_path / "run")
+    for status, err in ends:
+        assert status == 2, err
+        assert f"process 1 has another {name} than process 0" in err
     assert not (tmp_path / "run").exists()

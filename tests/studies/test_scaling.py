@@ -1,0 +1,66 @@
+"""The model of an all-reduce against one that is made, message by message."""
+
+import numpy as np
+import pytest
+
+from cnn_history.studies import scaling
+from cnn_history.studies.scaling import Machine
+
+MACHINE = Machine(rate=100.0, ring=1e6, hop=1e-3)
+
+
+def make_ring(parts, machine):
+    """Let members of a ring add up what they have; return what each ends with, and the seconds.
+
+    In each round every member sends one part to its neighbour, all at the same time.
+    """
+    members, seconds = len(parts), 0.0
+    held = [list(np.array_split(part, members)) for part in parts]
+    for turn in range(2 * (members - 1)):
+        sent = {}
+        for member in range(members):
+            chunk = (member - turn) % members
+            sent[(member + 1) % members] = chunk, held[member][chunk].copy()
+        for member, (chunk, values) in sent.items():
+            adds = turn < members - 1
+            held[member][chunk] = held[member][chunk] + values if adds else values
+        seconds += max(v.nbytes for _, v in sent.values()) / machine.ring + machine.hop
+    return [np.concatenate(chunks) for chunks in held], seconds
+
+
+@pytest.mark.parametrize("members", [2, 3, 8, 16])
+def test_a_ring_adds_up_in_the_time_of_the_model(members):
+    parts = np.random.default_rng(0).normal(size=(members, members * 30))
+    ends, seconds = make_ring(parts, MACHINE)
+    for end in ends:
+        np.testing.assert_allclose(end, parts.sum(0), rtol=1e-12)
+    assert seconds == pytest.approx(scaling.around_ring(parts[0].nbytes, members, MACHINE))
+
+
+@pytest.mark.parametrize("sides", [(4, 2), (2, 8)])
+def test_a_torus_adds_up_in_the_time_of_the_model(sides):
+    """Rings along the first dimension, then along the second, of what each member then has."""
+    size = 8 * 160
+    halves = []
+    for a, b in (sides, sides[::-1]):
+        along = make_ring(np.zeros((a, size // 2 // 8)), MACHINE)[1]
+        halves.append(along + make_ring(np.zeros((b, size // 2 // 8 // a)), MACHINE)[1])
+    assert max(halves) == pytest.approx(scaling.over_torus(size, sides, MACHINE))
+
+
+def test_by_hand():
+    row = scaling.row("resnet50", 16, 4096)
+    assert row["sent_mb"] == pytest.approx(2 * 25_557_032 * 4 / 1e6, rel=1e-3)
+    assert row["compute_ms"] == pytest.approx(16 / 1766 * 1e3)
+    hops = 2 * (127 + 31) * 1e-3  # in ms
+    assert row["norms_over_all_ms"] == pytest.approx(53 * 3 * hops)
+    assert row["ring_ms"] == pytest.approx(2 * 25_557_032 * 4 / 83.0078e9 * 1e3 + 8.19, rel=1e-3)
+    assert row["efficiency_torus"] > 0.58  # nothing but the exchange is counted
+    # 56 ms less than an hour's step: 32 servers at 6.25 GB/s.
+    assert scaling.goyal() == pytest.approx(0.87, abs=0.005)
+
+
+def test_vgg_sends_what_it_has():
+    row = scaling.row("vgg16", 256, 8)
+    assert row["sent_mb"] == pytest.approx(2 * 7 / 8 * 138_357_544 * 4 / 1e6)
+    assert row["norms_over_all_ms"] == 0
