@@ -1,47 +1,107 @@
-"""What a benchmark measured, as tables for the console and the README."""
+"""What a benchmark measured, as tables for the console, the page and the README.
 
+    ./launch.sh python -m cnn_history.reporting.benchmarks
+
+writes the README's section on speed from the files in results/benchmarks.
+"""
+
+import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-RESULTS = pathlib.Path(__file__).parents[2] / "results" / "benchmarks"
-TITLE = ("network", "what", "optimizer", "loader")  # what tells rows apart
-UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+from cnn_history.reporting.results import RESULTS
+
+BENCHMARKS = RESULTS / "benchmarks"
+README = RESULTS.parent / "README.md"
+BEGIN, END = "<!-- benchmarks -->\n", "<!-- /benchmarks -->"  # around what is written there
+SUITES = {
+    "cpu": "Networks on a CPU",
+    "gpu": "Networks on a GPU",
+    "input": "Input",
+    "startup": "Start",
+    "optimizers": "Optimizers",
+}
+KEYS = ("network", "what", "optimizer", "loader", "mode", "batch", "dtype", "data")  # of a row
+SHARES = ("share_of_peak", "share_of_bandwidth", "share_of_bound")
+RATIO = "ours/theirs"
+# Not in the README: the same throughout, or for who looks closely.
+ASIDE = ("dtype", "data", "of bandwidth", "memory", "time")
+UNITS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
 def title(row: Mapping[str, Any]) -> str:
     """Return what a row is of, in words."""
-    parts = [row["mode"], *(str(row[name]) for name in TITLE if row.get(name))]
-    parts += [f"{name} {row[name]}" for name in ("batch",) if name in row]
-    return ", ".join(parts)
+    return ", ".join(str(row[name]) for name in KEYS if row.get(name, "") != "")
 
 
 def short(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a table shows of a row."""
-    names = ("network", "what", "optimizer", "loader", "mode", "batch", "dtype", "data")
-    shown = {name: row[name] for name in names if row.get(name, "") != ""}
+    shown = {name: row[name] for name in KEYS if row.get(name, "") != ""}
     if "images_per_second" in row:
-        shown["images/s"] = rate(row["images_per_second"])
+        shown["images/s"] = digits(row["images_per_second"])
     for name in ("seconds", "seconds_per_step"):
         if name in row:
             shown["time"] = seconds(row[name])
     if "ratio" in row:
-        shown["ours/theirs"] = spread(row["ratio"])
-        shown["beside"] = row.get("beside", "")
-    for name in ("share_of_peak", "share_of_bandwidth", "share_of_bound"):
+        shown[RATIO] = spread(row["ratio"])
+    if "beside" in row:
+        shown["beside"] = row["beside"]
+    for name in SHARES:
         if name in row:
             shown[name.replace("share_of_", "of ")] = f"{row[name]:.0%}"
     if "times_sgd" in row:
         shown["times sgd"] = spread(row["times_sgd"])
     for name in ("memory_bytes", "state_bytes"):
         if name in row:
-            shown[name.replace("_bytes", "")] = unit(row[name]) + "B"
+            shown[name.removesuffix("_bytes")] = unit(row[name]) + "B"
     return shown
+
+
+def notes(document: Mapping[str, Any]) -> list[str]:
+    """Return sentences on the machine and what it can do."""
+    before, after = document["load_average"]
+    lines = [
+        f"{document['threads']} threads on both sides, {document['rounds']} rounds; the load "
+        f"average was {before:.1f} before and {after:.1f} after."
+    ]
+    for dtype, found in document["ceilings"].items():
+        lines.append(
+            f"In {dtype} the device was seen to make {unit(found['operations_per_second'])}FLOP/s "
+            f"in a matrix product, its peak, and to move {unit(found['bytes_per_second'])}B/s, its "
+            "bandwidth; the bound of a network is the sum over its kernels, unfused, of the longer "
+            "of both."
+        )
+    return lines
+
+
+def markdown(folder: pathlib.Path = BENCHMARKS) -> str:
+    """Return the README's tables of the benchmarks kept in a folder."""
+    parts = []
+    for name, words in SUITES.items():
+        path = folder / f"{name}.json"
+        if not path.is_file():
+            continue
+        document = json.loads(path.read_text())
+        versions = document["versions"]
+        made = ", ".join(f"{n} {versions[n]}" for n in ("jax", "torch") if n in versions)
+        parts.append(f"{words}, on {document['device']} ({made}). {' '.join(notes(document))}")
+        parts.append(_table([short(row) for row in document["results"]]))
+    return "\n\n".join(parts) if parts else "Not measured yet."
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    only_times = all("images/s" not in row for row in rows)
+    aside = ASIDE[:-1] if only_times else ASIDE
+    names = [n for n in dict.fromkeys(n for row in rows for n in row) if n not in aside]
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    lines += [f"| {' | '.join(str(row.get(n, '')) for n in names)} |" for row in rows]
+    return "\n".join(lines)
 
 
 def spread(values: Mapping[str, float], suffix: str = "") -> str:
     """Return median, lowest and highest: 0.82 (0.79 to 0.90)."""
-    low, median, high = (rate(values[name]) for name in ("low", "median", "high"))
+    low, median, high = (digits(values[name]) for name in ("low", "median", "high"))
     return f"{median}{suffix} ({low} to {high})"
 
 
@@ -52,9 +112,9 @@ def seconds(values: Mapping[str, float]) -> str:
     return spread({name: 1e3 * value for name, value in values.items()}, " ms")
 
 
-def rate(value: float) -> str:
-    """Return three digits, whole numbers from 100 on."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def digits(value: float) -> str:
+    """Return three digits, and whole numbers from 100 on."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}".removesuffix(".")
 
 
 def unit(value: float) -> str:
@@ -63,17 +123,6 @@ def unit(value: float) -> str:
     return f"{value / size:.3g} {name}"
 
 
-def notes(document: Mapping[str, Any]) -> list[str]:
-    """Return lines on the device and what it can do."""
-    before, after = document["load_average"]
-    lines = [
-        f"{document['device']}; {document['threads']} threads on both sides; "
-        f"load average {before:.1f} before, {after:.1f} after."
-    ]
-    for dtype, found in document["ceilings"].items():
-        lines.append(
-            f"It can do {unit(found['operations_per_second'])}FLOP/s in a {dtype} matrix product, "
-            f"and move {unit(found['bytes_per_second'])}B/s; bound: the sum over kernels of the "
-            "longer of both."
-        )
-    return lines
+if __name__ == "__main__":
+    before, _, rest = README.read_text().partition(BEGIN)
+    README.write_text(f"{before}{BEGIN}\n{markdown()}\n\n{END}{rest.partition(END)[2]}")

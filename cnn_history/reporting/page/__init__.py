@@ -10,6 +10,7 @@ import shutil
 
 import jinja2
 
+from cnn_history.reporting.benchmarks import digits
 from cnn_history.reporting.page import claims, experiments, history, networks, runs, speed, values
 from cnn_history.reporting.page.found import search
 from cnn_history.reporting.page.pictures import Pictures
@@ -68,7 +69,7 @@ def write(
         curves=runs.curves(found),
         comparisons=runs.comparisons(found, pictures),
         benchmarks=speed.benchmarks(found, pictures),
-        benchmark_command=speed.COMMAND,
+        missing_benchmarks=speed.missing(found),
         full=speed.FULL,
         left_out=found.left_out,
         made=made,
@@ -91,7 +92,11 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        cell=values.cell, short=values.short, percent=values.percent, cite=values.cite
+        cell=values.cell,
+        short=values.short,
+        percent=values.percent,
+        cite=values.cite,
+        ratio=digits,
     )
     return environment
 

@@ -3,13 +3,21 @@
 import dataclasses
 from typing import Any
 
+from markupsafe import Markup
+
+from cnn_history.reporting import benchmarks as measured
 from cnn_history.reporting.page.found import Document, Found
 from cnn_history.reporting.page.pictures import Picture, Pictures
+from cnn_history.reporting.page.roofline import rooflines
 from cnn_history.reporting.page.values import cell
 
-COMMAND = "./launch.sh benchmark --suite=NAME --against=torch --output=runs/benchmark.json"
+COMMAND = "./launch.sh benchmark --suite={} --against=torch --output=runs/benchmarks/{}.json"
+SUITES = ("cpu", "gpu", "input", "startup", "optimizers")
+ALONE = ("optimizers",)  # nothing runs beside them
+SAID_ONCE = ("network", "mode", "dtype", "data", "beside")  # where it is the same in all rows
+FIRST = ("network", "what", "optimizer", "loader", "mode", "batch", "images/s")  # before the ratio
 RATIO = ("low", "median", "high")
-FULL = 3.0  # the ratio that fills a bar
+FULL = 2.0  # the ratio that fills a bar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,11 +25,13 @@ class Measured:
     """A row of a benchmark.
 
     Attributes:
-      cells: of the columns.
+      cells: of the columns before the ratio.
+      more: of those behind it.
       ratio: our time over the other's, (low, median, high), or None.
     """
 
     cells: list[str]
+    more: list[str]
     ratio: tuple[float, ...] | None
 
 
@@ -31,53 +41,102 @@ class Benchmark:
 
     Attributes:
       name: of its file.
-      device: in words.
+      title: of its suite and device, in words.
       what: was measured, in words, where the file says it.
+      notes: on threads, on what else ran, and on the ceilings.
       made: versions and commit.
-      columns: of the table, but for the ratio.
+      columns: of the table, before the ratio.
+      more: columns behind it.
       rows: of the table.
-      figures: pictures whose names begin with the file's, such as roofline plots.
+      rooflines: pictures of what was reached beside the ceilings.
+      figures: pictures whose names begin with the file's.
     """
 
     name: str
-    device: str
+    title: str
     what: str
+    notes: list[str]
     made: str
     columns: list[str]
+    more: list[str]
     rows: list[Measured]
+    rooflines: list[Markup]
     figures: list[Picture]
 
 
 def benchmarks(found: Found, pictures: Pictures) -> list[Benchmark]:
-    """Return the benchmarks that were found."""
-    return [_benchmark(document, pictures) for document in found.benchmarks]
+    """Return the benchmarks that were found; one that cannot be understood is left out, named."""
+    made = []
+    for document in found.benchmarks:
+        try:
+            made.append(_benchmark(document, pictures))
+        except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+            found.left_out.append(f"{document.name}: {type(error).__name__}: {error}")
+    return made
+
+
+def missing(found: Found) -> list[str]:
+    """Return the commands of the suites that nothing was found of."""
+    there = {document.content.get("suite") for document in found.benchmarks}
+    commands = [COMMAND.format(suite, suite) for suite in SUITES if suite not in there]
+    return [
+        line.replace(" --against=torch", "") if any(f"={name} " in line for name in ALONE) else line
+        for line in commands
+    ]
 
 
 def _benchmark(document: Document, pictures: Pictures) -> Benchmark:
     content, folder = document.content, document.path.parent
+    device, suite = cell(content["device"]), content.get("suite")
     rows = [row for row in content["results"] if isinstance(row, dict)]
-    names = list(dict.fromkeys(name for row in rows for name in row if name != "ratio"))
+    shown = [measured.short(row) for row in rows]
+    names = list(dict.fromkeys(name for row in shown for name in row if name != measured.RATIO))
+    alike = {
+        n: shown[0][n] for n in SAID_ONCE if len({row.get(n) for row in shown}) == 1 and n in names
+    }
+    names = [name for name in names if name not in alike]
+    first, more = ([n for n in names if (n in FIRST) == chosen] for chosen in (True, False))
     stem = document.path.stem
     files = [f for kind in ("png", "gif") for f in sorted(folder.glob(f"*.{kind}"))]
     figures = [
-        pictures.add(file, f"{file.stem.replace('_', ' ')}, on {cell(content['device'])}", folder)
+        pictures.add(file, f"{file.stem.replace('_', ' ')}, on {device}", folder)
         for file in files
         if file.stem.startswith(stem)
     ]
     return Benchmark(
         name=document.name,
-        device=cell(content["device"]),
+        title=f"{measured.SUITES.get(suite, suite)}, on {device}" if suite else device,
         what=str(content.get("what", "")),
+        notes=[*_said_once(alike), *(measured.notes(content) if suite else [])],
         made=cell({name: content[name] for name in ("versions", "commit") if content.get(name)}),
-        columns=[str(name).replace("_", " ") for name in names],
+        columns=first,
+        more=more,
         rows=[
-            Measured([cell(row.get(n)) for n in names], _ratio(row.get("ratio"))) for row in rows
+            Measured(*([cell(one.get(n, "")) for n in part] for part in (first, more)), _ratio(row))
+            for row, one in zip(rows, shown, strict=True)
         ],
+        rooflines=rooflines(content),
         figures=[figure for figure in figures if figure],
     )
 
 
-def _ratio(value: Any) -> tuple[float, ...] | None:
+def _alike(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is the same in all of several rows, of what need not be a column then."""
+    values = {name: [row.get(name) for row in rows] for name in SAID_ONCE}
+    return {
+        name: found[0]
+        for name, found in values.items()
+        if len(found) > 1 and found[0] is not None and found.count(found[0]) == len(found)
+    }
+
+
+def _said_once(alike: dict[str, Any]) -> list[str]:
+    words = [f"{name}: {cell(value)}" for name, value in alike.items()]
+    return [f"All rows: {'; '.join(words)}."] if words else []
+
+
+def _ratio(row: dict[str, Any]) -> tuple[float, ...] | None:
+    value = row.get("ratio")
     if not isinstance(value, dict):
         return None
     found = tuple(value.get(name) for name in RATIO)

@@ -78,12 +78,24 @@ def make(folder):
     write(folder / "claims.json", [dict(zip(names, row, strict=True)) for row in CLAIMS])
     write(folder / "beside_torch.json", {"what": "loss beside PyTorch", "losses": [1, 2]})
     picture(folder / "beside_torch.png")
-    result = {
-        "network": "resnet20", "mode": "train", "images_per_second": 123.0,
+    write(folder / "benchmark.json", benchmark())
+    write(folder / "odd_benchmark.json", {"device": "odd", "results": [{"ratio": 1, "seconds": 2}]})
+
+
+def benchmark():
+    """Return a benchmark of two networks, one of them of hostile name, and of its ceilings."""
+    row = {
+        "network": "resnet20", "mode": "train", "dtype": "float32", "images_per_second": 100.0,
+        "operations_per_image": 2e8, "bytes_per_image": 1e7, "share_of_bound": 0.5,
+        "bounds": {"compiler": 200.0}, "others": [{"images_per_second": 125.0}],
         "ratio": {"median": 1.25, "low": 1.2, "high": 1.3},
     }  # fmt: skip
-    content = {"device": "a device", "versions": {}, "commit": "c", "results": [result]}
-    write(folder / "benchmark.json", content)
+    ceiling = {"operations_per_second": 6e10, "bytes_per_second": 2e10}
+    return {
+        "device": "a device", "suite": "cpu", "threads": 2, "load_average": [0.1, 0.2], "rounds": 3,
+        "versions": {}, "commit": "c", "ceilings": {"float32": ceiling},
+        "results": [row, {**row, "network": HOSTILE, "images_per_second": 101.0}],
+    }  # fmt: skip
 
 
 def build(monkeypatch, searched, output):

@@ -2,13 +2,14 @@
 
 import html.parser
 import json
+from xml.etree import ElementTree
 
 import pytest
 
 from cnn_history import models
 from cnn_history.accounting.structure import architecture
 from cnn_history.reporting import page, style
-from cnn_history.reporting.page import history, networks
+from cnn_history.reporting.page import history, networks, roofline
 from tests.reporting.page import site
 
 
@@ -98,11 +99,12 @@ def test_no_attribute_needs_what_the_policy_forbids(built):
 
 def test_what_is_damaged_or_leaves_its_folder_is_named(built):
     parsed, left_out, folder = built
-    assert len(left_out) == 5
+    assert len(left_out) == 6
     assert sum(line.startswith("odd: ") for line in left_out) == 2  # as a run, and in the table
     assert "passwd: it lies outside its folder" in left_out
     assert any(line.startswith("damaged/results.json") for line in left_out)
-    assert "5 files were left out" in parsed.text
+    assert any(line.startswith("odd_benchmark.json: TypeError") for line in left_out)
+    assert "6 files were left out" in parsed.text
     assert not (folder / ".unfinished").exists()
 
 
@@ -185,6 +187,24 @@ def test_a_year_has_one_winner_and_the_error_of_2013_is_mended():
     assert (winners[2013].network, winners[2013].published.top5) == (None, 11.7)
     zfnet = next(e for e in history.ENTRIES if e.network == "zfnet")
     assert zfnet.published.top5 == 14.8
+
+
+def test_a_roofline_has_its_points_under_the_roof():
+    """Ours, the other's and the bound of both networks, by their heights; labels stand apart."""
+    (picture,) = roofline.rooflines(site.benchmark())
+    root = ElementTree.fromstring(picture)
+    groups = [g for g in root if g.tag == "g"]
+    assert len(groups) == 2
+    for group in groups:
+        theirs, mine = group.findall("circle")
+        (_, bound, *_) = group.findall("path")
+        height = float(bound.get("d").split("L")[1].split()[1])
+        roof = next(path for path in root.findall("path") if path.get("class") == "roof")
+        top = float(roof.get("d").split("L")[-1].split()[1])
+        assert top < height < float(theirs.get("cy")) < float(mine.get("cy"))
+    labels = [float(group.find("text").get("y")) for group in groups]
+    assert abs(labels[0] - labels[1]) >= roofline.APART - 0.1
+    assert "60 GFLOP/s, matrix product" in picture
 
 
 def test_one_visual_language():
