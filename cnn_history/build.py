@@ -5,8 +5,7 @@ A wrong field raises UserError with the field's name, before anything is compile
 
 import contextlib
 import functools
-import math
-import numbers
+import inspect
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -15,7 +14,16 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
-from cnn_history import datasets, initializers, layers, models, norms, optimizers, schedules
+from cnn_history import (
+    datasets,
+    fields,
+    initializers,
+    layers,
+    models,
+    norms,
+    optimizers,
+    schedules,
+)
 from cnn_history.commands import UserError
 from cnn_history.datasets import augment, examples, preprocessing, scalings, statistics, stream
 from cnn_history.lookup import lookup, nearest
@@ -47,12 +55,14 @@ NORMS = {
 # (rate at the start, steps of the run, **options) -> schedule
 SCHEDULES = {
     "constant": lambda rate, run: schedules.constant(rate),
-    "step_decay": lambda rate, run, **o: schedules.step_decay(rate, **o),
-    "exponential_decay": lambda rate, run, **o: schedules.exponential_decay(rate, **o),
-    "inverse_time_decay": lambda rate, run, **o: schedules.inverse_time_decay(rate, **o),
-    "polynomial_decay": lambda rate, run, **o: schedules.polynomial_decay(rate, run, **o),
-    "piecewise": lambda rate, run, **o: _piecewise(rate, **o),
-    "plateau": lambda rate, run, **o: schedules.plateau(rate, **o),
+    "step_decay": lambda rate, run, factor, every: schedules.step_decay(rate, factor, every),
+    "exponential_decay": lambda rate, run, k: schedules.exponential_decay(rate, k),
+    "inverse_time_decay": lambda rate, run, k: schedules.inverse_time_decay(rate, k),
+    "polynomial_decay": lambda rate, run, power: schedules.polynomial_decay(rate, run, power),
+    "piecewise": lambda rate, run, steps, factors: _piecewise(rate, steps, factors),
+    "plateau": lambda rate, run, factor, patience, drops: schedules.plateau(
+        rate, factor, patience, drops
+    ),
 }
 DECAYED = {
     "all": lambda params: True,
@@ -65,23 +75,6 @@ EVALUATED = {
 }
 
 OPTIMIZER_STATES = {"replicated": devices.all_replicated, "sharded": devices.sharded}
-
-POSITIVE = ("steps", "batch_size", "eval_batch_size", "image_size")
-POSITIVE += ("log_every", "eval_every", "checkpoint_every", "keep_checkpoints", "micro_batches")
-NOT_NEGATIVE = ("learning_rate", "weight_decay", "aux_weight", "warmup", "warmup_from")
-NOT_NEGATIVE += ("bias_rate", "gradient_clipping", "filter_radius")
-NOT_NEGATIVE += ("statistics_batches", "skipped_images", "skipped_steps", "rate_batch")
-COUNTS = ("seed", "warmup", "statistics_batches", "skipped_images", "skipped_steps")
-COUNTS += ("rate_batch", *POSITIVE)
-FIELDS = {
-    **dict.fromkeys(NOT_NEGATIVE, numbers.Real),
-    **dict.fromkeys(COUNTS, numbers.Integral),
-    **dict.fromkeys(("dtype", "init_from", "dataset", "data_dir", "decayed", "evaluated"), str),
-    **dict.fromkeys(("train_split", "test_split", "adapter", "scaling", "optimizer_state"), str),
-    **dict.fromkeys(("augmentation", "model", "loss", "optimizer", "schedule"), ConfigDict),
-    **dict.fromkeys(("averaging", "paper"), ConfigDict),
-    "init_layers": tuple,
-}
 
 
 @contextlib.contextmanager
@@ -100,19 +93,7 @@ def field(name: str):
 
 def check(config: ConfigDict) -> None:
     """Raise UserError for a field that is missing, unknown, or of a wrong type or value."""
-    for name in config:
-        if name not in FIELDS:
-            raise UserError(f"config.{name}: unknown field; {nearest(name, FIELDS)}")
-    for name, kind in FIELDS.items():
-        if name not in config:
-            raise UserError(f"config.{name} is missing; experiments/common.py lists every field.")
-        value = config[name]
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise UserError(f"config.{name}: {value!r} is not {_words(kind)}.")
-        if name in POSITIVE and value < 1:
-            raise UserError(f"config.{name}: {value} is not positive.")
-        if name in NOT_NEGATIVE and not (0 <= value < math.inf):
-            raise UserError(f"config.{name}: {value} is not a finite number of 0 or more.")
+    fields.check(config)
     tables = {"dtype": DTYPES, "decayed": DECAYED, "evaluated": EVALUATED}
     for name, table in {**tables, "optimizer_state": OPTIMIZER_STATES}.items():
         with field(name):
@@ -129,7 +110,7 @@ def check(config: ConfigDict) -> None:
     with field("adapter"):
         lookup(preprocessing.ADAPTERS, config.adapter, "adapter")
     scaling(config)
-    with field(f"augmentation.{config.augmentation.name}"):
+    with blame(f"config.augmentation.{config.augmentation.name}, config.image_size"):
         augmentation(config)(statistics.unknown, config.image_size)
     loss(config)
     optimizer(config)
@@ -140,27 +121,45 @@ def check(config: ConfigDict) -> None:
             of_last_batch(network)
 
 
-def _words(kind: type) -> str:
-    words = {numbers.Integral: "a whole number", numbers.Real: "a number", str: "a string"}
-    words[tuple] = "a tuple"
-    return words.get(kind, "a group of fields")
+def choice(
+    group: ConfigDict, table: dict[str, Callable], name: str, given: tuple[str, ...] = ()
+) -> Callable:
+    """Return the chosen candidate of `table` with its options bound.
 
+    Raises ValueError for a candidate or an option that is not there.
 
-def choice(group: ConfigDict, table: dict[str, Callable], name: str) -> Callable:
-    """Return the chosen candidate of `table` with its options bound."""
+    Args:
+      group: `name`, and for each candidate a group of its options.
+      table: of the candidates.
+      name: of what they are.
+      given: the arguments that are no options; the caller gives them.
+    """
+    for candidate, options in group.items():
+        if candidate != "name":
+            _check_options(lookup(table, candidate, name), candidate, options, given)
     chosen = lookup(table, group.name, name)
     if group.name not in group:
         raise ValueError(f"it has no options of '{group.name}'.")
     return functools.partial(chosen, **group[group.name])
 
 
+def _check_options(make: Callable, name: str, options: ConfigDict, given: tuple[str, ...]) -> None:
+    takes = {k: p for k, p in inspect.signature(make).parameters.items() if k not in given}
+    for option in options:
+        if option not in takes:
+            raise ValueError(f"{name} has no option '{option}'; {nearest(option, takes)}")
+    for option, parameter in takes.items():
+        if parameter.default is parameter.empty and option not in options:
+            raise ValueError(f"{name} lacks its option '{option}'.")
+
+
 def sources(config: ConfigDict) -> tuple[datasets.Source, datasets.Source]:
     """Return the training and the test examples."""
-    with field("dataset"):
-        return tuple(
-            datasets.source(config.dataset, split, config.data_dir)
-            for split in (config.train_split, config.test_split)
-        )
+    made = []
+    for split in ("train_split", "test_split"):
+        with blame(f"config.dataset, config.data_dir, config.{split}"):
+            made.append(datasets.source(config.dataset, config[split], config.data_dir))
+    return tuple(made)
 
 
 def scaling(config: ConfigDict) -> Callable:
@@ -172,13 +171,17 @@ def scaling(config: ConfigDict) -> Callable:
 def augmentation(config: ConfigDict) -> Callable:
     """Return (() -> statistics of the training images, size) -> Augmentation."""
     with field("augmentation.name"):
-        return choice(config.augmentation, augment.AUGMENTATIONS, "augmentation")
+        return choice(
+            config.augmentation, augment.AUGMENTATIONS, "augmentation", ("statistics", "size")
+        )
 
 
 def model(config: ConfigDict, num_classes: int) -> nn.Module:
     """Return the network with its options."""
-    options = {}
+    options, ours = {}, {"num_classes": num_classes, "dtype": DTYPES[config.dtype]}
     for name, value in config.model.items():
+        if name in ours:
+            raise UserError(f"config.model.{name}: the data set and config.dtype say this.")
         with field(f"model.{name}"):
             if name == "kernel_init":
                 options[name] = choice(value, KERNEL_INITS, "initializer")()
@@ -191,9 +194,7 @@ def model(config: ConfigDict, num_classes: int) -> nn.Module:
     with field("model.name"):
         models.info(config.model.name)
     with field("model"):
-        return models.create(
-            config.model.name, num_classes=num_classes, dtype=DTYPES[config.dtype], **options
-        )
+        return models.create(config.model.name, **ours, **options)
 
 
 def of_last_batch(network: nn.Module) -> nn.Module:
@@ -231,7 +232,7 @@ def schedule(config: ConfigDict) -> optimizers.Rate:
     if config.rate_batch:
         rate = schedules.linear_scaling(rate, config.rate_batch, config.batch_size)
     with field("schedule"):
-        made = choice(config.schedule, SCHEDULES, "schedule")(rate, config.steps)
+        made = choice(config.schedule, SCHEDULES, "schedule", ("rate", "run"))(rate, config.steps)
     return schedules.warmup(made, config.warmup, config.warmup_from) if config.warmup else made
 
 
@@ -245,7 +246,8 @@ def optimizer(config: ConfigDict) -> optax.GradientTransformation:
     decay = {"weight_decay": config.weight_decay, "decayed": DECAYED[config.decayed]}
     themselves = config.optimizer.name in optimizers.DECAY_THEMSELVES
     with field("optimizer"):
-        make = choice(config.optimizer, optimizers.OPTIMIZERS, "optimizer")
+        given = ("learning_rate", *decay)
+        make = choice(config.optimizer, optimizers.OPTIMIZERS, "optimizer", given)
         rule = make(schedule(config), **decay if themselves else {})
     with field("averaging"):
         average = choice(config.averaging, optimizers.AVERAGES, "averaging")()
@@ -302,6 +304,8 @@ def optimizer_sharding(config: ConfigDict) -> Callable:
 def _piecewise(rate: float, steps: tuple[int, ...], factors: tuple[float, ...]) -> Callable:
     if len(steps) != len(factors):
         raise ValueError(f"piecewise has {len(steps)} steps, but {len(factors)} factors.")
+    if len(set(steps)) < len(steps):
+        raise ValueError(f"piecewise has a step twice, in {tuple(steps)}.")
     return schedules.piecewise(rate, dict(zip(steps, factors, strict=True)))
 
 

@@ -12,6 +12,8 @@ CLOSE = 0.5  # similarity from which a name is offered as what was meant
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return `did you mean 'x'?` for the nearest of names, or the list of them all."""
     names = sorted(names)
+    if not names:
+        return "there are none."
     likeness = {n: difflib.SequenceMatcher(None, str(name).lower(), n).ratio() for n in names}
     best = max(names, key=likeness.get, default=None)
     if best is not None and likeness[best] >= CLOSE:

@@ -75,7 +75,9 @@ def decorrelated_batch_norm(
 
 
 def local_response_norm(k: float, n: int, alpha: float, beta: float) -> Norm:
-    """`layers.LocalResponseNorm`."""
+    """`layers.LocalResponseNorm`; raise ValueError for a k that would divide by 0."""
+    if not k > 0:
+        raise ValueError(f"k is positive, not {k}.")
     return functools.partial(layers.LocalResponseNorm, k=k, n=n, alpha=alpha, beta=beta)
 
 

@@ -5,9 +5,7 @@
 It prints a table and the answer, and leaves results.json and figures in the work directory.
 """
 
-import inspect
 import math
-import numbers
 import pathlib
 import textwrap
 import time
@@ -16,7 +14,7 @@ import numpy as np
 from absl import flags
 from ml_collections import config_flags
 
-from cnn_history import commands, private, studies
+from cnn_history import commands, fields, private, studies
 from cnn_history.build import blame
 from cnn_history.commands import UserError
 from cnn_history.lookup import lookup
@@ -61,12 +59,7 @@ def _study(options: dict):
         raise UserError("--config: this is no study; those are in experiments/studies.")
     with blame("config.study"):
         run = lookup(studies.STUDIES, options.pop("study"), "study")
-    takes = set(inspect.signature(run).parameters)
-    if takes != set(options):
-        raise UserError(f"--config: the study takes {', '.join(sorted(takes))}.")
-    for name, value in options.items():
-        if isinstance(value, numbers.Real) and not value > 0:
-            raise UserError(f"config.{name}: {value} is not positive.")
+    fields.check_arguments(options, run)
     return run
 
 

@@ -12,6 +12,7 @@ PACKAGE = CHECKOUT / "cnn_history"
 ALLOWED = {
     "lookup": set(),
     "commands": {"lookup"},
+    "fields": {"commands", "lookup"},
     "literature": set(),
     "npz": set(),
     "private": set(),
@@ -43,7 +44,7 @@ ALLOWED = {
     "training.checkpoint": {"training.state"},
     "training.log": {"evaluation", "training.progress", "training.record"},
     "build": {
-        *("commands", "datasets", "initializers", "layers", "lookup", "models", "norms"),
+        *("commands", "datasets", "fields", "initializers", "layers", "lookup", "models", "norms"),
         *("optimizers", "schedules"),
         *("training.devices", "training.differentiate", "training.losses"),
     },

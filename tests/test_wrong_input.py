@@ -32,6 +32,7 @@ json.dump(made, sys.stdout)
 
 LENET = "--config=experiments/lenet5_digits.py"
 CONSTANT = "--config=experiments/studies/constant_initialization.py"
+DEGRADATION = "--config=experiments/studies/degradation.py"
 RESNET = "--config=experiments/resnet_cifar10.py"
 PHOTOS = "--config=experiments/%s_imagenet.py"
 DECORRELATED = (RESNET, "--workdir=W", "--config.model.norm.name=decorrelated_batch_norm")
@@ -66,7 +67,7 @@ TRAIN = {
     (LENET, "--workdir=W", "--config.optimizer=sgd"): "--config.optimizer.name",
     # A wrong value in every field.
     (LENET, "--workdir=W", "--config.seed=x"): "--config.seed",
-    (LENET, "--workdir=W", "--config.steps=0"): "config.steps: 0 is not positive",
+    (LENET, "--workdir=W", "--config.steps=0"): "config.steps: 0 is not a whole number from 1",
     (LENET, "--workdir=W", "--config.batch_size=-1"): "config.batch_size: -1",
     (LENET, "--workdir=W", "--config.learning_rate=-1.0"): "config.learning_rate: -1.0",
     (LENET, "--workdir=W", "--config.weight_decay=nan"): "config.weight_decay: nan",
@@ -80,9 +81,17 @@ TRAIN = {
     (LENET, "--workdir=W", "--config.model.kernel_init.name=xavir"): "did you mean 'xavier'",
     (LENET, "--workdir=W", "--config.model.kernel_init.xavier.mode=fan"): "fan_in or fan_avg",
     (RESNET, "--workdir=W", "--config.model.norm.name=batchnorm"): "did you mean 'batch_norm'",
-    (RESNET, "--workdir=W", "--config.model.norm.batch_norm.momentum=1.5"): "momentum is in [0, 1)",
+    (
+        RESNET,
+        "--workdir=W",
+        "--config.model.norm.batch_norm.momentum=1.5",
+    ): "momentum: 1.5 is not a number",
     (RESNET, "--workdir=W", "--config.model.norm.batch_norm.epsilon=0.0"): "epsilon is positive",
-    (RESNET, "--workdir=W", "--config.model.norm.batch_norm.group_size=-1"): "number of examples",
+    (
+        RESNET,
+        "--workdir=W",
+        "--config.model.norm.batch_norm.group_size=-1",
+    ): "size: -1 is not a whole number from 0",
     (*DECORRELATED, "--config.model.norm.decorrelated_batch_norm.group_size=0"): "positive",
     (*DECORRELATED, "--config.model.norm.decorrelated_batch_norm.method=zcs"): "zca or iterative",
     (*DECORRELATED, "--config.model.norm.decorrelated_batch_norm.place=last"): "every or first",
@@ -131,18 +140,22 @@ TRAIN = {
         "--workdir=W",
         "--config.optimizer.name=lbfgs",
         "--config.optimizer.lbfgs.memory_size=0",
-    ): "config.optimizer: memory_size must be >= 1",
+    ): "config.optimizer.lbfgs.memory_size: 0 is not a whole number from 1",
     (LENET, "--workdir=W", "--config.schedule.name=picewise"): "did you mean 'piecewise'",
     (
         LENET,
         "--workdir=W",
         "--config.schedule.name=plateau",
         "--config.schedule.plateau.patience=0",
-    ): "config.schedule: plateau's patience is 1 evaluation or more",
+    ): "config.schedule.plateau.patience: 0 is not a whole number from 1",
     (LENET, "--workdir=W", "--config.warmup=-1"): "config.warmup: -1",
     (LENET, "--workdir=W", "--config.warmup_from=-1.0"): "config.warmup_from: -1.0",
     (LENET, "--workdir=W", "--config.rate_batch=-256"): "config.rate_batch: -256",
-    (LENET, "--workdir=W", "--config.micro_batches=0"): "config.micro_batches: 0 is not positive",
+    (
+        LENET,
+        "--workdir=W",
+        "--config.micro_batches=0",
+    ): "config.micro_batches: 0 is not a whole number from 1",
     (LENET, "--workdir=W", "--config.micro_batches=3"): "3 parts do not divide the 32 examples",
     (
         LENET,
@@ -173,7 +186,7 @@ TRAIN = {
         "--workdir=W",
         "--config.augmentation.name=vgg",
         "--config.augmentation.vgg.scales=(24, 64)",
-    ): "config.augmentation.vgg: an image of 32x32 cannot be cut out",
+    ): "config.augmentation.vgg, config.image_size: an image of 32x32 cannot be cut",
     (
         LENET,
         "--workdir=W",
@@ -222,8 +235,11 @@ STUDY = {
     (CONSTANT + ":smok", "--workdir=W"): "no option 'smok'; it has smoke",
     (CONSTANT, "--workdir=W", "--config.step=1"): "did you mean 'steps'",
     (CONSTANT, "--workdir=W", "--config.steps=x"): "config.steps",
-    (CONSTANT, "--workdir=W", "--config.steps=0"): "config.steps: 0 is not positive",
+    (CONSTANT, "--workdir=W", "--config.steps=0"): "config.steps: 0 is not a whole number from 1",
     (CONSTANT, "--workdir=W", "--config.study=constant"): "did you mean 'constant_init",
+    (CONSTANT, "--workdir=W", "--config.learning_rate=nan"): "learning_rate: nan is not a finite",
+    (DEGRADATION, "--workdir=W", "--config.depths=(8,'x')"): "'x') is not a tuple of a whole",
+    (DEGRADATION, "--workdir=W", "--config.features=()"): "config.features: () is not a tuple",
     (CONSTANT, "--workdir=setup.cfg"): "--workdir",
 }
 REPORT = {

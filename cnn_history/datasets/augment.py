@@ -200,6 +200,8 @@ def distorted(
     for name, (low, high), top in (("area", area, 1.0), ("aspect", aspect, 100.0)):
         if not 0 < low <= high <= top:
             raise ValueError(f"{name} is a range within 0..{top:g}, not {low}..{high}.")
+    if not amounts[0] <= amounts[1]:
+        raise ValueError(f"amounts is a range, not {amounts[0]}..{amounts[1]}.")
     colour = _pca(statistics, colour_std)
 
     def distort(key, image):

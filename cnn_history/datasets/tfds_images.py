@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from cnn_history.datasets.source import Encoded, Source
 from cnn_history.lookup import nearest
 
 DEFAULT_DIR = "~/tensorflow_datasets"
+NAME = re.compile(r"\w+(/\w[\w.-]*)*")  # with the name of a variant, as TFDS writes it
 FEATURES = "tensorflow_datasets.core.features."  # what a data set's features.json may name
 
 
@@ -32,6 +34,8 @@ def prepared(name: str, data_dir: str) -> pathlib.Path:
 
     Raises ValueError if there is none, or not as array_record, with the command that prepares it.
     """
+    if not NAME.fullmatch(name):  # a path, or a pattern, may lead elsewhere
+        check_known(name)
     root = folder(data_dir)
     found = {p.parent: _json(p) for p in root.glob(f"{name}/**/dataset_info.json")}
     usable = [path for path, info in found.items() if info.get("fileFormat") == "array_record"]

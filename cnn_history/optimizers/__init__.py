@@ -42,8 +42,8 @@ OPTIMIZERS = {
     "adam": adam,
     "stochastic_diagonal_lm": stochastic_diagonal_lm,
     "newton": newton,
-    "bfgs": lambda learning_rate, **options: bfgs(**options),
-    "lbfgs": lambda learning_rate, **options: lbfgs(**options),
+    "bfgs": lambda learning_rate, largest_gb=4.0: bfgs(largest_gb),
+    "lbfgs": lambda learning_rate, memory_size=10: lbfgs(memory_size),
     "kfac": kfac,
     "lars": lars,
 }

@@ -42,15 +42,7 @@ def run(config: ml_collections.ConfigDict, folder: pathlib.Path) -> dict:
     if done and done["steps"] == config.steps:
         print(f"{folder} holds this run, finished; nothing is left to do.", file=sys.stderr)
         return done
-    train, test = build.sources(config)
-    network = build.model(config, len(train.classes))
-    build.check_input(network, config, train)
-    for name in ("batch_size", "eval_batch_size"):
-        if config[name] % jax.device_count():
-            raise UserError(
-                f"config.{name}: {config[name]} is no multiple of the {jax.device_count()} devices."
-            )
-    build.check_group(config, config.batch_size // jax.device_count())
+    network, train, test = parts(config)
     if config.init_from:
         workdir.check_run(pathlib.Path(config.init_from))
     try:
@@ -62,6 +54,23 @@ def run(config: ml_collections.ConfigDict, folder: pathlib.Path) -> dict:
         raise UserError(f"--workdir: {error}") from error
     except (TooManySkipped, Unreadable) as error:
         raise UserError(error) from error
+
+
+def parts(config: ml_collections.ConfigDict) -> tuple[nn.Module, Source, Source]:
+    """Return the network, and the training and test examples of a config.
+
+    Raises UserError where one cannot be had, or they do not fit together; nothing is compiled.
+    """
+    train, test = build.sources(config)
+    network = build.model(config, len(train.classes))
+    build.check_input(network, config, train)
+    for name in ("batch_size", "eval_batch_size"):
+        if config[name] % jax.device_count():
+            raise UserError(
+                f"config.{name}: {config[name]} is no multiple of the {jax.device_count()} devices."
+            )
+    build.check_group(config, config.batch_size // jax.device_count())
+    return network, train, test
 
 
 def _train(
