@@ -3,9 +3,9 @@
     python -m cnn_history.benchmark --suite=cpu --against=torch --output=results/benchmarks/cpu.json
 
 `cpu` and `gpu` are steps of networks, `input` the loaders of images, `startup` what one waits for,
-`optimizers` each rule on a small net. PyTorch runs in the same call and takes turns with ours; a
-ratio is our time over its, taken within a round, beside the faster of its layouts: the median of
-the rounds, with the lowest and the highest.
+`optimizers` each rule on a small net, `profile` where the time of a step goes. PyTorch runs in the
+same call and takes turns with ours; a ratio is our time over its, taken within a round, beside the
+faster of its layouts: the median of the rounds, with the lowest and the highest.
 """
 
 import importlib.metadata
@@ -74,7 +74,9 @@ def main(argv: list[str]) -> None:
     if FORMAT.value == "json":
         print(json.dumps(document, indent=2))
     else:
-        tables.rows([report.short(row) for row in rows])
+        shown = [report.short(row) for row in rows]
+        same = report.alike(shown)
+        tables.rows([{n: v for n, v in row.items() if n not in same} for row in shown])
         for line in report.notes(document):
             print(line)
 

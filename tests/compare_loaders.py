@@ -2,29 +2,24 @@
 
     EXTRAS=tf,torch ./launch.sh python -m tests.compare_loaders --photos=DIR --output=results
 
-Every loader reads the same JPEG files, cuts 8-100 % of the area at an aspect of 3/4-4/3, resizes it
-to 224x224, mirrors every second one, and gives batches of 32 as uint8. They take turns, so that a
-slower machine is slower for all, and ratios are those of the same turn. Writes `loaders.json`.
+The suite `input` of `benchmark` has two of these loaders. Every one reads the same JPEG files, cuts
+8-100 % of the area at an aspect of 3/4-4/3, resizes it to 224x224, mirrors every second one, and
+gives batches of 32 as uint8. They take turns, so that a slower machine is slower for all, and
+ratios are those of the same turn. Writes `loaders.json`.
 """
 
-import functools
-import gc
 import os
 import pathlib
-import resource
 import statistics
-import tempfile
-import time
 
-import jax
 import numpy as np
 from absl import app, flags
 
-from cnn_history import datasets
+from cnn_history.benchmarks import inputs, rounds, torch_loaders
+from cnn_history.benchmarks.inputs import PHOTO_BATCH as BATCH
+from cnn_history.benchmarks.inputs import SIZE, WARM_UP
 from cnn_history.datasets import crops, stream
-from cnn_history.datasets.order import Order
 from cnn_history.training import record
-from experiments import common
 
 PHOTOS = flags.DEFINE_string("photos", None, "Folder of JPEG files, of natural sizes.")
 OUTPUT = flags.DEFINE_string("output", "results", "Folder of the JSON.")
@@ -32,31 +27,8 @@ ROUNDS = flags.DEFINE_integer("rounds", 7, "Turns of each loader.")
 BATCHES = flags.DEFINE_integer("batches", 12, "That are timed in a turn, after two that are not.")
 flags.mark_flag_as_required("photos")
 
-SIZE, BATCH, WARM_UP = 224, 32, 2
 WORKERS = os.cpu_count()
-OPTIONS = common.AUGMENTATIONS["googlenet"]
-AREA, ASPECT = OPTIONS["area"], OPTIONS["aspect"]
-CROP = functools.partial(crops.random_area, area=AREA, aspect=ASPECT)
-
-
-def source():
-    """Return the photos as one class of a folder."""
-    root = pathlib.Path(tempfile.mkdtemp())
-    (root / "train").mkdir()
-    (root / "train" / "photo").symlink_to(pathlib.Path(PHOTOS.value).absolute())
-    return datasets.source("folder", "train", str(root))
-
-
-def ours(photos):
-    """Grain reads ahead with a thread for each processor, as the training loop has it."""
-
-    def fail(name, why):
-        raise ValueError(f"{name}: {why}")
-
-    order = Order(jax.random.key(0), len(photos))
-    steps = WARM_UP + BATCHES.value
-    for batch in stream.training(photos, order, CROP, SIZE, 0, BATCH, range(BATCH), 0, steps, fail):
-        yield batch["image"]
+AREA, ASPECT = inputs.CROP.keywords["area"], inputs.CROP.keywords["aspect"]
 
 
 class GrainExamples:
@@ -70,14 +42,14 @@ class GrainExamples:
 
     def __getitem__(self, i):
         data = pathlib.Path(self.files[i % len(self.files)]).read_bytes()
-        return crops.decode(data, 3, CROP, stream.crop_draws(0, 0, i), SIZE)
+        return crops.decode(data, 3, inputs.CROP, stream.crop_draws(0, 0, i), SIZE)
 
 
-def ours_in_processes(files):
+def ours_in_processes(files, count):
     """The same by Grain's worker processes, which the training loop does not use."""
     import grain
 
-    examples = GrainExamples(files, (WARM_UP + BATCHES.value) * BATCH)
+    examples = GrainExamples(files, count * BATCH)
     dataset = grain.MapDataset.source(examples).to_iter_dataset().batch(BATCH, drop_remainder=True)
     iterator = iter(dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=WORKERS)))
     try:
@@ -86,29 +58,7 @@ def ours_in_processes(files):
         iterator.close()
 
 
-def torch_loader(files):
-    """PyTorch's loader with Pillow in worker processes: decode, cut, resize, mirror."""
-    import torch
-    from PIL import Image
-
-    class Files(torch.utils.data.Dataset):
-        def __len__(self):
-            return (WARM_UP + BATCHES.value) * BATCH
-
-        def __getitem__(self, i):
-            with Image.open(files[i % len(files)]) as file:
-                image = file.convert("RGB")
-            part = CROP(stream.crop_draws(0, 0, i), image.height, image.width, SIZE)
-            box = (part.left, part.top, part.left + part.width, part.top + part.height)
-            image = image.resize((SIZE, SIZE), Image.Resampling.BILINEAR, box)
-            if part.mirrored:
-                image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-            return torch.from_numpy(np.array(image))
-
-    yield from torch.utils.data.DataLoader(Files(), BATCH, shuffle=True, num_workers=WORKERS)
-
-
-def tf_data(files):
+def tf_data(files, count):
     """The usual recipe: a distorted box, cut while decoding, and a bilinear resize."""
     import tensorflow as tf
 
@@ -130,32 +80,7 @@ def tf_data(files):
 
     files = tf.data.Dataset.from_tensor_slices(files).shuffle(len(files)).repeat()
     batches = files.map(cut, tf.data.AUTOTUNE).batch(BATCH).prefetch(tf.data.AUTOTUNE)
-    yield from batches.take(WARM_UP + BATCHES.value).as_numpy_iterator()
-
-
-def processor_seconds() -> float:
-    """Return what this process and its ended workers have used of the processors."""
-    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in used)
-
-
-def rate(batches) -> tuple[float, float]:
-    """Return images a second after the first batches, and processor milliseconds an image.
-
-    Those are of the whole turn, the start of workers included; they do not see who else computes.
-    """
-    used = processor_seconds()
-    for _ in range(WARM_UP):
-        next(batches)
-    began, count = time.perf_counter(), 0
-    for images in batches:
-        assert tuple(images.shape) == (BATCH, SIZE, SIZE, 3)
-        count += len(images)
-    seconds = time.perf_counter() - began
-    del batches
-    gc.collect()  # ends the workers
-    used = processor_seconds() - used
-    return count / seconds, 1000 * used / (count + WARM_UP * BATCH)
+    yield from batches.take(count).as_numpy_iterator()
 
 
 def main(argv):
@@ -163,31 +88,33 @@ def main(argv):
     import tensorflow
     import torch
 
-    photos = source()
+    photos = inputs.photo_source(pathlib.Path(PHOTOS.value))
+    count = WARM_UP + BATCHES.value
     files = sorted(str(path) for path in pathlib.Path(PHOTOS.value).iterdir())
     loaders = {
-        "cnn_history": lambda: ours(photos),
-        "cnn_history's by worker processes": lambda: ours_in_processes(files),
-        "torch DataLoader, Pillow": lambda: torch_loader(files),
-        "tf.data": lambda: tf_data(files),
+        "cnn_history": lambda: inputs.streamed(photos, count),
+        "cnn_history's by worker processes": lambda: ours_in_processes(files, count),
+        "torch DataLoader, Pillow": lambda: torch_loaders.photos(
+            photos, inputs.CROP, SIZE, BATCH, count
+        ),
+        "tf.data": lambda: tf_data(files, count),
     }
     rates, costs = ({name: [] for name in loaders} for _ in range(2))
     for turn in range(ROUNDS.value):
         for name, make in loaders.items():
-            made = rate(make())
+            made = inputs.turn(make())
             rates[name].append(made[0])
             costs[name].append(made[1])
         print(turn, {n: (round(rates[n][-1]), round(costs[n][-1], 1)) for n in loaders}, flush=True)
 
     def row(name):
-        ratios = [b / a for a, b in zip(rates["cnn_history"], rates[name], strict=True)]
         return {
             "network": "",
             "mode": "input",
             "loader": name,
             "images_per_second": statistics.median(rates[name]),
             "processor_ms_per_image": statistics.median(costs[name]),
-            "ratio": {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)},
+            "ratio": rounds.ratio(rates[name], rates["cnn_history"]),
         }
 
     sizes = np.array([stream.images.size(photos.encoded(i).image) for i in range(len(photos))])

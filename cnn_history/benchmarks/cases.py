@@ -49,3 +49,10 @@ GPU = (
     Case("resnet20", "train", 128, "bfloat16", "resident"),
     Case("resnet110", "train", 128, "bfloat16", "resident"),
 )
+PROFILED = {
+    "cpu": (Case("resnet20", "train", 128), Case("resnet50_v1_5", "train", 8)),
+    "gpu": (
+        Case("resnet20", "train", 128, "bfloat16"),
+        Case("resnet50_v1_5", "train", 256, "bfloat16"),
+    ),
+}

@@ -26,15 +26,22 @@ class Ours:
       run: makes that many calls of the program, and returns when they are done.
       steps: that a call makes.
       compile_seconds: from the traced function to the program.
-      memory: bytes of the program's arguments, results and temporaries at once.
+      compiled: the program.
       parameters: of the network.
     """
 
     run: Callable[[int], None]
     steps: int
     compile_seconds: float
-    memory: int
+    compiled: jax.stages.Compiled
     parameters: int
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the program's arguments, results and temporaries at once."""
+        found = self.compiled.memory_analysis()
+        arguments = found.argument_size_in_bytes + found.output_size_in_bytes
+        return arguments + found.temp_size_in_bytes - found.alias_size_in_bytes
 
 
 def make(case: Case) -> Ours:
@@ -56,7 +63,7 @@ def make(case: Case) -> Ours:
             logits = compiled(variables, images)
         jax.block_until_ready(logits)
 
-    return Ours(run, 1, seconds, _memory(compiled), _parameters(variables["params"]))
+    return Ours(run, 1, seconds, compiled, _parameters(variables["params"]))
 
 
 def one_batch(case: Case) -> tuple[np.ndarray, np.ndarray]:
@@ -114,7 +121,7 @@ def _training(network, variables: dict, images: jax.Array, labels: jax.Array) ->
         _check(metrics)
         jax.block_until_ready(state)
 
-    return Ours(run, 1, seconds, _memory(compiled), parameters)
+    return Ours(run, 1, seconds, compiled, parameters)
 
 
 def _program(case: Case) -> Ours:
@@ -144,7 +151,7 @@ def _program(case: Case) -> Ours:
         _check(metrics)
         jax.block_until_ready(state)
 
-    return Ours(run, steps, seconds, _memory(compiled), parameters)
+    return Ours(run, steps, seconds, compiled, parameters)
 
 
 def _compile(function, *arguments):
@@ -160,9 +167,3 @@ def _check(metrics: dict) -> None:
 
 def _parameters(params) -> int:
     return sum(p.size for p in jax.tree.leaves(params))
-
-
-def _memory(compiled) -> int:
-    found = compiled.memory_analysis()
-    arguments = found.argument_size_in_bytes + found.output_size_in_bytes
-    return arguments + found.temp_size_in_bytes - found.alias_size_in_bytes

@@ -1,6 +1,6 @@
 """The suites by name."""
 
-from cnn_history.benchmarks import cases, inputs, networks, rules, startup
+from cnn_history.benchmarks import cases, inputs, networks, profile, rules, startup
 
 SUITES = {
     "cpu": networks.suite(cases.CPU),
@@ -8,4 +8,5 @@ SUITES = {
     "input": inputs.SUITE,
     "startup": startup.SUITE,
     "optimizers": rules.SUITE,
+    "profile": profile.SUITE,
 }

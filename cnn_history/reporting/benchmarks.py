@@ -21,8 +21,10 @@ SUITES = {
     "input": "Input",
     "startup": "Start",
     "optimizers": "Optimizers",
+    "profile": "Where the time goes",
 }
 KEYS = ("network", "what", "optimizer", "loader", "mode", "batch", "dtype", "data")  # of a row
+SAID_ONCE = ("network", "mode", "dtype", "data", "beside")  # where it is the same in all rows
 SHARES = ("share_of_peak", "share_of_bandwidth", "share_of_bound")
 RATIO = "ours/theirs"
 # Not in the README: the same throughout, or for who looks closely.
@@ -47,6 +49,9 @@ def short(row: Mapping[str, Any]) -> dict[str, Any]:
         shown[RATIO] = spread(row["ratio"])
     if "beside" in row:
         shown["beside"] = row["beside"]
+    if "share" in row:
+        shown["share"] = f"{row['share']:.1%}"
+        shown["of a step"] = f"{digits(1e3 * row['seconds_of_step'])} ms"
     for name in SHARES:
         if name in row:
             shown[name.replace("share_of_", "of ")] = f"{row[name]:.0%}"
@@ -58,13 +63,27 @@ def short(row: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
+def alike(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is the same in all of several rows, of what need not be a column then."""
+    values = {name: [row.get(name) for row in rows] for name in SAID_ONCE}
+    return {
+        name: found[0]
+        for name, found in values.items()
+        if len(found) > 1 and found[0] is not None and found.count(found[0]) == len(found)
+    }
+
+
 def notes(document: Mapping[str, Any]) -> list[str]:
-    """Return sentences on the machine and what it can do."""
+    """Return sentences on what all rows share, on the machine, and on what it can do."""
     before, after = document["load_average"]
-    lines = [
-        f"{document['threads']} threads on both sides, {document['rounds']} rounds; the load "
+    shared = alike([short(row) for row in document["results"]])
+    lines = ["; ".join(f"{name}: {value}" for name, value in shared.items()) + "."] * bool(shared)
+    threads = document["results"][0].get("threads", document["threads"])
+    sides = " on both sides" if any("ratio" in row for row in document["results"]) else ""
+    lines.append(
+        f"{threads} thread{'s' * (threads > 1)}{sides}, {document['rounds']} rounds; the load "
         f"average was {before:.1f} before and {after:.1f} after."
-    ]
+    )
     for dtype, found in document["ceilings"].items():
         lines.append(
             f"In {dtype} the device was seen to make {unit(found['operations_per_second'])}FLOP/s "

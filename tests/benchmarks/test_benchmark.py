@@ -2,12 +2,14 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 
+import jax
 import pytest
 
-from cnn_history.benchmarks import inputs, networks, ours, rules, startup
+from cnn_history.benchmarks import cases, inputs, networks, ours, profile, rules, startup
 from cnn_history.benchmarks.cases import Case
 from cnn_history.benchmarks.suite import How
 from tests.training.runs import CHECKOUT
@@ -95,6 +97,44 @@ def test_the_first_step():
     cold, warm = startup.SUITE.measure({"first step"}, How(1, 0.0), {})
     assert (cold["what"], warm["what"]) == ("first step, cold", "first step, warm")
     assert warm["seconds"]["median"] < cold["seconds"]["median"]
+
+
+def test_a_profile_names_what_a_step_does(monkeypatch):
+    monkeypatch.setitem(cases.PROFILED, jax.default_backend(), (Case("lenet5", "train", 8),))
+    before = os.sched_getaffinity(0)
+    rows = list(profile.SUITE.measure({"lenet5"}, How(2, 0.0), {}))
+    assert sum(row["share"] for row in rows) == pytest.approx(1)
+    shares = {row["what"]: row["share"] for row in rows}
+    assert shares["convolutions"] > 0
+    assert shares["pooling"] > 0
+    assert os.sched_getaffinity(0) == before
+
+
+def test_the_kind_of_an_operation():
+    """Of a fusion, what is inside counts; of a loop, what is inside is seen by itself."""
+    program = """
+%fused (p: f32[2]) -> f32[2] {
+  ROOT %conv.1 = f32[2]{0} convolution(%p, %p), window={size=3}
+}
+
+%outer (p: f32[2]) -> f32[2] {
+  %copy.1 = f32[2]{0} copy(%p)
+  ROOT %inner = f32[2]{0} fusion(%copy.1), kind=kLoop, calls=%fused
+}
+
+ENTRY %main (p: f32[2]) -> (f32[2], f32[]) {
+  %fusion.1 = f32[2]{0} fusion(%p), kind=kLoop, calls=%outer
+  %add.1 = f32[2]{0} add(%p, %p)
+  %call.1 = (f32[2]{0}, /*index=1*/f32[]) custom-call(%p), custom_call_target="__cublas$gemm"
+  ROOT %while.1 = (f32[2], f32[]) while(%call.1), body=%outer
+}
+"""
+    found = profile.kinds(program)
+    assert found["fusion.1"] == found["inner"] == "convolutions"
+    assert found["copy.1"].startswith("transposes")
+    assert found["add.1"] == "element by element"
+    assert found["call.1"] == "matrix products"
+    assert "while.1" not in found
 
 
 def test_the_verb_writes_and_prints_one_document(tmp_path):

@@ -12,9 +12,8 @@ from cnn_history.reporting.page.roofline import rooflines
 from cnn_history.reporting.page.values import cell
 
 COMMAND = "./launch.sh benchmark --suite={} --against=torch --output=runs/benchmarks/{}.json"
-SUITES = ("cpu", "gpu", "input", "startup", "optimizers")
-ALONE = ("optimizers",)  # nothing runs beside them
-SAID_ONCE = ("network", "mode", "dtype", "data", "beside")  # where it is the same in all rows
+SUITES = ("cpu", "gpu", "input", "startup", "optimizers", "profile")
+ALONE = ("optimizers", "profile")  # nothing runs beside them
 FIRST = ("network", "what", "optimizer", "loader", "mode", "batch", "images/s")  # before the ratio
 RATIO = ("low", "median", "high")
 FULL = 2.0  # the ratio that fills a bar
@@ -91,10 +90,8 @@ def _benchmark(document: Document, pictures: Pictures) -> Benchmark:
     rows = [row for row in content["results"] if isinstance(row, dict)]
     shown = [measured.short(row) for row in rows]
     names = list(dict.fromkeys(name for row in shown for name in row if name != measured.RATIO))
-    alike = {
-        n: shown[0][n] for n in SAID_ONCE if len({row.get(n) for row in shown}) == 1 and n in names
-    }
-    names = [name for name in names if name not in alike]
+    same = measured.alike(shown)
+    names = [name for name in names if name not in same]
     first, more = ([n for n in names if (n in FIRST) == chosen] for chosen in (True, False))
     stem = document.path.stem
     files = [f for kind in ("png", "gif") for f in sorted(folder.glob(f"*.{kind}"))]
@@ -107,7 +104,7 @@ def _benchmark(document: Document, pictures: Pictures) -> Benchmark:
         name=document.name,
         title=f"{measured.SUITES.get(suite, suite)}, on {device}" if suite else device,
         what=str(content.get("what", "")),
-        notes=[*_said_once(alike), *(measured.notes(content) if suite else [])],
+        notes=measured.notes(content) if suite else [],
         made=cell({name: content[name] for name in ("versions", "commit") if content.get(name)}),
         columns=first,
         more=more,
@@ -118,21 +115,6 @@ def _benchmark(document: Document, pictures: Pictures) -> Benchmark:
         rooflines=rooflines(content),
         figures=[figure for figure in figures if figure],
     )
-
-
-def _alike(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what is the same in all of several rows, of what need not be a column then."""
-    values = {name: [row.get(name) for row in rows] for name in SAID_ONCE}
-    return {
-        name: found[0]
-        for name, found in values.items()
-        if len(found) > 1 and found[0] is not None and found.count(found[0]) == len(found)
-    }
-
-
-def _said_once(alike: dict[str, Any]) -> list[str]:
-    words = [f"{name}: {cell(value)}" for name, value in alike.items()]
-    return [f"All rows: {'; '.join(words)}."] if words else []
 
 
 def _ratio(row: dict[str, Any]) -> tuple[float, ...] | None:

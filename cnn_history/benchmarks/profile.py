@@ -1,0 +1,136 @@
+"""The suite `profile`: where the time of a training step goes, by kind of operation.
+
+The profiler says how long each operation of the compiled program ran; the program's own text says
+what it does. On a CPU the process keeps to one processor while it is profiled: of operations that
+share several, the profiler does not say which was at work.
+"""
+
+import contextlib
+import os
+import pathlib
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+
+import jax
+
+from cnn_history.benchmarks import ours
+from cnn_history.benchmarks.cases import PROFILED, Case
+from cnn_history.benchmarks.suite import How, Suite
+
+# An operation, or a fusion of several, is of the first kind that it has an operation of.
+KINDS = {
+    "convolutions": ("convolution",),
+    "matrix products": ("dot",),
+    "pooling": ("reduce-window", "select-and-scatter"),
+    "transposes, and what is fused into them": ("transpose", "copy"),
+    "sums, and what is fused into them": ("reduce",),
+}
+REST = "element by element"
+# Of a library's calls, by their targets.
+CALLS = {"conv": "convolution", "gemm": "dot", "matmul": "dot"}
+NESTING = ("call", "while", "conditional")  # the operations inside are seen by themselves
+
+COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.-]+) \(.*\{$")
+INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?([\w.-]+) = (?:\(.*?\)|\S+) ([\w-]+)\(")
+CALLED = re.compile(r"(?:calls|to_apply)=%?([\w.-]+)")
+TARGET = re.compile(r'custom_call_target="([^"]+)"')
+
+
+def measure(names: set[str], how: How, ceilings: dict) -> Iterator[dict]:
+    """Yield a row for each kind of operation of each network, the longest first."""
+    del ceilings
+    for case in PROFILED["gpu" if jax.default_backend() == "gpu" else "cpu"]:
+        if case.network in names:
+            yield from _profile(case, how.rounds)
+
+
+def _profile(case: Case, steps: int) -> Iterator[dict]:
+    with _one_processor():
+        made = ours.make(case)
+        made.run(2)
+        with tempfile.TemporaryDirectory() as folder:
+            with jax.profiler.trace(folder):
+                made.run(steps)
+            (file,) = pathlib.Path(folder).rglob("*.xplane.pb")
+            times = seconds_by_operation(file)
+    found: dict[str, float] = defaultdict(float)
+    for name, kind in kinds(made.compiled.as_text()).items():
+        found[kind] += times.get(name, 0.0) / steps
+    total = sum(found.values())
+    for kind, seconds in sorted(found.items(), key=lambda item: -item[1]):
+        yield {
+            "network": case.network,
+            "mode": case.mode,
+            "batch": case.batch,
+            "dtype": case.dtype,
+            "threads": 1,
+            "what": kind,
+            "share": seconds / total,
+            "seconds_of_step": seconds,
+        }
+
+
+def seconds_by_operation(trace: pathlib.Path) -> dict[str, float]:
+    """Return how long the operations of a profiler's trace ran, by the name of each."""
+    found: dict[str, float] = defaultdict(float)
+    for plane in jax.profiler.ProfileData.from_file(str(trace)).planes:
+        if plane.name.startswith("/device:") or plane.name == "/host:CPU":
+            for line in plane.lines:
+                for event in line.events:
+                    found[_operation(event)] += event.duration_ns / 1e9
+    return found
+
+
+def _operation(event) -> str:
+    """Return the operation that an event is of; a GPU's kernel says it aside."""
+    return next((str(value) for name, value in event.stats if name == "hlo_op"), event.name)
+
+
+def kinds(program: str) -> dict[str, str]:
+    """Return the kind of each operation of a compiled program, given its text."""
+    computations: dict[str, list[tuple[str, str, str]]] = {}
+    for line in program.splitlines():
+        if match := COMPUTATION.match(line):
+            here = computations.setdefault(match[1], [])
+        elif match := INSTRUCTION.match(line):
+            here.append((match[1], match[2], line))
+
+    def operations(code: str, line: str) -> set[str]:
+        if code == "custom-call":
+            target = TARGET.search(line)[1].lower()
+            return {code} | {kind for word, kind in CALLS.items() if word in target}
+        inside = CALLED.search(line) if code == "fusion" else None
+        rows = computations.get(inside[1], []) if inside else []
+        return {code}.union(*(operations(c, text) for _, c, text in rows))
+
+    return {
+        name: _kind(operations(code, line))
+        for rows in computations.values()
+        for name, code, line in rows
+        if code not in NESTING
+    }
+
+
+def _kind(operations: set[str]) -> str:
+    return next((kind for kind, codes in KINDS.items() if operations & set(codes)), REST)
+
+
+@contextlib.contextmanager
+def _one_processor() -> Iterator[None]:
+    """Keep a CPU's work on one processor; a device of its own is left alone."""
+    before = os.sched_getaffinity(0)
+    if jax.default_backend() == "cpu":
+        os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+SUITE = Suite(
+    tuple(dict.fromkeys(case.network for cases in PROFILED.values() for case in cases)),
+    measure,
+    beside_torch=False,
+)
