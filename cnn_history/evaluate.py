@@ -32,7 +32,7 @@ from cnn_history.datasets.images import Unreadable
 from cnn_history.datasets.skipped import Skipped, TooManySkipped
 from cnn_history.lookup import lookup
 from cnn_history.reporting import tables
-from cnn_history.training import devices, feed, processes
+from cnn_history.training import bucket, devices, feed, processes
 
 WORKDIR = flags.DEFINE_list("workdir", None, "Folder of a run; a comma list is an ensemble.")
 PROTOCOL = flags.DEFINE_string("protocol", "single_crop", "How the error is measured.")
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> None:
     devices.start()
     output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
     protocol = _protocol()
-    folders = [pathlib.Path(folder).expanduser() for folder in WORKDIR.value]
+    folders = [bucket.path(folder) for folder in WORKDIR.value]
     config = workdir.read_config(folders[0])
     source = _source(config)
     mesh = devices.mesh()

@@ -17,11 +17,11 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
     if not path.exists():
         raise FileNotFoundError(path)
     try:
-        with zipfile.ZipFile(path) as file:
+        with path.open("rb") as opened, zipfile.ZipFile(opened) as file:
             size = sum(member.file_size for member in file.infolist())
         if size > LARGEST:
             raise ValueError(f"it would unpack to {size:,} bytes")
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         for name, array in arrays.items():
             if not isinstance(array, np.ndarray):

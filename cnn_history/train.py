@@ -7,7 +7,6 @@
 """
 
 import json
-import pathlib
 import statistics
 import sys
 
@@ -16,12 +15,14 @@ from ml_collections import config_flags
 
 from cnn_history import commands
 from cnn_history.reporting import tables
-from cnn_history.training import devices, loop, processes, record
+from cnn_history.training import bucket, devices, loop, processes, record
 from cnn_history.training.log import NonFinite
 from cnn_history.workdir import SUMMARY
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment, experiments/NAME.py[:ARG].")
-WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if it is not there.")
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the run, or gs://BUCKET/FOLDER; made if it is not there."
+)
 SEEDS = flags.DEFINE_integer("seeds", 1, "Number of runs that differ in their seed.", lower_bound=1)
 PROCESSES = commands.process_flags()
 flags.mark_flags_as_required(["config", "workdir"])
@@ -32,7 +33,7 @@ def main(argv: list[str]) -> None:
     del argv
     processes.join(*(flag.value for flag in PROCESSES))
     devices.start()
-    config, workdir = CONFIG.value, pathlib.Path(WORKDIR.value).expanduser()
+    config, workdir = CONFIG.value, bucket.path(WORKDIR.value)
     code = {**record.versions(), "sources": record.sources()}
     processes.agree(config=config.to_json(), code=json.dumps(code))
     summaries = []

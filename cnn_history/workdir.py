@@ -16,7 +16,7 @@ from cnn_history.datasets import Source
 from cnn_history.datasets.preprocessing import Preprocessing
 from cnn_history.datasets.statistics import Statistics
 from cnn_history.lookup import nearest
-from cnn_history.training import checkpoint, record
+from cnn_history.training import bucket, checkpoint, record
 
 CONFIG, INPUTS, SUMMARY = "config.json", "inputs.npz", "summary.json"
 STATISTICS = "statistics.npz"
@@ -160,7 +160,7 @@ def load(workdir: str | pathlib.Path) -> tuple[nn.Module, dict, Preprocessing]:
 
     Raises UserError if the directory holds no run.
     """
-    workdir = pathlib.Path(workdir)
+    workdir = bucket.path(workdir)
     config = read_config(workdir)
     preprocessing, _, classes = load_inputs(workdir)
     try:
@@ -186,7 +186,7 @@ def start_from(workdir: str, params, num_classes: int, layers: tuple[str, ...] =
         one's; empty for all.
     """
     _, variables, _ = load(workdir)
-    _, _, classes = load_inputs(pathlib.Path(workdir))
+    _, _, classes = load_inputs(bucket.path(workdir))
     theirs = dict(jax.tree_util.tree_leaves_with_path(variables["params"]))
     for layer in layers:
         if layer not in params:

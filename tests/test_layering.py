@@ -40,6 +40,7 @@ ALLOWED = {
     "training.processes": {"commands", "training.devices"},
     "training.signals": {"training.processes"},
     "training.record": set(),
+    "training.bucket": {"commands"},
     "training.progress": set(),
     "training.checkpoint": {"training.state"},
     "training.log": {"evaluation", "training.progress", "training.record"},
@@ -63,7 +64,7 @@ ALLOWED = {
     },
     "workdir": {
         *("build", "commands", "datasets", "lookup", "npz", "private", "training.checkpoint"),
-        "training.record",
+        *("training.bucket", "training.record"),
     },
 }
 

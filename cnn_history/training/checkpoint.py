@@ -5,6 +5,7 @@ import pathlib
 
 import jax
 import orbax.checkpoint as ocp
+from etils import epath
 
 from cnn_history.training.state import State
 
@@ -18,12 +19,12 @@ class Checkpoints:
     while it saves leaves the older ones as they were.
     """
 
-    def __init__(self, workdir: pathlib.Path, keep: int):
+    def __init__(self, workdir: pathlib.Path | epath.Path, keep: int):
         logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells the log each thing it does
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, create=True, enable_async_checkpointing=False
         )
-        self._manager = ocp.CheckpointManager(workdir.absolute() / FOLDER, options=options)
+        self._manager = ocp.CheckpointManager(_folder(workdir), options=options)
 
     def latest(self) -> int | None:
         """Return the step of the newest checkpoint, None if there is none."""
@@ -45,12 +46,12 @@ class Checkpoints:
         self._manager.close()
 
 
-def restore_variables(workdir: pathlib.Path) -> dict:
+def restore_variables(workdir: pathlib.Path | epath.Path) -> dict:
     """Return params and model_state of the newest checkpoint as numpy-like trees.
 
     Raises ValueError if there is none.
     """
-    folder = workdir.absolute() / FOLDER
+    folder = _folder(workdir)
     steps = ocp.utils.checkpoint_steps(folder) if folder.is_dir() else []
     if not steps:
         raise ValueError(f"'{workdir}' holds no checkpoint; it is no work directory of a run.")
@@ -63,3 +64,9 @@ def restore_variables(workdir: pathlib.Path) -> dict:
             metadata.tree,
         )
         return checkpointer.restore(path, abstract)
+
+
+def _folder(workdir: pathlib.Path | epath.Path) -> pathlib.Path | epath.Path:
+    if isinstance(workdir, pathlib.Path):
+        workdir = workdir.absolute()  # as Orbax takes it; a bucket's name is whole as it is
+    return workdir / FOLDER

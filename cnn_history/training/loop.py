@@ -17,7 +17,7 @@ from cnn_history.datasets import Source, examples
 from cnn_history.datasets.images import Unreadable
 from cnn_history.datasets.skipped import Skipped, TooManySkipped
 from cnn_history.reporting import figures, tables
-from cnn_history.training import devices, feed, finite, processes, program, record, setting
+from cnn_history.training import bucket, devices, feed, finite, processes, program, record, setting
 from cnn_history.training.checkpoint import Checkpoints
 from cnn_history.training.log import Log
 from cnn_history.training.progress import ProgressBar
@@ -28,7 +28,7 @@ from cnn_history.training.statistics import recompute
 PROTOCOL = "single_crop"  # how a run measures its own test error
 
 
-def run(config: ml_collections.ConfigDict, folder: pathlib.Path) -> dict:
+def run(config: ml_collections.ConfigDict, folder: bucket.Folder) -> dict:
     """Train to `config.steps` in the work directory `folder`, resuming if it holds a checkpoint.
 
     Returns the summary. Raises UserError for wrong input, before anything is compiled; NonFinite
@@ -36,20 +36,26 @@ def run(config: ml_collections.ConfigDict, folder: pathlib.Path) -> dict:
     cannot be read, or more than `config.skipped_images` turn out damaged.
     """
     build.check(config)
+    with bucket.place(folder, writes=processes.chief()) as place:
+        return _run(config, place)
+
+
+def _run(config: ml_collections.ConfigDict, place: bucket.Place) -> dict:
+    folder = place.files
     workdir.check_links(folder)
     workdir.check_same(config, folder)
     done = _summary(folder)
     if done and done["steps"] == config.steps:
-        print(f"{folder} holds this run, finished; nothing is left to do.", file=sys.stderr)
+        print(f"{place.folder} holds this run, finished; nothing is left to do.", file=sys.stderr)
         return done
     network, train, test = parts(config)
     if config.init_from:
-        workdir.check_run(pathlib.Path(config.init_from))
+        workdir.check_run(bucket.path(config.init_from))
     try:
         private.make(folder)
         lock = record.lock(folder) if processes.chief() else contextlib.nullcontext()
         with lock, StopRequest() as stop:
-            return _train(config, folder, network, train, test, stop)
+            return _train(config, place, network, train, test, stop)
     except (PermissionError, NotADirectoryError, FileExistsError, record.InUse) as error:
         raise UserError(f"--workdir: {error}") from error
     except (TooManySkipped, Unreadable) as error:
@@ -75,13 +81,13 @@ def parts(config: ml_collections.ConfigDict) -> tuple[nn.Module, Source, Source]
 
 def _train(
     config: ml_collections.ConfigDict,
-    folder: pathlib.Path,
+    place: bucket.Place,
     network: nn.Module,
     train: Source,
     test: Source,
     stop: StopRequest,
 ) -> dict:
-    mesh, chief = devices.mesh(), processes.chief()
+    mesh, chief, folder = devices.mesh(), processes.chief(), place.files
     skip = Skipped(config.skipped_images, functools.partial(print, file=sys.stderr, flush=True))
     sizes = config.image_size, config.adapter
     statistics = functools.partial(
@@ -94,7 +100,7 @@ def _train(
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.closing(training))
-        checkpoints = stack.enter_context(Checkpoints(folder, config.keep_checkpoints))
+        checkpoints = stack.enter_context(Checkpoints(place.folder, config.keep_checkpoints))
         state = _first_state(config, compiled, checkpoints, len(train.classes), mesh)
         step = int(state.step)
         if chief:
@@ -116,10 +122,14 @@ def _train(
                     evaluate = functools.partial(compiled.evaluate, state)
                     made = feed.over_examples(evaluate, testing, config.eval_batch_size, mesh)
                     error = log.test(step, made)
+                    if chief:
+                        place.push()
                 if new and step % config.eval_every == 0:  # a run's last step is no such step
                     state = compiled.observe(state, error)
             if last or asked or (step and step % config.checkpoint_every == 0):
                 log.settle()
+                if chief:
+                    place.push()  # first, so that no checkpoint is ahead of its lines
                 checkpoints.save(step, state)
             if last:
                 break

@@ -12,6 +12,7 @@ import subprocess
 
 import jax
 import ml_collections
+from etils import epath
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -34,8 +35,11 @@ def lock(workdir: pathlib.Path):
         yield
 
 
-def write_json(path: pathlib.Path, value) -> None:
+def write_json(path: pathlib.Path | epath.Path, value) -> None:
     """Write a file that is either the old one or the new one, never a part."""
+    if not isinstance(path, pathlib.Path):  # an object in a bucket, which appears whole
+        path.write_text(json.dumps(value, indent=2) + "\n")
+        return
     unfinished = path.with_name(path.name + ".unfinished")
     unfinished.write_text(json.dumps(value, indent=2) + "\n")
     os.replace(unfinished, path)

@@ -1,0 +1,70 @@
+"""A work directory in a bucket: a server of Google's protocol on this machine holds it."""
+
+import json
+import socket
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from cnn_history import workdir
+from cnn_history.commands import UserError
+from cnn_history.training import bucket, loop
+from experiments import lenet5_digits
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Serve an empty bucket, to this process alone."""
+    pytest.importorskip("gcsfs")
+    emulator = pytest.importorskip("gcp_storage_emulator.server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    made = emulator.create_server("127.0.0.1", port, in_memory=True, default_bucket="bucket")
+    made.start()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("STORAGE_EMULATOR_HOST", "TENSORSTORE_GCS_HTTP_URL"):
+            patch.setenv(name, f"http://127.0.0.1:{port}")
+        patch.setenv("EPATH_USE_TF", "0")
+        yield
+    made.stop()
+
+
+def test_a_run_goes_on_from_its_bucket_and_is_the_same_run(server, tmp_path):
+    config = lenet5_digits.get_config("smoke")
+    config.schedule.name = "constant"  # another length is another rate else
+    loop.run(config, tmp_path)
+    there = bucket.path("gs://bucket/runs/lenet5")
+    half = config.copy_and_resolve_references()
+    half.steps = 5
+    loop.run(half, there)
+    assert not (there / "lock").exists()
+    summary = loop.run(config, there)
+
+    assert summary["test"] == json.loads((tmp_path / "summary.json").read_text())["test"]
+    lines = [json.loads(line) for line in (there / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["split"] == "train"] == [2, 4, 5, 6, 8, 10]
+    assert json.loads((there / "summary.json").read_text()) == summary
+    found = {path.name for path in there.iterdir()}
+    assert {"config.json", "inputs.npz", "figures", "checkpoints"} <= found
+    assert len([name for name in found if name.startswith("events")]) == 2
+    assert loop.run(config, there) == summary  # nothing is left to do
+    ours, theirs = (workdir.load(folder)[1] for folder in ("gs://bucket/runs/lenet5", tmp_path))
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+    config.learning_rate = 0.5
+    with pytest.raises(UserError, match="'gs://bucket/runs/lenet5' holds a run with"):
+        loop.run(config, there)
+
+
+def test_what_is_missing_is_named(server, monkeypatch):
+    with pytest.raises(UserError, match="neither a folder nor gs://BUCKET/FOLDER"):
+        bucket.path("s3://bucket/run")
+    with pytest.raises(UserError, match="'gs://bucket/none' is no work directory of a run"):
+        workdir.load("gs://bucket/none")
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
+    with pytest.raises(UserError, match="takes gcsfs, which the extra tpu brings"):
+        bucket.path("gs://bucket/run")
