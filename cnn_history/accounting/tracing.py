@@ -13,6 +13,7 @@ from cnn_history import layers
 
 OPERATIONS = {
     nn.Conv: "conv",
+    layers.Conv: "conv",
     layers.PartialConv: "conv",
     nn.Dense: "fc",
     layers.FullyConnected: "fc",

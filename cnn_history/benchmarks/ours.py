@@ -110,7 +110,9 @@ def _training(network, variables: dict, images: jax.Array, labels: jax.Array) ->
     given = {"image": images, "label": labels}
     parameters, made = _parameters(params), 0
     compiled, seconds = _compile(
-        jax.jit(update, donate_argnums=0), state, {**given, "step": np.int32(0)}
+        jax.jit(update, donate_argnums=0, compiler_options=devices.compiler_options()),
+        state,
+        {**given, "step": np.int32(0)},
     )
 
     def run(count: int) -> None:

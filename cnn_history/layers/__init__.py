@@ -2,6 +2,7 @@
 
 from cnn_history.layers.activations import scaled_tanh
 from cnn_history.layers.batch_norm import BatchNorm
+from cnn_history.layers.convolution import Conv, convolve
 from cnn_history.layers.decorrelated_batch_norm import DecorrelatedBatchNorm
 from cnn_history.layers.decorrelated_first import DecorrelatedFirst
 from cnn_history.layers.fully_connected import FullyConnected
@@ -15,6 +16,7 @@ __all__ = [
     "AdaptiveAvgPool",
     "AvgPool",
     "BatchNorm",
+    "Conv",
     "DecorrelatedBatchNorm",
     "DecorrelatedFirst",
     "FullyConnected",
@@ -24,6 +26,7 @@ __all__ = [
     "PartialConv",
     "RBFOutput",
     "TrainableSubsampling",
+    "convolve",
     "local_response_norm",
     "scaled_tanh",
 ]

@@ -7,6 +7,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from cnn_history.layers.convolution import convolve
+
 
 class FullyConnected(nn.Module):
     """The first fully-connected layer of a classifier, stored as a convolution `[k, k, c, f]`.
@@ -42,7 +44,5 @@ class FullyConnected(nn.Module):
             y = x.reshape(x.shape[0], -1) @ kernel.reshape(-1, self.features)
             y = y[:, None, None, :]
         else:
-            y = jax.lax.conv_general_dilated(
-                x, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
-            )
+            y = convolve(x, kernel, (1, 1), "VALID")
         return y + bias

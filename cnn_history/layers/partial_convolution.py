@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cnn_history.layers.convolution import convolve
+
 
 class PartialConv(nn.Module):
     """Convolution whose output map j reads the input maps `connections[j]` alone.
@@ -47,11 +49,5 @@ class PartialConv(nn.Module):
 
         kernel = jnp.zeros((*self.window, x.shape[-1], maps), self.dtype)
         kernel = kernel.at[:, :, inputs, outputs].set(filters.astype(self.dtype))
-        y = jax.lax.conv_general_dilated(
-            x.astype(self.dtype),
-            kernel,
-            (1, 1),
-            "VALID",
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
+        y = convolve(x.astype(self.dtype), kernel, (1, 1), "VALID")
         return y + bias.astype(self.dtype)

@@ -113,7 +113,7 @@ class AlexNet(nn.Module):
         typed = {"kernel_init": self.kernel_init, "dtype": self.dtype, "param_dtype": param_dtype}
         pool = functools.partial(layers.MaxPool, (POOL, POOL), (POOL_STRIDE, POOL_STRIDE))
         for i, row in enumerate(self.convolutions, start=1):
-            conv = nn.Conv(
+            conv = layers.Conv(
                 row.maps,
                 (row.kernel, row.kernel),
                 (row.stride, row.stride),

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from cnn_history import initializers
+from cnn_history import initializers, layers
 
 KERNEL_INIT = initializers.he("fan_in")  # where a paper states none
 
@@ -45,7 +45,7 @@ class ConvUnit:
         """
         if padding is None:
             padding = (window[0] // 2, window[1] // 2)
-        x = nn.Conv(
+        x = layers.Conv(
             features,
             window,
             (strides, strides),

@@ -73,9 +73,9 @@ class LeNet5(nn.Module):
         common = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         typed = {**common, "param_dtype": param_dtype}
 
-        x = self.activation(nn.Conv(C1, (5, 5), padding="VALID", name="conv1", **typed)(images))
+        x = self.activation(layers.Conv(C1, (5, 5), padding="VALID", name="conv1", **typed)(images))
         x = layers.AvgPool((2, 2), (2, 2), name="pool1")(x)
-        x = self.activation(nn.Conv(C3, (5, 5), padding="VALID", name="conv2", **typed)(x))
+        x = self.activation(layers.Conv(C3, (5, 5), padding="VALID", name="conv2", **typed)(x))
         x = layers.AvgPool((2, 2), (2, 2), name="pool2")(x)
         x = self.activation(layers.FullyConnected(C5, (5, 5), name="fc3", **common)(x))
         x = self.activation(nn.Dense(F6, name="fc4", **typed)(x))
@@ -111,7 +111,7 @@ class LeNet51998(nn.Module):
         common = {"kernel_init": self.kernel_init, "dtype": self.dtype}
         typed = {**common, "param_dtype": param_dtype}
 
-        x = self.activation(nn.Conv(C1, (5, 5), padding="VALID", name="c1", **typed)(images))
+        x = self.activation(layers.Conv(C1, (5, 5), padding="VALID", name="c1", **typed)(images))
         x = self.activation(layers.TrainableSubsampling(name="s2", **common)(x))
         x = self.activation(layers.PartialConv(C3_INPUTS, (5, 5), name="c3", **common)(x))
         x = self.activation(layers.TrainableSubsampling(name="s4", **common)(x))

@@ -56,7 +56,7 @@ def typed(module: nn.Module) -> dict:
 
 
 def conv_and_norm(module: nn.Module, train: bool) -> tuple[Callable, Callable]:
-    """Return the makers of a network's convolutions, as of `nn.Conv`, and norms, `norm(name=)`."""
+    """Return the makers of a network's convolutions, `layers.Conv`, and norms, `norm(name=)`."""
 
     def norm(name, **options):
         if module.norm is None:
@@ -64,7 +64,7 @@ def conv_and_norm(module: nn.Module, train: bool) -> tuple[Callable, Callable]:
         layer = module.norm(name=name, dtype=module.dtype, **options)
         return functools.partial(layer, use_running_average=not train)
 
-    return functools.partial(nn.Conv, use_bias=module.norm is None, **typed(module)), norm
+    return functools.partial(layers.Conv, use_bias=module.norm is None, **typed(module)), norm
 
 
 def last_norm(module: nn.Module, norm: Callable) -> Callable:

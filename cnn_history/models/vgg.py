@@ -125,7 +125,7 @@ class VGG(nn.Module):
                 x = layers.LocalResponseNorm(name=name)(x)
             else:
                 kernel, maps = map(int, entry.removeprefix("conv").split("-"))
-                x = nn.Conv(maps, (kernel, kernel), padding=kernel // 2, name=name, **typed)(x)
+                x = layers.Conv(maps, (kernel, kernel), padding=kernel // 2, name=name, **typed)(x)
                 if self.norm is not None:
                     norm = self.norm(name=name.replace("conv", "norm"), dtype=self.dtype)
                     x = norm(x, use_running_average=not train)

@@ -93,7 +93,7 @@ class ZFNet(nn.Module):
         x = images
         for i, row in enumerate(self.convolutions, start=1):
             window, strides = (row.kernel, row.kernel), (row.stride, row.stride)
-            conv = nn.Conv(row.maps, window, strides, row.padding, name=row.name, **typed)
+            conv = layers.Conv(row.maps, window, strides, row.padding, name=row.name, **typed)
             x = self.activation(conv(x))
             for step in row.then:
                 if step == "pool":

@@ -98,7 +98,7 @@ def features_covariances(images: jax.Array) -> dict[str, np.ndarray]:
 
     @jax.jit
     def features():
-        convolution = nn.Conv(CHANNELS, (3, 3), kernel_init=initializers.he())
+        convolution = layers.Conv(CHANNELS, (3, 3), kernel_init=initializers.he())
         maps, _ = convolution.init_with_output(jax.random.key(0), images)
         maps = maps / maps.std((0, 1, 2))
         found = {"before": maps}

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from cnn_history import datasets, optimizers
+from cnn_history import datasets, layers, optimizers
 from cnn_history.datasets.order import Order
 from cnn_history.reporting import style
 from cnn_history.studies import fit
@@ -78,7 +78,7 @@ class Net(nn.Module):
         del train
         x = images
         for maps in (8, 16):
-            x = nn.avg_pool(nn.tanh(nn.Conv(maps, (3, 3))(x)), (2, 2), (2, 2))
+            x = nn.avg_pool(nn.tanh(layers.Conv(maps, (3, 3))(x)), (2, 2), (2, 2))
         return nn.Dense(10)(x.reshape(len(x), -1))
 
 

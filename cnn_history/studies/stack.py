@@ -5,7 +5,7 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 
-from cnn_history import accounting, initializers
+from cnn_history import accounting, initializers, layers
 
 Window = tuple[int, int]
 
@@ -30,7 +30,7 @@ class Stack(nn.Module):
         """[n, h, w, c] -> [n, h, w, channels]; `train` is every network's, and changes nothing."""
         del train
         for i, window in enumerate(self.windows, start=1):
-            conv = nn.Conv(
+            conv = layers.Conv(
                 self.channels, window, use_bias=False, kernel_init=self.kernel_init, name=f"conv{i}"
             )
             x = self.activation(conv(x))

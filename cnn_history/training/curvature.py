@@ -28,7 +28,8 @@ EXAMPLES = 500  # on which the paper estimates it
 ELEMENTWISE = {"add", "sub", "mul", "div", "max", "neg", "tanh", "logistic"}
 SELECTING = {
     *("broadcast_in_dim", "concatenate", "convert_element_type", "pad", "reduce_sum"),
-    *("reduce_window_max", "reduce_window_sum", "reshape", "scatter", "squeeze", "transpose"),
+    *("reduce_window_max", "reduce_window_sum", "reshape", "scatter", "slice", "squeeze"),
+    "transpose",
 }
 BILINEAR = {"conv_general_dilated", "dot_general"}
 CALLS = {"jit": "jaxpr", "custom_jvp_call": "call_jaxpr"}

@@ -40,6 +40,17 @@ def start() -> None:
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+def compiler_options() -> dict[str, str]:
+    """Return XLA's options for a step of training, as `jax.jit` takes them.
+
+    XLA:CPU of jax 0.10 and 0.11 removes `optimization_barrier` before it fuses, of which
+    `layers.convolve` then has nothing; later ones keep it, and lose nothing by this.
+    """
+    if jax.default_backend() != "cpu":
+        return {}
+    return {"xla_disable_hlo_passes": "cse_barrier_expander"}
+
+
 def mesh() -> Mesh:
     """Return the mesh of all devices, with the one axis `data`."""
     auto = jax.sharding.AxisType.Auto  # the default, Explicit, breaks Linen's Dropout

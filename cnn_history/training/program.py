@@ -132,7 +132,12 @@ def make(
     place = build.optimizer_sharding(config)
     where = devices.all_replicated(shapes, mesh)
     where = where.replace(opt_state=place(shapes.opt_state, mesh))
-    advance = functools.partial(jax.jit, donate_argnums=0, out_shardings=(where, everywhere))
+    advance = functools.partial(
+        jax.jit,
+        donate_argnums=0,
+        out_shardings=(where, everywhere),
+        compiler_options=devices.compiler_options(),
+    )
     return Program(
         abstract=jax.tree.map(
             lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),

@@ -1,8 +1,9 @@
-"""Flax's grouped convolution is the paper's: the first maps read the first inputs alone."""
+"""A grouped convolution is the paper's: the first maps read the first inputs alone."""
 
-import flax.linen as nn
 import numpy as np
 import pytest
+
+from cnn_history import layers
 
 GROUPS, KERNEL, INPUTS, MAPS = 2, 3, 4, 6
 
@@ -17,7 +18,7 @@ def case():
 
 
 def apply(x, kernel, bias):
-    layer = nn.Conv(MAPS, (KERNEL, KERNEL), padding=1, feature_group_count=GROUPS)
+    layer = layers.Conv(MAPS, (KERNEL, KERNEL), padding=1, feature_group_count=GROUPS)
     return layer.apply({"params": {"kernel": kernel, "bias": bias}}, x)
 
 

@@ -11,6 +11,7 @@ from cnn_history import layers
 
 OPERATIONS = {
     nn.Conv: "conv",
+    layers.Conv: "conv",
     nn.Dense: "fc",
     layers.FullyConnected: "fc",
     layers.MaxPool: "pool",

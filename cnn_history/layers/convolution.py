@@ -1,0 +1,145 @@
+"""Convolution in the form that XLA runs best on a CPU; on other devices it is XLA's own.
+
+Where XLA:CPU is slow there is a way around, each found by measurement (docs/speed.md):
+
+* groups: one convolution for each;
+* few output maps: outputs that lie side by side are computed as further maps of one position;
+* the gradient of the kernel, for which images are transposed: a barrier keeps that strided loop
+  from computing anew what led to them.
+
+The function is the same, and so are its derivatives of every order and mode: what is given is a
+rule for forward differentiation, of linear pieces whose transposes are what shall run backward.
+"""
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+# How many groups at most are taken apart; a depthwise convolution is not.
+GROUPS = 8
+# How many maps at most a position has after packing, by the channels that an output reads.
+PACKED_MAPS, PACKED_MAPS_OF_IMAGES = 32, 64
+IMAGE_CHANNELS = 3
+
+
+def convolve(
+    x: jax.Array,
+    kernel: jax.Array,
+    strides: tuple[int, int],
+    padding: Any,
+    feature_group_count: int = 1,
+    dimension_numbers: Any = LAYOUT,
+    **options: Any,
+) -> jax.Array:
+    """[n, h, w, c], [k, k, c / groups, f] -> [n, h', w', f]; as `jax.lax.conv_general_dilated`.
+
+    The form is chosen where the function is traced, by the default backend: a program is traced
+    once for each kind of device anyway, and one for GPU or TPU then holds nothing of this.
+    """
+    groups = feature_group_count
+    dilated = any(set(options.get(name) or [1]) != {1} for name in ("lhs_dilation", "rhs_dilation"))
+    other = dilated or options.get("precision") is not None or x.ndim != 4 or groups > GROUPS
+    if jax.default_backend() != "cpu" or other:
+        return jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            strides,
+            padding,
+            feature_group_count=groups,
+            dimension_numbers=dimension_numbers,
+            **options,
+        )
+    if isinstance(padding, str):
+        padding = jax.lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
+    strides, padding = tuple(strides), tuple(map(tuple, padding))
+    if groups == 1:
+        return _convolve(x, kernel, strides, padding)
+    parts = [
+        _convolve(_group(x, i, groups), _group(kernel, i, groups), strides, padding)
+        for i in range(groups)
+    ]
+    return jnp.concatenate(parts, axis=-1)
+
+
+class Conv(nn.Conv):
+    """`flax.linen.Conv` by `convolve`."""
+
+    conv_general_dilated: Any = convolve
+
+
+def _group(array, i, groups):
+    size = array.shape[-1] // groups
+    return jax.lax.slice_in_dim(array, i * size, (i + 1) * size, axis=-1)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
+def _convolve(x, kernel, strides, padding):
+    return _packed(x, kernel, strides, padding)
+
+
+@functools.partial(_convolve.defjvp, symbolic_zeros=True)
+def _differentiate(strides, padding, primals, tangents):
+    (x, kernel), (dx, dkernel) = primals, tangents
+    y = _convolve(x, kernel, strides, padding)
+    pieces = []
+    if _given(dx):
+        pieces.append(_of_images(dx, kernel, strides, padding))
+    if _given(dkernel):
+        # Transposed, both barriers stand before the gradient of the kernel.
+        x = jax.lax.optimization_barrier(x)
+        pieces.append(jax.lax.optimization_barrier(_plain(x, dkernel, strides, padding)))
+    return y, sum(pieces) if pieces else jnp.zeros_like(y)
+
+
+def _given(tangent):
+    return not isinstance(tangent, jax.custom_derivatives.SymbolicZero)
+
+
+def _plain(x, kernel, strides, padding):
+    return jax.lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=LAYOUT)
+
+
+def _result(x, kernel, strides, padding):
+    """Return shape and dtype of what a convolution makes."""
+    return jax.eval_shape(lambda x, kernel: _plain(x, kernel, strides, padding), x, kernel)
+
+
+def _packed(x, kernel, strides, padding):
+    """Compute m outputs that lie side by side as m times the maps of one position.
+
+    Their kernels, each moved on by a stride, lie in a wider one, with zeros around them.
+    """
+    y = _result(x, kernel, strides, padding)
+    m = packing(y.shape[2], x.shape[3], y.shape[3])
+    if m == 1:
+        return _plain(x, kernel, strides, padding)
+    step = strides[1]
+    moved = [
+        jnp.pad(kernel, ((0, 0), (i * step, (m - 1 - i) * step), (0, 0), (0, 0))) for i in range(m)
+    ]
+    wide = jnp.concatenate(moved, axis=-1)
+    return _plain(x, wide, (strides[0], m * step), padding).reshape(y.shape)
+
+
+def packing(width: int, channels: int, maps: int) -> int:
+    """Return how many outputs of a row of `width` are computed as one position."""
+    most = PACKED_MAPS_OF_IMAGES if channels <= IMAGE_CHANNELS else PACKED_MAPS
+    return max(m for m in range(1, width + 1) if m == 1 or (width % m == 0 and m * maps <= most))
+
+
+def _of_images(dx, kernel, strides, padding):
+    """Convolve, written as the transpose of the packed convolution that shall run backward."""
+    if strides != (1, 1):
+        return _plain(dx, kernel, strides, padding)
+    turned = kernel[::-1, ::-1].swapaxes(2, 3)
+    around = tuple(
+        (size - 1 - before, size - 1 - behind)
+        for size, (before, behind) in zip(kernel.shape[:2], padding, strict=True)
+    )
+    y = _result(dx, kernel, strides, padding)
+    (made,) = jax.linear_transpose(lambda dy: _packed(dy, turned, strides, around), y)(dx)
+    return made

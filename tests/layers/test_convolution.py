@@ -1,0 +1,126 @@
+"""`convolve` is `jax.lax.conv_general_dilated`, and so are its derivatives.
+
+In float64 both sides add the same numbers in another order: 1e-12 of the largest is some thousand
+roundings. In float32 and bfloat16 it is the same with their own roundings.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cnn_history import layers
+from cnn_history.layers import convolution
+
+# Height, width, inputs, maps, window, strides, padding, groups.
+CASES = {
+    "odd sizes": (9, 7, 4, 6, (3, 3), (1, 1), "SAME", 1),
+    "an image": (8, 8, 3, 5, (5, 5), (1, 1), "VALID", 1),
+    "many maps": (5, 6, 3, 34, (3, 3), (1, 1), ((1, 1), (1, 1)), 1),
+    "uneven window and padding": (8, 6, 4, 6, (3, 2), (1, 1), ((2, 1), (0, 1)), 1),
+    "a window beyond the padding": (8, 6, 2, 3, (3, 3), (1, 1), ((3, 4), (2, 3)), 1),
+    "strided": (9, 8, 3, 6, (3, 3), (2, 2), ((1, 1), (1, 1)), 1),
+    "strided, uneven": (8, 11, 4, 6, (5, 3), (2, 3), ((2, 1), (0, 1)), 1),
+    "strided 1x1": (8, 7, 2, 3, (1, 1), (2, 2), "VALID", 1),
+    "strided groups": (7, 8, 6, 6, (3, 3), (2, 2), ((1, 1), (1, 1)), 3),
+    "depthwise": (6, 6, 9, 9, (3, 3), (1, 1), "SAME", 9),
+}
+
+
+def of_lax(x, kernel, strides, padding, groups):
+    layout = convolution.LAYOUT
+    return jax.lax.conv_general_dilated(
+        x, kernel, strides, padding, dimension_numbers=layout, feature_group_count=groups
+    )
+
+
+def of_ours(x, kernel, strides, padding, groups):
+    return layers.convolve(x, kernel, strides, padding, feature_group_count=groups)
+
+
+def drawn(case, dtype):
+    h, w, inputs, maps, window, strides, padding, groups = case
+    draw = np.random.default_rng(0)
+    x = jnp.asarray(draw.normal(size=(2, h, w, inputs)), dtype)
+    kernel = jnp.asarray(draw.normal(size=(*window, inputs // groups, maps)), dtype)
+    return (x, kernel), functools.partial(
+        lambda convolve, x, kernel: convolve(x, kernel, strides, padding, groups)
+    )
+
+
+def derivatives(convolve, args, one_direction):
+    """Value, gradient, forward derivative, product with the Hessian, all of them over a batch."""
+
+    def loss(args):
+        return jnp.sum(jnp.sin(convolve(*args)) ** 2)
+
+    value, gradient = jax.value_and_grad(loss)(args)
+    forward = jax.jvp(lambda args: convolve(*args), (args,), (one_direction,))
+    product = jax.jvp(jax.grad(loss), (args,), (one_direction,))[1]
+    kernels = jnp.stack([args[1], 2 * args[1]])
+    each = jax.vmap(lambda kernel: jax.grad(loss)((args[0], kernel)))(kernels)
+    return value, gradient, forward, product, each
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_derivative_in_float64(name):
+    with jax.enable_x64(True):
+        args, of = drawn(CASES[name], jnp.float64)
+        direction = jax.tree.map(jnp.cos, args)
+        expected, found = (
+            jax.jit(functools.partial(derivatives, functools.partial(of, c)))(args, direction)
+            for c in (of_lax, of_ours)
+        )
+        for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+            np.testing.assert_allclose(b, a, rtol=0, atol=1e-12 * np.abs(a).max())
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 1e-5), (jnp.bfloat16, 3e-2)])
+def test_gradients_in_other_precisions(dtype, tolerance):
+    for name in ("odd sizes", "an image", "strided groups"):
+        args, of = drawn(CASES[name], dtype)
+
+        def gradients(convolve, args):
+            y, back = jax.vjp(convolve, *args)
+            return y, back(y)
+
+        expected, found = (
+            jax.jit(functools.partial(gradients, functools.partial(of, c)))(args)
+            for c in (of_lax, of_ours)
+        )
+        for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+            assert b.dtype == dtype
+            a, b = np.asarray(a, float), np.asarray(b, float)
+            np.testing.assert_allclose(b, a, rtol=0, atol=tolerance * np.abs(a).max())
+
+
+def test_other_devices_get_xlas_own(monkeypatch):
+    args, of = drawn(CASES["strided groups"], jnp.float32)
+    own = str(jax.make_jaxpr(functools.partial(of, of_lax))(*args))
+    assert str(jax.make_jaxpr(functools.partial(of, of_ours))(*args)) != own
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert str(jax.make_jaxpr(functools.partial(of, of_ours))(*args)) == own
+
+
+def test_a_layer_with_options_of_its_own():
+    x = jnp.ones((1, 8, 8, 2))
+    for options in (
+        {"kernel_dilation": 2},
+        {"input_dilation": 2, "padding": 1},
+        {"padding": "CIRCULAR"},
+    ):
+        layer = layers.Conv(3, (3, 3), **options)
+        plain = layer.clone(conv_general_dilated=jax.lax.conv_general_dilated)
+        variables = layer.init(jax.random.key(0), x)
+        expected = plain.apply(variables, x)
+        np.testing.assert_allclose(layer.apply(variables, x), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_packing_divides_the_row():
+    for width in (1, 7, 28, 32):
+        for maps in (1, 6, 16, 32, 100):
+            m = convolution.packing(width, 16, maps)
+            assert width % m == 0
+            assert m == 1 or m * maps <= convolution.PACKED_MAPS
