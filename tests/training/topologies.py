@@ -250,8 +250,8 @@ def compare(output):
     """Start every topology twice, and write the table of differences from the first."""
     folder = pathlib.Path(tempfile.mkdtemp())
     photos, rows = make_photos(folder / "photos"), []
-    saved = find(FOUR, folder / "saved", photos)
-    reference = find(ONE, folder / "one", photos, folder / "saved")
+    find(FOUR, folder / "saved", photos)
+    reference = find(ONE, folder / "one", photos)
     for number, topology in enumerate(ALL):
         twice = [
             find(topology, folder / f"{number}_{i}", photos, folder / "saved") for i in range(2)
@@ -269,7 +269,6 @@ def compare(output):
             }
         )
         print(topology, json.dumps(rows[-1]))
-    assert saved == find(FOUR, folder / "again", photos)
     what = (
         "the same run on other numbers of processes and devices, beside one process with one: "
         "relative differences of the first step in float32, largest absolute ones of 30 steps in "
