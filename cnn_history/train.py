@@ -17,6 +17,7 @@ from cnn_history import commands
 from cnn_history.reporting import tables
 from cnn_history.training import bucket, devices, loop, processes, record
 from cnn_history.training.log import NonFinite
+from cnn_history.training.signals import Stop
 from cnn_history.workdir import SUMMARY
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment, experiments/NAME.py[:ARG].")
@@ -44,9 +45,12 @@ def main(argv: list[str]) -> None:
         try:
             with processes.watched():
                 summaries.append(loop.run(one, folder))
-        except NonFinite as error:
+        except (NonFinite, loop.Broken) as error:
             print(f"train: {error}", file=sys.stderr)
             sys.exit(1)
+        except Stop as stop:
+            print(f"train: {stop.line}", file=sys.stderr)
+            raise
     if not processes.chief():
         return
     if SEEDS.value > 1:

@@ -42,7 +42,8 @@ ALLOWED = {
     "training.record": set(),
     "training.bucket": {"commands"},
     "training.progress": set(),
-    "training.checkpoint": {"training.state"},
+    "training.checksums": set(),
+    "training.checkpoint": {"training.checksums", "training.processes", "training.state"},
     "training.log": {"evaluation", "training.progress", "training.record"},
     "build": {
         *("commands", "datasets", "fields", "initializers", "layers", "lookup", "models", "norms"),

@@ -1,61 +1,145 @@
-"""Checkpoints of the training state: thin over Orbax."""
+"""Checkpoints of the training state: Orbax's files, with checksums, in folders named by steps.
 
+    checkpoints/STEP/default          the state, as Orbax writes it
+    checkpoints/STEP/checksums.json   the SHA-256 of each of its files
+    checkpoints/STEP.unfinished       being written or removed; cleared away by the next run
+    checkpoints/STEP.damaged          set aside: no run reads it or writes to it again
+
+A step is renamed to its name when it is whole and on the disk, and out of it before it is removed,
+so that a run killed at any instant leaves whole steps alone under their names. A bucket has no
+rename: there a step is one once its checksums are written, which come last and go first.
+"""
+
+import contextlib
 import logging
+import os
 import pathlib
+import re
+import shutil
+import sys
+from collections.abc import Callable
 
 import jax
 import orbax.checkpoint as ocp
 from etils import epath
 
+from cnn_history.training import checksums, processes
 from cnn_history.training.state import State
 
-FOLDER = "checkpoints"
+FOLDER, STATE = "checkpoints", "default"
+UNFINISHED, DAMAGED = ".unfinished", ".damaged"
+EARLIER_VERSION = "_CHECKPOINT_METADATA"  # beside STATE: written before there were checksums
+
+Folder = pathlib.Path | epath.Path
+
+
+class Damaged(ValueError):
+    """There are checkpoints, and none is whole."""
+
+
+class NotSaved(Exception):
+    """A checkpoint could not be written; the older ones are as they were."""
 
 
 class Checkpoints:
-    """The checkpoints of a work directory, the newest `keep` of them.
+    """The checkpoints of a work directory that trains, the newest `keep` of them.
 
-    Orbax writes each into a temporary folder and renames it when it is whole, so that a run killed
-    while it saves leaves the older ones as they were.
+    To be opened by one run alone: what an earlier one left unfinished is removed, and damaged steps
+    are set aside. Raises Damaged if no step is whole though there are some.
     """
 
-    def __init__(self, workdir: pathlib.Path | epath.Path, keep: int):
-        logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells the log each thing it does
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep, create=True, enable_async_checkpointing=False
-        )
-        self._manager = ocp.CheckpointManager(_folder(workdir), options=options)
+    def __init__(self, workdir: Folder, keep: int):
+        # Orbax tells the log each thing that it does, and each error that it raises too.
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
+        self._folder, self._keep = _folder(workdir), keep
+        self._files = ocp.Checkpointer(ocp.StandardCheckpointHandler())
+        newest = None
+        if processes.chief():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for path in list(self._folder.iterdir()):
+                if _unfinished(path):
+                    epath.Path(path).rmtree()
+            newest = _newest_whole(self._folder, self._set_aside)
+        found = processes.from_chief(-1 if newest is None else newest)
+        self._latest = None if found < 0 else found
 
     def latest(self) -> int | None:
-        """Return the step of the newest checkpoint, None if there is none."""
-        return self._manager.latest_step()
+        """Return the newest step, None if there is none."""
+        return self._latest
 
     def save(self, step: int, state: State) -> None:
-        """Write the state, unless that step is there already."""
-        if step != self.latest():
-            self._manager.save(step, args=ocp.args.StandardSave(state))
+        """Write the state, unless that step is there already; raise NotSaved if it cannot be."""
+        if step == self._latest:
+            return
+        try:
+            self._save(step, state)
+        except (OSError, ValueError) as error:  # ValueError: TensorStore's
+            if self._latest is None:
+                last = "there is no earlier checkpoint"
+            else:
+                last = f"the last checkpoint is that of step {self._latest}"
+            with contextlib.suppress(OSError):
+                epath.Path(self._written(step)).rmtree()
+            raise NotSaved(f"step {step} could not be saved, {last}: {_why(error)}") from error
+        self._latest = step
 
     def restore(self, abstract: State) -> State:
         """Return the newest state, as `abstract` says: shapes, dtypes and shardings."""
-        return self._manager.restore(self.latest(), args=ocp.args.StandardRestore(abstract))
+        path = self._folder / str(self._latest) / STATE
+        return self._files.restore(path, args=ocp.args.StandardRestore(abstract))
+
+    def _save(self, step: int, state: State) -> None:
+        if _on_this_machine(self._folder):
+            needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+            free = shutil.disk_usage(self._folder).free
+            if free < needed:  # told before Orbax begins, which ends in many lines
+                raise OSError(f"no space left: it takes {needed:,} bytes, and {free:,} are free")
+        written = self._written(step)
+        self._files.save(written / STATE, args=ocp.args.StandardSave(state))
+        if not processes.chief():
+            return
+        checksums.write(written)
+        if _on_this_machine(self._folder):
+            written.rename(self._folder / str(step))
+        for old in _steps(self._folder)[: -self._keep]:
+            self._remove(old)
+
+    def _written(self, step: int) -> Folder:
+        """Return where a step is written until it is one."""
+        return self._folder / f"{step}{UNFINISHED if _on_this_machine(self._folder) else ''}"
+
+    def _remove(self, step: int) -> None:
+        removed = self._folder / str(step)
+        if _on_this_machine(self._folder):
+            removed = removed.rename(self._written(step))
+        else:
+            (removed / checksums.NAME).unlink()
+        epath.Path(removed).rmtree()
+
+    def _set_aside(self, step: int) -> None:
+        aside = self._folder / f"{step}{DAMAGED}"
+        while aside.exists():
+            aside = aside.with_name(aside.name + "+")
+        (self._folder / str(step)).rename(aside)
+        _warn(f"It is kept as '{aside}'.")
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
-        self._manager.close()
+        self._files.close()
 
 
-def restore_variables(workdir: pathlib.Path | epath.Path) -> dict:
-    """Return params and model_state of the newest checkpoint as numpy-like trees.
+def restore_variables(workdir: Folder) -> dict:
+    """Return params and model_state of the newest whole checkpoint as numpy-like trees.
 
-    Raises ValueError if there is none.
+    Raises ValueError if there is none; what is damaged is told, and left where it is.
     """
     folder = _folder(workdir)
-    steps = ocp.utils.checkpoint_steps(folder) if folder.is_dir() else []
-    if not steps:
+    step = _newest_whole(folder) if folder.is_dir() else None
+    if step is None:
         raise ValueError(f"'{workdir}' holds no checkpoint; it is no work directory of a run.")
-    path = folder / str(max(steps)) / "default"
+    path = folder / str(step) / STATE
     with ocp.StandardCheckpointer() as checkpointer:
         metadata = checkpointer.metadata(path).item_metadata
         sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
@@ -66,7 +150,59 @@ def restore_variables(workdir: pathlib.Path | epath.Path) -> dict:
         return checkpointer.restore(path, abstract)
 
 
-def _folder(workdir: pathlib.Path | epath.Path) -> pathlib.Path | epath.Path:
-    if isinstance(workdir, pathlib.Path):
-        workdir = workdir.absolute()  # as Orbax takes it; a bucket's name is whole as it is
-    return workdir / FOLDER
+def _why(error: Exception) -> str:
+    """Return an error's words; of TensorStore's long ones about a file, the system's alone."""
+    code = re.search(r"os_error_code='(\d+)'", str(error))
+    return os.strerror(int(code[1])) if code else " ".join(str(error).split())
+
+
+def _warn(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _folder(workdir: Folder) -> Folder:
+    # Orbax takes no relative path; a bucket's name is whole as it is.
+    return (workdir.absolute() if _on_this_machine(workdir) else workdir) / FOLDER
+
+
+def _on_this_machine(folder: Folder) -> bool:
+    return isinstance(folder, pathlib.Path)
+
+
+def _unfinished(path: Folder) -> bool:
+    if _on_this_machine(path):
+        return path.name.endswith(UNFINISHED)
+    return path.name.isdecimal() and not (path / checksums.NAME).exists()
+
+
+def _steps(folder: Folder) -> list[int]:
+    found = (path for path in folder.iterdir() if path.name.isdecimal())
+    return sorted(int(path.name) for path in found if not _unfinished(path))
+
+
+def _newest_whole(
+    folder: Folder, set_aside: Callable[[int], None] = lambda step: None
+) -> int | None:
+    """Return the newest step without damage, None if there are no steps.
+
+    Damage is told, and when an older step is found, `set_aside` is called with each damaged one.
+    """
+    damaged = {}
+    for step in reversed(_steps(folder)):
+        found = checksums.damage(folder / str(step))
+        if found and (folder / str(step) / EARLIER_VERSION).exists():
+            _warn(f"Step {step} was saved by an earlier version, without checksums: not verified.")
+            found = None
+        if found is None:
+            for bad, what in damaged.items():
+                _warn(f"The checkpoint of step {bad} is damaged: {what}. Step {step} is used.")
+                set_aside(bad)
+            return step
+        damaged[step] = found
+    if not damaged:
+        return None
+    what = "; ".join(f"of step {step}, {found}" for step, found in damaged.items())
+    raise Damaged(
+        f"every checkpoint is damaged: {what}. Bring one back from a copy, or choose another "
+        "--workdir to start anew."
+    )

@@ -6,6 +6,7 @@ import json
 import pathlib
 import sys
 import time
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -18,29 +19,42 @@ from cnn_history.datasets.images import Unreadable
 from cnn_history.datasets.skipped import Skipped, TooManySkipped
 from cnn_history.reporting import figures, tables
 from cnn_history.training import bucket, devices, feed, finite, processes, program, record, setting
-from cnn_history.training.checkpoint import Checkpoints
+from cnn_history.training.checkpoint import Checkpoints, Damaged, NotSaved
 from cnn_history.training.log import Log
 from cnn_history.training.progress import ProgressBar
-from cnn_history.training.signals import Stop, StopRequest
+from cnn_history.training.signals import Asked, Stop, StopRequest
 from cnn_history.training.state import State
 from cnn_history.training.statistics import recompute
 
 PROTOCOL = "single_crop"  # how a run measures its own test error
 
 
+class Broken(Exception):
+    """Something outside broke the run off, such as a full disk; the last checkpoint stands."""
+
+
 def run(config: ml_collections.ConfigDict, folder: bucket.Folder) -> dict:
     """Train to `config.steps` in the work directory `folder`, resuming if it holds a checkpoint.
 
     Returns the summary. Raises UserError for wrong input, before anything is compiled; NonFinite
-    where a loss or gradient was not finite; Stop after a signal; UserError, too, where an image
-    cannot be read, or more than `config.skipped_images` turn out damaged.
+    where a loss or gradient was not finite; Stop after a signal; Broken where the work directory
+    cannot be written to any more; UserError, too, where an image cannot be read, or more than
+    `config.skipped_images` turn out damaged.
     """
     build.check(config)
-    with bucket.place(folder, writes=processes.chief()) as place:
-        return _run(config, place)
+    with bucket.place(folder, writes=processes.chief()) as place, StopRequest() as stop:
+        try:
+            with stop.at_once():
+                return _run(config, place, stop)
+        except Asked as asked:
+            raise Stop(asked.number, "nothing is unsaved") from None
+        except (TooManySkipped, Unreadable, Damaged) as error:
+            raise UserError(error) from error
+        except (OSError, NotSaved) as error:
+            raise Broken(f"the run in '{folder}' broke off: {error}") from error
 
 
-def _run(config: ml_collections.ConfigDict, place: bucket.Place) -> dict:
+def _run(config: ml_collections.ConfigDict, place: bucket.Place, stop: StopRequest) -> dict:
     folder = place.files
     workdir.check_links(folder)
     workdir.check_same(config, folder)
@@ -51,15 +65,13 @@ def _run(config: ml_collections.ConfigDict, place: bucket.Place) -> dict:
     network, train, test = parts(config)
     if config.init_from:
         workdir.check_run(bucket.path(config.init_from))
-    try:
-        private.make(folder)
-        lock = record.lock(folder) if processes.chief() else contextlib.nullcontext()
-        with lock, StopRequest() as stop:
-            return _train(config, place, network, train, test, stop)
-    except (PermissionError, NotADirectoryError, FileExistsError, record.InUse) as error:
-        raise UserError(f"--workdir: {error}") from error
-    except (TooManySkipped, Unreadable) as error:
-        raise UserError(error) from error
+    with contextlib.ExitStack() as stack:
+        try:
+            private.make(folder)
+            check_lock = stack.enter_context(record.lock(folder, writes=processes.chief()))
+        except (OSError, record.InUse) as error:
+            raise UserError(f"--workdir: {error}") from error
+        return _train(config, place, network, train, test, stop, check_lock)
 
 
 def parts(config: ml_collections.ConfigDict) -> tuple[nn.Module, Source, Source]:
@@ -86,6 +98,7 @@ def _train(
     train: Source,
     test: Source,
     stop: StopRequest,
+    check_lock: Callable[[], None],
 ) -> dict:
     mesh, chief, folder = devices.mesh(), processes.chief(), place.files
     skip = Skipped(config.skipped_images, functools.partial(print, file=sys.stderr, flush=True))
@@ -111,36 +124,60 @@ def _train(
         bar.say(_headline(config, state, train, test, step))
         quantities = finite.quantities(state.params, state.model_state)
         log = Log(metrics, bar, config, quantities, training.examples)
+
+        def save():
+            log.settle()
+            check_lock()
+            if chief:
+                place.push()  # first, so that no checkpoint is ahead of its lines
+            checkpoints.save(step, state)
+
+        # An evaluation that changes the state is finished first: what is saved has seen it, or not.
+        changing = config.statistics_batches or config.schedule.name == "plateau"
+        interrupted = stop.later if changing else stop.at_once
+        used = set()  # of the programs that make steps: the first call compiles
+        stack.enter_context(stop.later())
         while True:
             last, asked = step == config.steps, stop.agreed()
-            if last or step % config.eval_every == 0:
+            if (last or step % config.eval_every == 0) and (changing or not asked):
                 log.settle()
                 new = not metrics.evaluated(step)
                 if last or new:
-                    if config.statistics_batches:
-                        state = _with_true_averages(state, compiled, training, config)
-                    evaluate = functools.partial(compiled.evaluate, state)
-                    made = feed.over_examples(evaluate, testing, config.eval_batch_size, mesh)
-                    error = log.test(step, made)
-                    if chief:
-                        place.push()
-                if new and step % config.eval_every == 0:  # a run's last step is no such step
-                    state = compiled.observe(state, error)
+                    try:
+                        with interrupted():
+                            if config.statistics_batches:
+                                state = _with_true_averages(state, compiled, training, config)
+                            evaluate = functools.partial(compiled.evaluate, state)
+                            made = feed.over_examples(
+                                evaluate, testing, config.eval_batch_size, mesh
+                            )
+                    except Asked as request:
+                        asked = request.number
+                    else:
+                        error = log.test(step, made)
+                        if chief:
+                            place.push()
+                        if new and step % config.eval_every == 0:  # a last step is no such step
+                            state = compiled.observe(state, error)
             if last or asked or (step and step % config.checkpoint_every == 0):
-                log.settle()
-                if chief:
-                    place.push()  # first, so that no checkpoint is ahead of its lines
-                checkpoints.save(step, state)
+                save()
+            if asked:
+                raise Stop(asked, f"step {step:,} is saved")
             if last:
                 break
-            if asked:
-                raise Stop(128 + asked)
             count = _steps_to_make(step, training.stride, config)
             began = time.monotonic()
             cursor = training.at(step, count)
             waited = time.monotonic() - began
             advance = compiled.step if count == 1 else compiled.steps
-            state, made = advance(state, training.data, cursor)
+            if advance in used:
+                state, made = advance(state, training.data, cursor)
+            else:
+                if used:  # so that a signal finds nothing unsaved
+                    save()
+                with stop.at_once():
+                    state, made = advance(state, training.data, cursor)
+                used.add(advance)
             log.made(step, count, made, waited)
             step += count
 
@@ -172,6 +209,7 @@ def _train(
         classes=test.classes,
         params=state.params,
     )
+    check_lock()
     record.write_json(folder / workdir.SUMMARY, summary)
     return summary
 

@@ -135,11 +135,11 @@ def chief() -> bool:
     return jax.process_index() == 0
 
 
-def from_chief(value: bool) -> bool:
+def from_chief(value: int) -> int:
     """Return process 0's value, in every process."""
     if jax.process_count() == 1:
         return value
-    return bool(multihost_utils.broadcast_one_to_all(np.asarray(value)))
+    return int(multihost_utils.broadcast_one_to_all(np.asarray(value)))
 
 
 class Largest:

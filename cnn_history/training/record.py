@@ -22,17 +22,29 @@ class InUse(Exception):
 
 
 @contextlib.contextmanager
-def lock(workdir: pathlib.Path):
+def lock(workdir: pathlib.Path, writes: bool = True):
     """Keep the work directory for this process until it ends, however it ends.
+
+    Gives a function that raises FileNotFoundError once the directory is no longer the one that was
+    locked. Of several processes the one that `writes` has the lock.
 
     Raises InUse if another process has it.
     """
-    with open(workdir / "lock", "a") as file:
+    if not writes:
+        yield lambda: None
+        return
+    path = workdir / "lock"
+    with open(path, "a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InUse(f"'{workdir}' is in use by another run.") from None
-        yield
+
+        def check():
+            if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                raise FileNotFoundError(f"'{workdir}' was removed or replaced meanwhile")
+
+        yield check
 
 
 def write_json(path: pathlib.Path | epath.Path, value) -> None:

@@ -1,12 +1,27 @@
 """Signals that ask a run to stop; it saves first."""
 
+import contextlib
 import signal
+
+import jax
 
 from cnn_history.training import processes
 
 
 class Stop(SystemExit):
     """The run was asked to stop, and has saved; the exit status is 128 + the signal's number."""
+
+    def __init__(self, number: int, saved: str):
+        super().__init__(128 + number)
+        self.line = f"Stopped by {signal.Signals(number).name}; {saved}; the same command goes on."
+
+
+class Asked(BaseException):
+    """A signal came where nothing has to be finished first; no `except Exception` may hold it."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number
 
 
 class StopRequest:
@@ -21,6 +36,7 @@ class StopRequest:
     def __init__(self):
         self.signal: signal.Signals | None = None
         self._largest = processes.Largest()
+        self._at_once = False
 
     def __enter__(self):
         self._before = {s: signal.signal(s, self._note) for s in _signals()}
@@ -34,6 +50,26 @@ class StopRequest:
         """
         return self._largest(int(self.signal or 0))
 
+    @contextlib.contextmanager
+    def at_once(self):
+        """A signal raises Asked, inside a compilation too; with several processes it is noted."""
+        before, self._at_once = self._at_once, jax.process_count() == 1
+        try:
+            if self.signal and self._at_once:
+                raise Asked(self.signal)
+            yield
+        finally:
+            self._at_once = before
+
+    @contextlib.contextmanager
+    def later(self):
+        """A signal is noted."""
+        before, self._at_once = self._at_once, False
+        try:
+            yield
+        finally:
+            self._at_once = before
+
     def __exit__(self, *exception):
         for number, handler in self._before.items():
             signal.signal(number, handler)
@@ -43,6 +79,8 @@ class StopRequest:
         self.signal = signal.Signals(number)
         for s, handler in self._before.items():
             signal.signal(s, handler)
+        if self._at_once:
+            raise Asked(number)
 
 
 def _signals():
