@@ -40,7 +40,7 @@ def damage(folder: Folder) -> str | None:
                 if _digest(file) != digest:
                     return f"'{path}' does not match its checksum in {NAME}"
         except FileNotFoundError:
-            return f"'{path}' is missing"
+            return f"'{path}', listed in {NAME}, is missing"
         except (OSError, ValueError) as error:  # ValueError: no name that a file can have
             return f"'{path}' cannot be read ({error})"
     return None

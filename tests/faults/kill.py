@@ -23,6 +23,7 @@ from tests.faults import lives, points
 START = 0.2  # the part of the kills that come before a step is made
 STRIDE = 12  # most steps of a life that is killed later
 MOMENT = 0.1  # seconds after a step within which it is killed
+ENDINGS = 2  # kills a chain after the last step; then a life may come to its end
 TAIL = 3.0  # the same after the last step, when figures are drawn
 
 
@@ -74,11 +75,12 @@ def _instant(rng, resumed: int, start: float) -> tuple[int, float]:
 def _chain(arguments, workdir, whole, rng, most) -> dict:
     """Kill lives at random until one ends, at most so many; return what was found."""
     reference, start = whole
-    instants, redone, recoveries, lost = [], [], [], []
+    instants, redone, recoveries, lost, ending = [], [], [], [], 0
     while True:
         before = lives.newest_whole(workdir)
         step, seconds = _instant(rng, before, start)
-        kill = (step, seconds) if len(instants) < most else None
+        ending += step == lives.STEPS
+        kill = (step, seconds) if len(instants) < most and ending <= ENDINGS else None
         life = lives.live(arguments, workdir, kill)
         resumed = re.search(r"resuming at step (\d+)", life.said)
         if resumed and int(resumed[1]) != before:
