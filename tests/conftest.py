@@ -1,11 +1,14 @@
 """Set up for all tests: compiled programs are kept from one run of the tests to the next."""
 
+import os
+
 import hypothesis
 import pytest
 
 from cnn_history.training import devices
 from tests.shared import SHARED
 
+os.environ["EPATH_USE_TF"] = "0"  # read once, by the first test that touches a checkpoint
 devices.start()
 
 # Tests that draw their cases: the same ones each time, and few; `--hypothesis-profile=long` draws

@@ -56,9 +56,9 @@ class Checkpoints:
         newest = None
         if processes.chief():
             self._folder.mkdir(parents=True, exist_ok=True)
-            for path in list(self._folder.iterdir()):
+            for path in list(self._folder.glob("*")):
                 if _unfinished(path):
-                    epath.Path(path).rmtree()
+                    _remove_tree(path)
             newest = _newest_whole(self._folder, self._set_aside)
         found = processes.from_chief(-1 if newest is None else newest)
         self._latest = None if found < 0 else found
@@ -79,7 +79,7 @@ class Checkpoints:
             else:
                 last = f"the last checkpoint is that of step {self._latest}"
             with contextlib.suppress(OSError):
-                epath.Path(self._written(step)).rmtree()
+                _remove_tree(self._written(step))
             raise NotSaved(f"step {step} could not be saved, {last}: {_why(error)}") from error
         self._latest = step
 
@@ -114,7 +114,7 @@ class Checkpoints:
             removed = removed.rename(self._written(step))
         else:
             (removed / checksums.NAME).unlink()
-        epath.Path(removed).rmtree()
+        _remove_tree(removed)
 
     def _set_aside(self, step: int) -> None:
         aside = self._folder / f"{step}{DAMAGED}"
@@ -169,6 +169,13 @@ def _on_this_machine(folder: Folder) -> bool:
     return isinstance(folder, pathlib.Path)
 
 
+def _remove_tree(path: Folder) -> None:
+    if _on_this_machine(path):
+        shutil.rmtree(path)
+    else:
+        path.rmtree()
+
+
 def _unfinished(path: Folder) -> bool:
     if _on_this_machine(path):
         return path.name.endswith(UNFINISHED)
@@ -176,7 +183,7 @@ def _unfinished(path: Folder) -> bool:
 
 
 def _steps(folder: Folder) -> list[int]:
-    found = (path for path in folder.iterdir() if path.name.isdecimal())
+    found = (path for path in folder.glob("*") if path.name.isdecimal())
     return sorted(int(path.name) for path in found if not _unfinished(path))
 
 
