@@ -1,7 +1,9 @@
 """The other side: PyTorch at its best on the same device, with as many threads."""
 
 import functools
+import os
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,34 +12,40 @@ from torch.nn import functional
 from cnn_history.benchmarks import ours, torch_networks
 from cnn_history.benchmarks.cases import DECAY, LEARNING_RATE, WEIGHT_DECAY, Case
 
-# Ways to run a network; which of them is the fastest depends on the network, so all are measured.
+
+class Way(NamedTuple):
+    """How a network is run: its memory format, and torch.compile's mode or None."""
+
+    layout: torch.memory_format
+    compiled: str | None = None
+
+
+# Which of them is the fastest depends on the network, so all are measured.
 WAYS = {
     "cpu": {
-        "NCHW": {},
-        "channels_last": {"memory_format": torch.channels_last},
+        "NCHW": Way(torch.contiguous_format),
+        "channels_last": Way(torch.channels_last),
     },
     "cuda": {
-        "channels_last, AMP, torch.compile": {
-            "memory_format": torch.channels_last,
-            "compiled": "default",
-        },
-        "channels_last, AMP, torch.compile with CUDA graphs": {
-            "memory_format": torch.channels_last,
-            "compiled": "reduce-overhead",
-        },
+        "channels_last, AMP, torch.compile": Way(torch.channels_last, "default"),
+        "channels_last, AMP, torch.compile, CUDA graphs": Way(
+            torch.channels_last, "reduce-overhead"
+        ),
     },
 }
 
 
 def make(case: Case, way: str, device: str) -> tuple[Callable[[int], None], int]:
     """Return what makes that many steps of a case, done when it returns, and its parameters."""
-    options = dict(WAYS[device][way])
-    mode, layout = options.pop("compiled", None), options
-    network = torch_networks.NETWORKS[case.network]().to(device, **layout)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))  # as many as XLA takes
+    layout, mode = WAYS[device][way]
+    network = torch_networks.NETWORKS[case.network]().to(device, memory_format=layout)
     parameters = sum(p.numel() for p in network.parameters())
     network.train(case.mode == "train")
+    reduced = case.dtype == "bfloat16"
+    if reduced and case.mode == "inference":
+        network.to(torch.bfloat16)  # once, where autocast would do it in every step
     called = torch.compile(network, mode=mode) if mode else network
-    reduced = device == "cuda" and case.dtype == "bfloat16"
     cast = functools.partial(torch.autocast, device, torch.bfloat16, enabled=reduced)
     batches = _batches(case, layout, device)
 
@@ -80,11 +88,13 @@ def _finished(step: Callable[[], None], device: str) -> Callable[[int], None]:
     return run
 
 
-def _batches(case: Case, layout: dict, device: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def _batches(
+    case: Case, layout: torch.memory_format, device: str
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield images and labels: one batch for ever, or drawn from a data set on the device."""
     make = ours.resident if case.data == "resident" else ours.one_batch
     images, labels = make(case)
-    images = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(device, **layout)
+    images = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(device, memory_format=layout)
     labels = torch.from_numpy(labels.astype(np.int64)).to(device)
     if case.data != "resident":
         while True:
@@ -93,7 +103,7 @@ def _batches(case: Case, layout: dict, device: str) -> Iterator[tuple[torch.Tens
     while True:
         for chosen in torch.randperm(len(labels), device=device).split(case.batch)[:-1]:
             drawn = images[chosen] / 255 - mean
-            yield _augmented(drawn).contiguous(**layout), labels[chosen]
+            yield _augmented(drawn).contiguous(memory_format=layout), labels[chosen]
 
 
 def _augmented(images: torch.Tensor) -> torch.Tensor:

@@ -27,6 +27,7 @@ KEYS = ("network", "what", "optimizer", "loader", "mode", "batch", "dtype", "dat
 SAID_ONCE = ("network", "mode", "dtype", "data", "beside")  # where it is the same in all rows
 SHARES = ("share_of_peak", "share_of_bandwidth", "share_of_bound")
 RATIO = "ours/theirs"
+IN_README = ("cpu", "gpu", "input", "startup")  # the page has the rest
 # Not in the README: the same throughout, or for who looks closely.
 ASIDE = ("dtype", "data", "of bandwidth", "memory", "time")
 UNITS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
@@ -97,14 +98,16 @@ def notes(document: Mapping[str, Any]) -> list[str]:
 def markdown(folder: pathlib.Path = BENCHMARKS) -> str:
     """Return the README's tables of the benchmarks kept in a folder."""
     parts = []
-    for name, words in SUITES.items():
+    for name in IN_README:
         path = folder / f"{name}.json"
         if not path.is_file():
             continue
         document = json.loads(path.read_text())
         versions = document["versions"]
         made = ", ".join(f"{n} {versions[n]}" for n in ("jax", "torch") if n in versions)
-        parts.append(f"{words}, on {document['device']} ({made}). {' '.join(notes(document))}")
+        parts.append(
+            f"{SUITES[name]}, on {document['device']} ({made}). {' '.join(notes(document))}"
+        )
         parts.append(_table([short(row) for row in document["results"]]))
     return "\n\n".join(parts) if parts else "Not measured yet."
 

@@ -150,3 +150,19 @@ def test_the_verb_writes_and_prints_one_document(tmp_path):
     assert (row["network"], row["mode"], row["batch"]) == ("lenet5", "train", 128)
     assert row["images_per_second"] > 0
     assert "ratio" not in row
+
+
+def test_without_torch_a_line_says_how_to_get_it():
+    code = """
+import importlib.util, sys
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *a: None if name == "torch" else found(name, *a)
+from cnn_history import benchmark, commands
+sys.argv = ["benchmark.py", "--suite=cpu", "--against=torch"]
+commands.run(benchmark.main)
+"""
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
+    assert result.returncode == 2, result.stderr
+    said = "benchmark: --against=torch: PyTorch is not installed; EXTRAS=torch installs it.\n"
+    assert result.stderr == said
