@@ -25,7 +25,7 @@ def test_bounds_are_those_counted_by_hand(row):
     found = bounds.bounds(model, "train", batch, 2, PEAK, BANDWIDTH)
     close = CLOSE if model == "resnet50_v1_5" else LOOSE
     for (name, bound), (_, rate) in zip(found.items(), counted, strict=True):
-        assert bound.operations == pytest.approx(1e9 * gflop, rel=0.03), name
+        assert bound.operations == pytest.approx(1e9 * gflop, abs=6e6), name
         assert 1 / bound.seconds == pytest.approx(rate, rel=close), name
     if model == "resnet50_v1_5":
         for bound, (megabytes, _) in zip(found.values(), counted, strict=True):
@@ -41,7 +41,7 @@ def test_fusing_more_and_doing_less_is_never_slower():
         seconds = [made[name].seconds for name in ("compiler", "fused", "least")]
         assert seconds == sorted(seconds, reverse=True)
     assert inference["compiler"].seconds < train["compiler"].seconds / 3
-    assert inference["least"].operations == pytest.approx(2 * 40_551_808 + 2 * 0, rel=0.01)
+    assert inference["least"].operations == pytest.approx(2 * 40_551_808, rel=0.01)
 
 
 def test_ceilings_are_measured(monkeypatch):
