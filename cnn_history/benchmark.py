@@ -58,14 +58,16 @@ def main(argv: list[str]) -> None:
     for row in suite.measure(names, how, ceilings):
         rows.append(row)
         print(f"{report.title(row)} ...", file=sys.stderr, flush=True)
+    versions = record.versions()
+    commit = versions.pop("commit")
     document = {
         "device": record.devices(),
         "suite": SUITE.value,
         "threads": len(os.sched_getaffinity(0)),  # of both sides
         "load_average": [before, os.getloadavg()[0]],  # who else computed, before and after
         "rounds": how.rounds,
-        "versions": {**record.versions(), **_torch_version()},
-        "commit": record.commit(),
+        "versions": {**versions, **_torch_version()},
+        "commit": commit,
         "ceilings": ceilings,
         "results": rows,
     }

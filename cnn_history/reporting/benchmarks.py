@@ -25,6 +25,7 @@ SUITES = {
 }
 KEYS = ("network", "what", "optimizer", "loader", "mode", "batch", "dtype", "data")  # of a row
 SAID_ONCE = ("network", "mode", "dtype", "data", "beside")  # where it is the same in all rows
+OBVIOUS = ("input", "start")  # modes that are their suite's only one
 SHARES = ("share_of_peak", "share_of_bandwidth", "share_of_bound")
 RATIO = "ours/theirs"
 IN_README = ("cpu", "gpu", "input", "startup")  # the page has the rest
@@ -78,12 +79,13 @@ def notes(document: Mapping[str, Any]) -> list[str]:
     """Return sentences on what all rows share, on the machine, and on what it can do."""
     before, after = document["load_average"]
     shared = alike([short(row) for row in document["results"]])
-    lines = ["; ".join(f"{name}: {value}" for name, value in shared.items()) + "."] * bool(shared)
+    said = [f"{name}: {value}" for name, value in shared.items() if value not in OBVIOUS]
+    lines = ["; ".join(said) + "."] if said else []
     threads = document["results"][0].get("threads", document["threads"])
     sides = " on both sides" if any("ratio" in row for row in document["results"]) else ""
     lines.append(
-        f"{threads} thread{'s' * (threads > 1)}{sides}, {document['rounds']} rounds; the load "
-        f"average was {before:.1f} before and {after:.1f} after."
+        f"{threads} thread{'s' * (threads > 1)}{sides}, {document['rounds']} round"
+        f"{'s' * (document['rounds'] > 1)}; the load average was {before:.1f} before and {after:.1f} after."
     )
     for dtype, found in document["ceilings"].items():
         lines.append(
