@@ -2,7 +2,7 @@
 
 import inspect
 import numbers
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import ml_collections
@@ -119,20 +119,22 @@ PAPER = {"model": TEXT, "dataset": TEXT, "top1_error": ERROR, "source": TEXT}
 def check(config: ConfigDict) -> None:
     """Raise UserError for a field that is missing, unknown, or holds what it cannot."""
     _check_names(config, FIELDS, "config")
-    for name, value in config.items():
-        _check_value(value, FIELDS[name], f"config.{name}")
-    _check_names(config.paper, PAPER, "config.paper")
-    for name, value in config.paper.items():
-        _check_value(value, PAPER[name], f"config.paper.{name}")
-    for name, kind in FIELDS.items():
-        if kind is GROUP and name not in ("paper", "model"):
-            _check_choice(config[name], f"config.{name}")
-    _check_name(config.model, "config.model")
-    for name, value in config.model.items():
-        if name in MODEL_CHOICES:
-            _check_choice(value, f"config.model.{name}")
-        else:
-            _check_option(name, value, "config.model")
+    check_part(config, FIELDS)
+
+
+def check_part(config: ConfigDict, names: Iterable[str]) -> None:
+    """Raise UserError for one of these fields that holds what it cannot."""
+    for name in names:
+        where = f"config.{name}"
+        _check_value(config[name], FIELDS[name], where)
+        if name == "model":
+            _check_model(config.model)
+        elif name == "paper":
+            _check_names(config.paper, PAPER, where)
+            for option, value in config.paper.items():
+                _check_value(value, PAPER[option], f"{where}.{option}")
+        elif FIELDS[name] is GROUP:
+            _check_choice(config[name], where)
 
 
 def check_arguments(options: Mapping[str, Any], function: Callable) -> None:
@@ -153,6 +155,15 @@ def _check_names(group: Mapping[str, Any], known: Mapping[str, Any], where: str)
             raise UserError(
                 f"{where}.{name} is missing; the files in experiments have every field."
             )
+
+
+def _check_model(model: ConfigDict) -> None:
+    _check_name(model, "config.model")
+    for name, value in model.items():
+        if name in MODEL_CHOICES:
+            _check_choice(value, f"config.model.{name}")
+        else:
+            _check_option(name, value, "config.model")
 
 
 def _check_choice(group: ConfigDict, where: str) -> None:

@@ -10,7 +10,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from cnn_history import build, npz, private
+from cnn_history import build, fields, npz, private
 from cnn_history.commands import UserError
 from cnn_history.datasets import Source
 from cnn_history.datasets.preprocessing import Preprocessing
@@ -49,6 +49,10 @@ def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
             raise UserError(
                 f"'{workdir}' was made by an earlier version, before config.{name}; make it again."
             )
+    try:
+        fields.check_part(config, READ)
+    except UserError as error:
+        raise UserError(f"'{workdir / CONFIG}' is damaged: {error}") from error
     return config
 
 

@@ -98,7 +98,7 @@ def test_every_kind_of_wrong_value_is_refused_somewhere():
     """So that the tests above show something: of a field of each kind, all that it cannot hold."""
     wrong = {
         ("steps",): [0, -1, 2.5, "x", None, True, 2**31, (1,), float("nan")],
-        ("learning_rate",): [-1, "x", None, True, float("nan"), float("inf"), 10**400],
+        ("learning_rate",): [-1, 2**31, "x", None, True, float("nan"), float("inf"), 10**400],
         ("optimizer", "momentum", "decay"): [-0.1, 1, 2.5, "x", None, (), float("nan")],
         ("optimizer", "momentum"): [None, 3, "x"],
         ("optimizer", "name"): ["momentun", "", 3, None, {}],
@@ -119,6 +119,13 @@ def test_every_kind_of_wrong_value_is_refused_somewhere():
         if path[0] != "model":  # of which more is said below
             renamed, _ = mutations.misspelt(CONFIGS["lenet5_digits"], path)
             assert refused(path, build.check, ml_collections.ConfigDict(renamed)), path
+
+
+def test_every_option_of_a_choice_has_a_kind():
+    for name, config in CONFIGS.items():
+        for path in mutations.leaves(config):
+            if len(path) > 2 and not isinstance(mutations.at(config, path), dict):
+                assert path[-1] in fields.OPTIONS, f"{name}: {path}"
 
 
 def test_a_wrong_name_is_told_the_nearest():

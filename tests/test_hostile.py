@@ -105,6 +105,23 @@ def test_a_config_that_is_none_is_named(tmp_path, kind):
         workdir.read_config(tmp_path)
 
 
+WRONG = {
+    "model": ["lenet5", None, {}, {"name": 3}, {"name": "lenet5", "kernel_init": "he"}],
+    "averaging": ["none", {"name": {}}, {"name": "polyak", "polyak": 3}],
+    "eval_batch_size": ["100", -1, 1e400],
+    "dtype": [{}, 32],
+    "data_dir": ["a\0b"],
+}
+
+
+@pytest.mark.parametrize("field", WRONG)
+def test_a_field_that_holds_what_it_cannot_is_named(tmp_path, field):
+    for value in WRONG[field]:
+        record.write_json(tmp_path / workdir.CONFIG, config() | {field: value})
+        with pytest.raises(UserError, match=rf"config.json' is damaged: config.{field}"):
+            workdir.read_config(tmp_path)
+
+
 def planted(tmp_path, name):
     """Return a work directory with a link to a file of someone, who would not like it changed."""
     folder, someone = tmp_path / "run", tmp_path / "someone"

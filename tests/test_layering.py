@@ -64,8 +64,8 @@ ALLOWED = {
         *("accounting", "layers", "literature", "models", "optimizers", "schedules", "studies"),
     },
     "workdir": {
-        *("build", "commands", "datasets", "lookup", "npz", "private", "training.checkpoint"),
-        *("training.bucket", "training.record"),
+        *("build", "commands", "datasets", "fields", "lookup", "npz", "private"),
+        *("training.bucket", "training.checkpoint", "training.record"),
     },
 }
 

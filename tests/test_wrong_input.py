@@ -1,34 +1,8 @@
 """Every wrong input: exit status 2, and one line that names it and the nearest right one."""
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 
-from tests.training.runs import CHECKOUT
-
-# Runs many command lines in one process, each in a fork made before any device is touched: a start
-# of Python and jax for each would take minutes.
-FORKS = """
-import importlib, io, json, os, sys
-from cnn_history import commands
-cases, made = json.load(sys.stdin), []
-module = importlib.import_module(f"cnn_history.{sys.argv[1]}")
-for case in cases:
-    read, write = os.pipe()
-    child = os.fork()
-    if not child:
-        os.dup2(write, 1), os.dup2(write, 2)
-        sys.argv = [module.__file__, *case]
-        commands.run(module.main)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        text = pipe.read()
-    made.append((os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), text))
-json.dump(made, sys.stdout)
-"""
+from tests import forks
 
 LENET = "--config=experiments/lenet5_digits.py"
 CONSTANT = "--config=experiments/studies/constant_initialization.py"
@@ -285,17 +259,8 @@ def test_one_line_names_it(verb, cases, tmp_path):
     """`W` in a command line stands for a folder."""
     inputs = [[argument.replace("W", str(tmp_path), 1) if "=W" in argument else argument
                for argument in case] for case in cases]  # fmt: skip
-    result = subprocess.run(
-        [sys.executable, "-c", FORKS, verb],
-        cwd=CHECKOUT,
-        env={key: value for key, value in os.environ.items() if key != "JAX_ENABLE_X64"},
-        input=json.dumps(inputs),
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
     for case, (status, text), message in zip(
-        cases, json.loads(result.stdout), cases.values(), strict=True
+        cases, forks.run(verb, inputs), cases.values(), strict=True
     ):
         said = text.replace(str(tmp_path), "W")
         assert status == 2, f"{case} ended with {status}: {said}"

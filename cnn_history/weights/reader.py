@@ -1,6 +1,7 @@
 """Tensors out of PyTorch's files. Pickles are code: only torch's weights-only loader opens them."""
 
 import pathlib
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 SAFETENSORS = ".safetensors"
+REASON = re.compile(r"WeightsUnpickler error:\s*(.*?)(?: was not an allowed| by default|\n|$)")
 ZIP = b"PK\x03\x04"  # how an archive begins
 OLDEST_TORCH = (2, 10)  # earlier weights-only loaders have known holes
 NESTED = ("state_dict", "model")  # where training scripts keep the weights among other things
@@ -61,14 +63,21 @@ def _pickled(path: pathlib.Path) -> Mapping:
             warnings.simplefilter("ignore")
             found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a hostile file makes the loader raise
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"'{path}' is damaged or holds more than weights: {reason}") from error
+        raise ValueError(
+            f"'{path}' is damaged or holds more than weights: {_why(error)}"
+        ) from error
     for key in NESTED:
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]
     if not isinstance(found, Mapping) or not found:
         raise ValueError(f"'{path}' holds no tensors by name, but a {type(found).__name__}.")
     return found
+
+
+def _why(error: Exception) -> str:
+    """Return torch's reason, without its advice to load the file by running what it holds."""
+    found = REASON.search(str(error))
+    return (found[1] if found else str(error)).partition("\n")[0]
 
 
 def _check_archive(path: pathlib.Path) -> None:

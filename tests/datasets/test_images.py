@@ -42,6 +42,15 @@ def test_what_cannot_be_decoded_says_why(kind):
         images.decode(data, 3)
 
 
+@pytest.mark.parametrize("kind", ["tiff", "ppm", "ico", "eps", "pdf"])
+def test_kinds_that_no_photo_has_are_not_opened(kind):
+    """Pillow reads some of them by starting another program."""
+    data = files.encode(files.photo(), kind)
+    for look in (images.size, lambda data: images.decode(data, 3)):
+        with pytest.raises(images.Damaged, match="no image"):
+            look(data)
+
+
 def test_a_smaller_scale_where_that_is_enough():
     data = files.jpeg(400, 600)
     assert images.decode(data, 3, (100, 100)).shape == (100, 150, 3)
