@@ -19,7 +19,7 @@ from cnn_history.training import record
 from tests.training import runs
 
 PHOTOS = flags.DEFINE_string("photos", None, "Folder of SPLIT/CLASS/*.JPEG.", required=True)
-MINUTES = flags.DEFINE_float("minutes", 10.0, "That each network trains.")
+MINUTES = flags.DEFINE_float("minutes", 10.0, "That each network trains; 0: measure what there is.")
 RUNS = flags.DEFINE_string("runs", "runs/recipes", "Folder of the work directories.")
 IMAGES = flags.DEFINE_integer("images", 500, "Of the validation split, for one view of each.")
 FEWER = flags.DEFINE_integer("fewer", 100, "Likewise for many views.")
@@ -69,12 +69,13 @@ def train(name: str, folder: pathlib.Path) -> int:
         f"--config.checkpoint_every={STEPS}",
         "--config.statistics_batches=0",
     ]
-    process = runs.start("train", *command)
-    try:
-        process.communicate(timeout=60 * MINUTES.value)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGTERM)  # it saves first
-        process.communicate()
+    if MINUTES.value:
+        process = runs.start("train", *command)
+        try:
+            process.communicate(timeout=60 * MINUTES.value)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGTERM)  # it saves first
+            process.communicate()
     return max(int(path.name) for path in (folder / "checkpoints").iterdir() if path.name.isdigit())
 
 
