@@ -11,7 +11,7 @@ from cnn_history.reporting.page.pictures import Picture, Pictures
 from cnn_history.reporting.page.roofline import rooflines
 from cnn_history.reporting.page.values import cell
 
-COMMAND = "./launch.sh benchmark --suite={} --against=torch --output=runs/benchmarks/{}.json"
+COMMAND = "./launch.sh benchmark --suite={} --against=torch --output=runs/benchmark_{}.json"
 SUITES = ("cpu", "gpu", "input", "startup", "optimizers", "profile")
 ALONE = ("optimizers", "profile")  # nothing runs beside them
 FIRST = ("network", "what", "optimizer", "loader", "mode", "batch", "images/s")  # before the ratio
