@@ -41,6 +41,7 @@ def test_a_case_beside_torch(mode):
     assert row["share_of_bound"] == pytest.approx(speed / row["bounds"]["compiler"])
 
 
+@pytest.mark.slow
 @needs_torch
 def test_a_case_with_resident_data(monkeypatch):
     """Both draw from it, augment and train; ours in the program that `train` runs."""
