@@ -105,6 +105,20 @@ def test_a_config_that_is_none_is_named(tmp_path, kind):
         workdir.read_config(tmp_path)
 
 
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_a_summary_that_is_none_is_named(tmp_path, kind):
+    (tmp_path / workdir.SUMMARY).write_text(CONFIGS[kind], encoding="latin-1")
+    with pytest.raises(UserError, match=r"summary.json' is damaged: .*; remove it, and the run"):
+        train(tmp_path)
+
+
+@pytest.mark.parametrize("torn", [b'{"step": 2, ', b"\xff\xfe", b"[" * 100_000, b"\0"])
+def test_lines_end_where_one_is_damaged(tmp_path, torn):
+    lines = b'{"step": 1}\n' + torn + b'\n{"step": 3}\n'
+    (tmp_path / "metrics.jsonl").write_bytes(lines)
+    assert record.read_metrics(tmp_path) == [{"step": 1}]
+
+
 WRONG = {
     "model": ["lenet5", None, {}, {"name": 3}, {"name": "lenet5", "kernel_init": "he"}],
     "averaging": ["none", {"name": {}}, {"name": "polyak", "polyak": 3}],

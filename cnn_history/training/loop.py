@@ -273,4 +273,12 @@ def _first_state(
 
 def _summary(folder: pathlib.Path) -> dict | None:
     path = folder / workdir.SUMMARY
-    return json.loads(path.read_text()) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return {"steps": None, **json.loads(path.read_bytes())}
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"'{path}' is damaged: {error}; remove it, and the run makes it again from its newest "
+            "checkpoint."
+        ) from error

@@ -117,13 +117,13 @@ class Metrics:
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict]:
-    """Return the whole lines of metrics.jsonl."""
+    """Return the whole lines of metrics.jsonl, up to the first that is torn or damaged."""
     path = workdir / "metrics.jsonl"
     lines = []
-    for text in path.read_text().splitlines() if path.exists() else []:
+    for text in path.read_bytes().splitlines() if path.exists() else []:
         try:
             lines.append(json.loads(text))
-        except json.JSONDecodeError:  # torn by a kill: nothing whole follows
+        except (ValueError, RecursionError):  # torn by a kill: nothing whole follows
             break
     return lines
 
