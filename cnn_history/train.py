@@ -7,9 +7,11 @@
 """
 
 import json
+import os
 import statistics
 import sys
 
+import jax
 from absl import flags
 from ml_collections import config_flags
 
@@ -49,8 +51,11 @@ def main(argv: list[str]) -> None:
             print(f"train: {error}", file=sys.stderr)
             sys.exit(1)
         except Stop as stop:
-            print(f"train: {stop.line}", file=sys.stderr)
-            raise
+            print(f"train: {stop.line}", file=sys.stderr, flush=True)
+            if jax.process_count() > 1:
+                raise
+            # XLA may go on with a compilation in a thread, and an ordinary end would crash in it.
+            os._exit(stop.code)
     if not processes.chief():
         return
     if SEEDS.value > 1:

@@ -28,6 +28,7 @@ from cnn_history.training.state import State
 
 FOLDER, STATE = "checkpoints", "default"
 UNFINISHED, DAMAGED = ".unfinished", ".damaged"
+BESIDE = 2**20  # bytes of files beside the arrays, and of those that Orbax merges, at most
 EARLIER_VERSION = "_CHECKPOINT_METADATA"  # beside STATE: written before there were checksums
 
 Folder = pathlib.Path | epath.Path
@@ -90,7 +91,7 @@ class Checkpoints:
 
     def _save(self, step: int, state: State) -> None:
         if _on_this_machine(self._folder):
-            needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+            needed = BESIDE + sum(leaf.nbytes for leaf in jax.tree.leaves(state))
             free = shutil.disk_usage(self._folder).free
             if free < needed:  # told before Orbax begins, which ends in many lines
                 raise OSError(f"no space left: it takes {needed:,} bytes, and {free:,} are free")
