@@ -17,14 +17,14 @@ def first_bad(
     Running statistics are looked at because they can overflow where nothing else does: an infinite
     variance makes a finite 0 of what is divided by it.
     """
-    checked = [_finite(images), _finite(logits), jnp.isfinite(loss)]
+    checked = [_finite(images), _finite(logits), jnp.isfinite(loss)[None]]
     norms = {}
     for name, tree in (("gradient_norm", grads), ("update_norm", updates)):
-        squares = [jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)]
-        norms[name] = jnp.sqrt(sum(squares))
-        checked += [jnp.isfinite(square) for square in (*squares, norms[name])]
+        squares = jnp.stack([jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)])
+        norms[name] = jnp.sqrt(squares.sum())
+        checked += [jnp.isfinite(squares), jnp.isfinite(norms[name])[None]]
     checked += [_finite(leaf) for leaf in jax.tree.leaves(model_state)]
-    finite = jnp.stack(checked)
+    finite = jnp.concatenate(checked)
     return jnp.where(finite.all(), -1, jnp.argmin(finite)), norms
 
 
@@ -38,7 +38,7 @@ def quantities(params: Any, model_state: Any) -> list[str]:
 
 def _finite(tree: Any) -> jax.Array:
     leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]
-    return jnp.stack(leaves).all()
+    return jnp.stack(leaves).all(keepdims=True)
 
 
 def _names(tree: Any) -> list[str]:
