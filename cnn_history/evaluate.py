@@ -146,7 +146,9 @@ def _member(
     everywhere = devices.replicated(mesh)
     apply = models.scores_by_position if SOFTMAX_FIRST.value else _scores
 
-    @functools.partial(jax.jit, out_shardings=everywhere)
+    options = devices.compiler_options(training=False)
+
+    @functools.partial(jax.jit, out_shardings=everywhere, compiler_options=options)
     def probabilities(variables, unit):
         return jax.nn.softmax(apply(model, variables, scaling.values(unit)))
 

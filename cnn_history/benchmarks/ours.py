@@ -55,7 +55,12 @@ def make(case: Case) -> Ours:
     if case.mode == "train":
         return _training(network, variables, images, labels)
     compiled, seconds = _compile(
-        jax.jit(functools.partial(network.apply, train=False)), variables, images
+        jax.jit(
+            functools.partial(network.apply, train=False),
+            compiler_options=devices.compiler_options(training=False),
+        ),
+        variables,
+        images,
     )
 
     def run(count: int) -> None:
@@ -110,7 +115,7 @@ def _training(network, variables: dict, images: jax.Array, labels: jax.Array) ->
     given = {"image": images, "label": labels}
     parameters, made = _parameters(params), 0
     compiled, seconds = _compile(
-        jax.jit(update, donate_argnums=0, compiler_options=devices.compiler_options()),
+        jax.jit(update, donate_argnums=0, compiler_options=devices.compiler_options(training=True)),
         state,
         {**given, "step": np.int32(0)},
     )

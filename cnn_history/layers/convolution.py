@@ -22,7 +22,7 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 # How many groups at most are taken apart; a depthwise convolution is not.
 GROUPS = 8
 # How many maps at most a position has after packing, by the channels that an output reads.
-PACKED_MAPS, PACKED_MAPS_OF_IMAGES = 32, 64
+PACKED_MAPS, PACKED_MAPS_OF_IMAGES = 48, 64
 IMAGE_CHANNELS = 3
 
 
@@ -103,26 +103,22 @@ def _plain(x, kernel, strides, padding):
     return jax.lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=LAYOUT)
 
 
-def _result(x, kernel, strides, padding):
-    """Return shape and dtype of what a convolution makes."""
-    return jax.eval_shape(lambda x, kernel: _plain(x, kernel, strides, padding), x, kernel)
-
-
 def _packed(x, kernel, strides, padding):
     """Compute m outputs that lie side by side as m times the maps of one position.
 
     Their kernels, each moved on by a stride, lie in a wider one, with zeros around them.
     """
-    y = _result(x, kernel, strides, padding)
-    m = packing(y.shape[2], x.shape[3], y.shape[3])
-    if m == 1:
+    step, maps = strides[1], kernel.shape[3]
+    width = (x.shape[2] + sum(padding[1]) - kernel.shape[1]) // step + 1
+    m = packing(width, x.shape[3], maps)
+    if m == 1 or kernel.shape[1] == 1:  # of a window of 1, packing would double the work
         return _plain(x, kernel, strides, padding)
-    step = strides[1]
     moved = [
         jnp.pad(kernel, ((0, 0), (i * step, (m - 1 - i) * step), (0, 0), (0, 0))) for i in range(m)
     ]
     wide = jnp.concatenate(moved, axis=-1)
-    return _plain(x, wide, (strides[0], m * step), padding).reshape(y.shape)
+    y = _plain(x, wide, (strides[0], m * step), padding)
+    return y.reshape(*y.shape[:2], width, maps)
 
 
 def packing(width: int, channels: int, maps: int) -> int:
@@ -140,6 +136,6 @@ def _of_images(dx, kernel, strides, padding):
         (size - 1 - before, size - 1 - behind)
         for size, (before, behind) in zip(kernel.shape[:2], padding, strict=True)
     )
-    y = _result(dx, kernel, strides, padding)
+    y = jax.eval_shape(lambda dx: _plain(dx, kernel, strides, padding), dx)
     (made,) = jax.linear_transpose(lambda dy: _packed(dy, turned, strides, around), y)(dx)
     return made

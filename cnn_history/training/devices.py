@@ -40,15 +40,18 @@ def start() -> None:
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-def compiler_options() -> dict[str, str]:
-    """Return XLA's options for a step of training, as `jax.jit` takes them.
+def compiler_options(training: bool) -> dict[str, str]:
+    """Return XLA's options for steps of training, or for inference, as `jax.jit` takes them.
 
-    XLA:CPU of jax 0.10 and 0.11 removes `optimization_barrier` before it fuses, of which
-    `layers.convolve` then has nothing; later ones keep it, and lose nothing by this.
+    XLA:CPU of jax 0.10 removes `optimization_barrier` before it fuses, of which `layers.convolve`
+    then has nothing; later ones keep it, and lose nothing by this. And its YNN kernels make
+    training faster, inference slower. Figures are in docs/speed.md.
     """
     if jax.default_backend() != "cpu":
         return {}
-    return {"xla_disable_hlo_passes": "cse_barrier_expander"}
+    if training:
+        return {"xla_disable_hlo_passes": "cse_barrier_expander"}
+    return {"xla_cpu_experimental_ynn_fusion_type": ""} if jax.__version_info__ < (0, 11) else {}
 
 
 def mesh() -> Mesh:

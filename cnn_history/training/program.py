@@ -136,7 +136,7 @@ def make(
         jax.jit,
         donate_argnums=0,
         out_shardings=(where, everywhere),
-        compiler_options=devices.compiler_options(),
+        compiler_options=devices.compiler_options(training=True),
     )
     return Program(
         abstract=jax.tree.map(
@@ -149,7 +149,11 @@ def make(
         steps=advance(steps),
         statistics=jax.jit(statistics, out_shardings=everywhere),
         observe=jax.jit(observe, donate_argnums=0, out_shardings=where),
-        evaluate=jax.jit(evaluate, out_shardings=everywhere),
+        evaluate=jax.jit(
+            evaluate,
+            out_shardings=everywhere,
+            compiler_options=devices.compiler_options(training=False),
+        ),
     )
 
 

@@ -18,7 +18,7 @@ from cnn_history.layers import convolution
 CASES = {
     "odd sizes": (9, 7, 4, 6, (3, 3), (1, 1), "SAME", 1),
     "an image": (8, 8, 3, 5, (5, 5), (1, 1), "VALID", 1),
-    "many maps": (5, 6, 3, 34, (3, 3), (1, 1), ((1, 1), (1, 1)), 1),
+    "many maps": (5, 6, 3, 50, (3, 3), (1, 1), ((1, 1), (1, 1)), 1),
     "uneven window and padding": (8, 6, 4, 6, (3, 2), (1, 1), ((2, 1), (0, 1)), 1),
     "a window beyond the padding": (8, 6, 2, 3, (3, 3), (1, 1), ((3, 4), (2, 3)), 1),
     "strided": (9, 8, 3, 6, (3, 3), (2, 2), ((1, 1), (1, 1)), 1),
