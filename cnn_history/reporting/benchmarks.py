@@ -25,6 +25,7 @@ SUITES = {
 }
 KEYS = ("network", "what", "optimizer", "loader", "mode", "batch", "dtype", "data")  # of a row
 SAID_ONCE = ("network", "mode", "dtype", "data", "beside")  # where it is the same in all rows
+NAMED = ("network", "mode")  # a row alone has them still
 OBVIOUS = ("input", "start")  # modes that are their suite's only one
 SHARES = ("share_of_peak", "share_of_bandwidth", "share_of_bound")
 RATIO = "ours/theirs"
@@ -66,12 +67,14 @@ def short(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def alike(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what is the same in all of several rows, of what need not be a column then."""
+    """Return what is the same in all rows, of what need not be a column then."""
     values = {name: [row.get(name) for row in rows] for name in SAID_ONCE}
     return {
         name: found[0]
         for name, found in values.items()
-        if len(found) > 1 and found[0] is not None and found.count(found[0]) == len(found)
+        if (len(found) > 1 or name not in NAMED)
+        and found[0] is not None
+        and found.count(found[0]) == len(found)
     }
 
 
@@ -116,7 +119,7 @@ def markdown(folder: pathlib.Path = BENCHMARKS) -> str:
 
 def _table(rows: list[dict[str, Any]]) -> str:
     only_times = all("images/s" not in row for row in rows)
-    aside = ASIDE[:-1] if only_times else ASIDE
+    aside = {*(ASIDE[:-1] if only_times else ASIDE), *alike(rows)}
     names = [n for n in dict.fromkeys(n for row in rows for n in row) if n not in aside]
     lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     lines += [f"| {' | '.join(str(row.get(n, '')) for n in names)} |" for row in rows]
