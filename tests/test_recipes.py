@@ -70,7 +70,7 @@ def test_the_papers_numbers(name):
 
 def rates(config, passes):
     """Return the rate after so many passes over ImageNet, of a schedule that knows no error."""
-    schedule = build.choice(config.schedule, build.SCHEDULES, "schedule")
+    schedule = build.choice(config.schedule, build.SCHEDULES, "schedule", ("rate", "run"))
     steps = [round(p * 1_281_167 / config.batch_size) + 1 for p in passes]
     return [float(schedule(config.learning_rate, config.steps)(step)) for step in steps]
 

@@ -76,7 +76,7 @@ def traced_layers(network: nn.Module, size: tuple[int, int, int]) -> Traced:
         # At initialization every part of a network is there, the heads for training too.
         return network.init(jax.random.key(0), image, train=False)
 
-    with nn.intercept_methods(watch):
+    with nn.intercept_methods(watch), layers.as_written():
         jaxpr = jax.make_jaxpr(init)(jax.ShapeDtypeStruct((1, *size), jnp.float32)).jaxpr
     return Traced(jaxpr, called, frozenset(weighted), pre_activation)
 

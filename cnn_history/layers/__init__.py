@@ -2,7 +2,7 @@
 
 from cnn_history.layers.activations import scaled_tanh
 from cnn_history.layers.batch_norm import BatchNorm
-from cnn_history.layers.convolution import Conv, convolve
+from cnn_history.layers.convolution import Conv, as_written, convolve
 from cnn_history.layers.decorrelated_batch_norm import DecorrelatedBatchNorm
 from cnn_history.layers.decorrelated_first import DecorrelatedFirst
 from cnn_history.layers.fully_connected import FullyConnected
@@ -26,6 +26,7 @@ __all__ = [
     "PartialConv",
     "RBFOutput",
     "TrainableSubsampling",
+    "as_written",
     "convolve",
     "local_response_norm",
     "scaled_tanh",

@@ -11,7 +11,10 @@ The function is the same, and so are its derivatives of every order and mode: wh
 rule for forward differentiation, of linear pieces whose transposes are what shall run backward.
 """
 
+import contextlib
+import contextvars
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -24,6 +27,18 @@ GROUPS = 8
 # How many maps at most a position has after packing, by the channels that an output reads.
 PACKED_MAPS, PACKED_MAPS_OF_IMAGES = 48, 64
 IMAGE_CHANNELS = 3
+
+_as_written = contextvars.ContextVar("as_written", default=False)
+
+
+@contextlib.contextmanager
+def as_written() -> Iterator[None]:
+    """Trace convolutions in XLA's own form: what a position reads can then be seen in the jaxpr."""
+    token = _as_written.set(True)
+    try:
+        yield
+    finally:
+        _as_written.reset(token)
 
 
 def convolve(
@@ -43,7 +58,7 @@ def convolve(
     groups = feature_group_count
     dilated = any(set(options.get(name) or [1]) != {1} for name in ("lhs_dilation", "rhs_dilation"))
     other = dilated or options.get("precision") is not None or x.ndim != 4 or groups > GROUPS
-    if jax.default_backend() != "cpu" or other:
+    if jax.default_backend() != "cpu" or other or _as_written.get():
         return jax.lax.conv_general_dilated(
             x,
             kernel,
@@ -124,7 +139,8 @@ def _packed(x, kernel, strides, padding):
 def packing(width: int, channels: int, maps: int) -> int:
     """Return how many outputs of a row of `width` are computed as one position."""
     most = PACKED_MAPS_OF_IMAGES if channels <= IMAGE_CHANNELS else PACKED_MAPS
-    return max(m for m in range(1, width + 1) if m == 1 or (width % m == 0 and m * maps <= most))
+    fitting = (m for m in range(2, width + 1) if width % m == 0 and m * maps <= most)
+    return max(fitting, default=1)
 
 
 def _of_images(dx, kernel, strides, padding):

@@ -1,6 +1,5 @@
 """Pooling layers. They are modules, so that a trace of a network sees them under their names."""
 
-import functools
 import math
 
 import flax.linen as nn
@@ -48,45 +47,7 @@ class MaxPool(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """[n, h, w, c] -> [n, h', w', c]."""
         padding = _paddings(x, self.window, self.strides, self.padding, self.ceil_mode)
-        return _max_pool(x, self.window, self.strides, tuple(padding))
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
-def _max_pool(x, window, strides, padding):
-    return nn.max_pool(x, window, strides, padding)
-
-
-@_max_pool.defjvp
-def _differentiate(window, strides, padding, primals, tangents):
-    """Differentiate; on a CPU as a walk through the windows' places, all windows at once.
-
-    XLA:CPU takes a gradient back one window after the other, which is 2 to 10 times as slow
-    (docs/speed.md). Of equal values the first counts, in both.
-    """
-    if jax.default_backend() != "cpu":
-        return jax.jvp(lambda x: nn.max_pool(x, window, strides, padding), primals, tangents)
-    ((x,), (dx,)) = primals, tangents
-    y = _max_pool(x, window, strides, padding)
-    lowest = jnp.finfo(x.dtype).min
-    sought, dy = jnp.ones(y.shape, bool), jnp.zeros_like(y)
-    for values, moves in zip(
-        _places(x, y.shape, window, strides, padding, lowest),
-        _places(dx, y.shape, window, strides, padding, 0),
-        strict=True,
-    ):
-        here = sought & (values == y)
-        sought &= ~here
-        dy += jnp.where(here, moves, 0)
-    return y, dy
-
-
-def _places(x, shape, window, strides, padding, filling):
-    """Yield, for each place in a window, what stands there in all windows: arrays of `shape`."""
-    x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=filling)
-    ends = [(size - 1) * step + 1 for size, step in zip(shape[1:3], strides, strict=True)]
-    for i in range(window[0]):
-        for j in range(window[1]):
-            yield x[:, i : i + ends[0] : strides[0], j : j + ends[1] : strides[1]]
+        return nn.max_pool(x, self.window, self.strides, padding)
 
 
 class AvgPool(nn.Module):

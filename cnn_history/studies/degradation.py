@@ -51,7 +51,7 @@ def run(
     losses = {}  # of (kind, depth): [seeds, steps]
     for kind, shortcut in SHORTCUTS.items():
         for depth in depths:
-            network = CifarResNet((depth - 2) // 6, shortcut, 10, tuple(features))
+            network = CifarResNet((depth - 2) // 6, shortcut, features=tuple(features))
             train = fit.trainer(network, optimizers.momentum(RATE, DECAY), data, batch_size)
             losses[kind, depth] = np.stack([train(seed, steps).loss for seed in range(seeds)])
     rows = [_row(kind, depth, found) for (kind, depth), found in losses.items()]

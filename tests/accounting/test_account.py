@@ -315,3 +315,15 @@ def test_the_rows_hold_every_parameter_of_the_network():
         init = functools.partial(models.create(name, **options(case)).init, train=False)
         params = jax.eval_shape(init, jax.random.key(0), image)["params"]
         assert account(case).parameters == sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def test_receptive_fields_by_hand():
+    """However the device computes a convolution."""
+    fields = {layer.name: layer.receptive_field for layer in account("lenet5").layers}
+    assert [fields[name] for name in ("conv1", "pool1", "conv2", "pool2", "fc3")] == [
+        5,
+        6,
+        14,
+        16,
+        32,
+    ]
