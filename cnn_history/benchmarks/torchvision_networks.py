@@ -4,6 +4,7 @@ import functools
 import importlib
 
 import torch
+from torch import library
 
 # Operators for detection, whose absence from a CPU build of torch stops torchvision's import.
 SCHEMAS = (
@@ -17,7 +18,7 @@ SCHEMAS = (
 @functools.cache  # the declarations live as long as the library that made them
 def _declare_operators():
     """Declare to torch, once, the operators that a CPU build lacks."""
-    operators = torch.library.Library("torchvision", "FRAGMENT")
+    operators = library.Library("torchvision", "FRAGMENT")
     for schema in SCHEMAS:
         operators.define(schema)
     return operators
