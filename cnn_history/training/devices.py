@@ -14,6 +14,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from cnn_history import private
 
 COMPILED = "~/.cache/cnn_history/compiled"
+# What XLA:CPU gives to its YNN kernels: all that they can do but convolutions.
+YNN = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
 
 
 def start() -> None:
@@ -44,14 +46,14 @@ def compiler_options(training: bool) -> dict[str, str]:
     """Return XLA's options for steps of training, or for inference, as `jax.jit` takes them.
 
     XLA:CPU of jax 0.10 removes `optimization_barrier` before it fuses, of which `layers.convolve`
-    then has nothing; later ones keep it, and lose nothing by this. And its YNN kernels make
-    training faster, inference slower. Figures are in docs/speed.md.
+    then has nothing; later ones keep it, and lose nothing by this. And its YNN kernels for
+    convolutions use one thread only, however many there are. Figures are in docs/speed.md.
     """
     if jax.default_backend() != "cpu":
         return {}
-    if training:
-        return {"xla_disable_hlo_passes": "cse_barrier_expander"}
-    return {"xla_cpu_experimental_ynn_fusion_type": ""} if jax.__version_info__ < (0, 11) else {}
+    barriers = {"xla_disable_hlo_passes": "cse_barrier_expander"} if training else {}
+    old = jax.__version_info__ < (0, 11)
+    return barriers | ({"xla_cpu_experimental_ynn_fusion_type": YNN} if old else {})
 
 
 def mesh() -> Mesh:

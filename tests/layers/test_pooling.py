@@ -2,6 +2,7 @@
 
 import itertools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -132,3 +133,20 @@ def test_global_avg_pool():
     x = image(7, 5)
     y = layers.GlobalAvgPool().apply({}, x)
     np.testing.assert_allclose(y, x.mean((1, 2), dtype=np.float64), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("window", "stride", "pad", "ceil"), [(2, 2, 0, False), (3, 2, 1, True)])
+def test_derivatives_of_max_pooling_are_xlas(monkeypatch, window, stride, pad, ceil):
+    layer = layers.MaxPool((window, window), (stride, stride), pad, ceil)
+    x = jnp.maximum(image(8, 7) + 3, 0)  # with ties: half of them are zero
+    moved = jnp.asarray(image(8, 7))
+    weights = jnp.cos(jnp.arange(layer(x).size, dtype=jnp.float32)).reshape(layer(x).shape)
+
+    def derivatives(x):
+        gradient = jax.grad(lambda x: jnp.sum(weights * (1 + layer(x)) ** 2))
+        return gradient(x), jax.jvp(layer, (x,), (moved,)), jax.jvp(gradient, (x,), (moved,))
+
+    ours = jax.tree.leaves(derivatives(x))
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    for a, b in zip(ours, jax.tree.leaves(derivatives(x)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
