@@ -6,25 +6,28 @@ writers of both parts are the same, which makes it an easier problem than the se
 """
 
 import functools
+import importlib.util
+import pathlib
 
 import numpy as np
 
 from cnn_history.datasets.source import Source
 
 TEST_EXAMPLES = 360
-SPLIT_SEED = 0  # the split is part of the data set, whatever a run's seed
+# The training examples, then the test's, as scikit-learn's train_test_split draws them, stratified,
+# with random_state=0: the split is part of the data set, whatever a run's seed.
+ORDER = pathlib.Path(__file__).with_name("digits_order.txt")
 INK = 16  # the darkest value of the scans
 
 
 @functools.cache
 def _splits() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    from sklearn import datasets, model_selection  # 1 s to import: only who asks for digits pays
-
-    images, labels = datasets.load_digits(return_X_y=True)
-    images = np.round(images.reshape(-1, 8, 8, 1) * (255 / INK)).astype(np.uint8)
-    train, test = model_selection.train_test_split(
-        np.arange(len(labels)), test_size=TEST_EXAMPLES, random_state=SPLIT_SEED, stratify=labels
-    )
+    # The file is read without importing scikit-learn, which would take a second of every run.
+    package = pathlib.Path(importlib.util.find_spec("sklearn").origin).parent
+    table = np.loadtxt(package / "datasets/data/digits.csv.gz", delimiter=",")
+    images, labels = table[:, :-1].reshape(-1, 8, 8, 1), table[:, -1].astype(np.int64)
+    images = np.round(images * (255 / INK)).astype(np.uint8)
+    train, test = np.split(np.array(ORDER.read_text().split(), int), [-TEST_EXAMPLES])
     return {"train": (images[train], labels[train]), "test": (images[test], labels[test])}
 
 

@@ -9,6 +9,8 @@ import os
 import pathlib
 import platform
 import subprocess
+import sys
+import types
 
 import jax
 import ml_collections
@@ -62,6 +64,22 @@ def config_json(config: ml_collections.ConfigDict) -> dict:
     return json.loads(config.to_json())
 
 
+def _tensorboard() -> types.ModuleType:
+    """Import tensorboardX, which takes a moment: only who trains pays.
+
+    Where PyTorch is installed it would import that too, 1 s more, for tensors that we never log.
+    """
+    hidden = "torch" not in sys.modules
+    if hidden:
+        sys.modules["torch"] = None  # importing it is an ImportError, which tensorboardX expects
+    try:
+        import tensorboardX
+    finally:
+        if hidden:
+            del sys.modules["torch"]
+    return tensorboardX
+
+
 class Metrics:
     """metrics.jsonl and the TensorBoard events: one object a line, in the order of steps.
 
@@ -74,14 +92,12 @@ class Metrics:
         self._writes = writes
         if not writes:
             return
-        import tensorboardX  # 0.5 s: only who trains pays
-
         self._path = workdir / "metrics.jsonl"
         unfinished = self._path.with_name("metrics.jsonl.unfinished")
         unfinished.write_text("".join(json.dumps(line) + "\n" for line in self.lines))
         os.replace(unfinished, self._path)
         self._file = open(self._path, "a")  # noqa: SIM115 - closed by __exit__
-        self._board = tensorboardX.SummaryWriter(str(workdir), purge_step=step + 1)
+        self._board = _tensorboard().SummaryWriter(str(workdir), purge_step=step + 1)
 
     def write(self, line: dict) -> None:
         """Append a line: `step`, `split` and numbers."""

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
+from sklearn import datasets as scikit
+from sklearn import model_selection
 
 from cnn_history import datasets, prepare_data
 from cnn_history.datasets import examples, tfds_images
@@ -55,6 +57,18 @@ class Snapshots(tfds.core.GeneratorBasedBuilder):
         for i in range(count):
             file = io.BytesIO(files.jpeg(30 + i, 50 - i, seed=i))
             yield i, {"image": file, "file_name": f"{i}.JPEG", "label": i % 2}
+
+
+def test_digits_are_scikit_learns_and_split_by_it():
+    images, labels = scikit.load_digits(return_X_y=True)
+    images = np.round(images.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
+    chosen = model_selection.train_test_split(
+        np.arange(len(labels)), test_size=360, random_state=0, stratify=labels
+    )
+    for split, indices in zip(("train", "test"), chosen, strict=True):
+        found, classes = datasets.source("digits", split).read(range(len(indices)))
+        np.testing.assert_array_equal(found, images[indices])
+        np.testing.assert_array_equal(classes, labels[indices])
 
 
 def test_digits_are_split_stratified_and_apart():
