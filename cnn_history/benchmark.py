@@ -47,6 +47,8 @@ def main(argv: list[str]) -> None:
     del argv
     output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
     suite, names, how = _asked()
+    if suite.one_processor:  # before XLA makes its threads, as many as there are processors
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     # A GPU is shared with PyTorch, and compiling is measured, not remembered.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     jax.config.update("jax_enable_compilation_cache", False)

@@ -1,12 +1,10 @@
 """The suite `profile`: where the time of a training step goes, by kind of operation.
 
 The profiler says how long each operation of the compiled program ran; the program's own text says
-what it does. On a CPU the process keeps to one processor while it is profiled: of operations that
-share several, the profiler does not say which was at work.
+what it does. The process has one processor from its start: of operations that share several, or
+that other threads go on with, the profiler does not say when they are at work.
 """
 
-import contextlib
-import os
 import pathlib
 import re
 import tempfile
@@ -47,14 +45,13 @@ def measure(names: set[str], how: How, ceilings: dict) -> Iterator[dict]:
 
 
 def _profile(case: Case, steps: int) -> Iterator[dict]:
-    with _one_processor():
-        made = ours.make(case)
-        made.run(2)
-        with tempfile.TemporaryDirectory() as folder:
-            with jax.profiler.trace(folder):
-                made.run(steps)
-            (file,) = pathlib.Path(folder).rglob("*.xplane.pb")
-            times = seconds_by_operation(file)
+    made = ours.make(case)
+    made.run(2)
+    with tempfile.TemporaryDirectory() as folder:
+        with jax.profiler.trace(folder):
+            made.run(steps)
+        (file,) = pathlib.Path(folder).rglob("*.xplane.pb")
+        times = seconds_by_operation(file)
     found: dict[str, float] = defaultdict(float)
     for name, kind in kinds(made.compiled.as_text()).items():
         found[kind] += times.get(name, 0.0) / steps
@@ -65,7 +62,6 @@ def _profile(case: Case, steps: int) -> Iterator[dict]:
             "mode": case.mode,
             "batch": case.batch,
             "dtype": case.dtype,
-            "threads": 1,
             "what": kind,
             "share": seconds / total,
             "seconds_of_step": seconds,
@@ -117,20 +113,9 @@ def _kind(operations: set[str]) -> str:
     return next((kind for kind, codes in KINDS.items() if operations & set(codes)), REST)
 
 
-@contextlib.contextmanager
-def _one_processor() -> Iterator[None]:
-    """Keep a CPU's work on one processor; a device of its own is left alone."""
-    before = os.sched_getaffinity(0)
-    if jax.default_backend() == "cpu":
-        os.sched_setaffinity(0, {min(before)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
 SUITE = Suite(
     tuple(dict.fromkeys(case.network for cases in PROFILED.values() for case in cases)),
     measure,
     beside_torch=False,
+    one_processor=True,
 )

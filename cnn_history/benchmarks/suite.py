@@ -31,9 +31,11 @@ class Suite(NamedTuple):
       measure: (chosen names, how) -> the rows, as they are made.
       ceilings: (chosen names, how) -> what the device can do, by dtype.
       beside_torch: whether PyTorch has something to run beside them.
+      one_processor: whether the process keeps to one.
     """
 
     names: tuple[str, ...]
     measure: Callable[[set[str], How, dict], Iterator[dict]]
     ceilings: Callable[[set[str], How], dict] = lambda names, how: {}
     beside_torch: bool = True
+    one_processor: bool = False

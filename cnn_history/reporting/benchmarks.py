@@ -84,7 +84,7 @@ def notes(document: Mapping[str, Any]) -> list[str]:
     shared = alike([short(row) for row in document["results"]])
     said = [f"{name}: {value}" for name, value in shared.items() if value not in OBVIOUS]
     lines = ["; ".join(said) + "."] if said else []
-    threads, rounds = document["results"][0].get("threads", document["threads"]), document["rounds"]
+    threads, rounds = document["threads"], document["rounds"]
     sides = " on both sides" if any("ratio" in row for row in document["results"]) else ""
     lines.append(
         f"{threads} thread{'s' * (threads > 1)}{sides}, {rounds} round{'s' * (rounds > 1)}; the "
