@@ -119,6 +119,7 @@ def main(argv):
 
     sizes = np.array([stream.images.size(photos.encoded(i).image) for i in range(len(photos))])
     result = {
+        "title": "Loaders of photos",
         "what": "photos decoded, cut at random and resized to 224x224, images a second; ratio: "
         "our time over the loader's in the same turn",
         "photos": len(photos),

@@ -17,6 +17,8 @@ ALONE = ("optimizers", "profile")  # nothing runs beside them
 FIRST = ("network", "what", "optimizer", "loader", "mode", "batch", "images/s")  # before the ratio
 RATIO = ("low", "median", "high")
 FULL = 2.0  # the ratio that fills a bar
+# The roofline shows the one, the file has the other: the table stays as wide as a screen.
+ASIDE = ("of bandwidth", "memory")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,11 +89,12 @@ def missing(found: Found) -> list[str]:
 def _benchmark(document: Document, pictures: Pictures) -> Benchmark:
     content, folder = document.content, document.path.parent
     device, suite = cell(content["device"]), content.get("suite")
+    title = cell(content.get("title") or measured.SUITES.get(suite, suite) or "")
     rows = [row for row in content["results"] if isinstance(row, dict)]
     shown = [measured.short(row) for row in rows]
     names = list(dict.fromkeys(name for row in shown for name in row if name != measured.RATIO))
     same = measured.alike(shown)
-    names = [name for name in names if name not in same]
+    names = [name for name in names if name not in same and name not in ASIDE]
     first, more = ([n for n in names if (n in FIRST) == chosen] for chosen in (True, False))
     stem = document.path.stem
     files = [f for kind in ("png", "gif") for f in sorted(folder.glob(f"*.{kind}"))]
@@ -102,7 +105,7 @@ def _benchmark(document: Document, pictures: Pictures) -> Benchmark:
     ]
     return Benchmark(
         name=document.name,
-        title=f"{measured.SUITES.get(suite, suite)}, on {device}" if suite else device,
+        title=f"{title}, on {device}" if title else device,
         what=str(content.get("what", "")),
         notes=measured.notes(content) if suite else [],
         made=cell({name: content[name] for name in ("versions", "commit") if content.get(name)}),
