@@ -5,13 +5,13 @@ import numpy as np
 
 from cnn_history import build
 from cnn_history.datasets import statistics
-from cnn_history.training import devices, loop, setting
+from cnn_history.training import beginning, devices, setting
 
 
 def prepare(config):
     """Return the shapes of the state after a step, and of its metrics. Nothing is compiled."""
     build.check(config)
-    network, train, test = loop.parts(config)
+    network, train, test = beginning.parts(config)
     shape = (config.image_size, config.image_size, train.shape[-1])
     kept = statistics.Statistics(np.zeros(shape, np.float32), np.eye(shape[-1]), 1)
     made = setting.make(config, network, train, lambda: kept, print, devices.mesh())

@@ -2,31 +2,37 @@
 
 import contextlib
 import functools
-import json
-import pathlib
 import sys
 import time
 from collections.abc import Callable
 
 import flax.linen as nn
-import jax
 import ml_collections
 
-from cnn_history import build, evaluation, private, workdir
+from cnn_history import build, private, workdir
 from cnn_history.commands import UserError
 from cnn_history.datasets import Source, examples
 from cnn_history.datasets.images import Unreadable
 from cnn_history.datasets.skipped import Skipped, TooManySkipped
 from cnn_history.reporting import figures, tables
-from cnn_history.training import bucket, devices, feed, finite, processes, program, record, setting
+from cnn_history.training import (
+    beginning,
+    bucket,
+    devices,
+    feed,
+    finite,
+    outcome,
+    processes,
+    program,
+    record,
+    setting,
+)
 from cnn_history.training.checkpoint import Checkpoints, Damaged, NotSaved
 from cnn_history.training.log import Log
 from cnn_history.training.progress import ProgressBar
 from cnn_history.training.signals import Asked, Stop, StopRequest
 from cnn_history.training.state import State
 from cnn_history.training.statistics import recompute
-
-PROTOCOL = "single_crop"  # how a run measures its own test error
 
 
 class Broken(Exception):
@@ -58,11 +64,11 @@ def _run(config: ml_collections.ConfigDict, place: bucket.Place, stop: StopReque
     folder = place.files
     workdir.check_links(folder)
     workdir.check_same(config, folder)
-    done = _summary(folder)
+    done = outcome.read(folder)
     if done and done["steps"] == config.steps:
         print(f"{place.folder} holds this run, finished; nothing is left to do.", file=sys.stderr)
         return done
-    network, train, test = parts(config)
+    network, train, test = beginning.parts(config)
     if config.init_from:
         workdir.check_run(bucket.path(config.init_from))
     with contextlib.ExitStack() as stack:
@@ -72,23 +78,6 @@ def _run(config: ml_collections.ConfigDict, place: bucket.Place, stop: StopReque
         except (OSError, record.InUse) as error:
             raise UserError(f"--workdir: {error}") from error
         return _train(config, place, network, train, test, stop, check_lock)
-
-
-def parts(config: ml_collections.ConfigDict) -> tuple[nn.Module, Source, Source]:
-    """Return the network, and the training and test examples of a config.
-
-    Raises UserError where one cannot be had, or they do not fit together; nothing is compiled.
-    """
-    train, test = build.sources(config)
-    network = build.model(config, len(train.classes))
-    build.check_input(network, config, train)
-    for name in ("batch_size", "eval_batch_size"):
-        if config[name] % jax.device_count():
-            raise UserError(
-                f"config.{name}: {config[name]} is no multiple of the {jax.device_count()} devices."
-            )
-    build.check_group(config, config.batch_size // jax.device_count())
-    return network, train, test
 
 
 def _train(
@@ -114,14 +103,14 @@ def _train(
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.closing(training))
         checkpoints = stack.enter_context(Checkpoints(place.folder, config.keep_checkpoints))
-        state = _first_state(config, compiled, checkpoints, len(train.classes), mesh)
+        state = beginning.first_state(config, compiled, checkpoints, len(train.classes), mesh)
         step = int(state.step)
         if chief:
             record.write_json(folder / workdir.CONFIG, record.config_json(config))
             workdir.save_inputs(folder, preprocessing, train)
         metrics = stack.enter_context(record.Metrics(folder, step, writes=chief))
         bar = stack.enter_context(ProgressBar(step, config.steps, quiet=not chief))
-        bar.say(_headline(config, state, train, test, step))
+        bar.say(beginning.headline(config, state, train, test, step))
         quantities = finite.quantities(state.params, state.model_state)
         log = Log(metrics, bar, config, quantities, training.examples)
 
@@ -181,36 +170,21 @@ def _train(
             log.made(step, count, made, waited)
             step += count
 
-    summary = {
-        "model": config.model.name,
-        "dataset": train.name,
-        "image_size": config.image_size,
-        "adapter": config.adapter,
-        "parameters": _parameters(state),
-        "steps": config.steps,
-        "seed": config.seed,
-        "test": {**evaluation.errors(made["probabilities"], made["label"]), "protocol": PROTOCOL},
-        "skipped_images": len(skip),
-        "skipped_steps": int(state.skipped),
-        **log.totals(),
-        "versions": record.versions(),
-        "devices": record.devices(),
-    }
-    if not chief:
-        return summary
-    figures.run(
-        folder / "figures",
-        metrics.lines,
-        title=f"{config.model.name} on {train.name}",
-        paper=tables.paper_of(config, config.model.name, train.name),
-        images=testing,
-        labels=made["label"],
-        probabilities=made["probabilities"],
-        classes=test.classes,
-        params=state.params,
-    )
-    check_lock()
-    record.write_json(folder / workdir.SUMMARY, summary)
+    summary = outcome.summary(config, state, train, made, len(skip), log.totals())
+    if chief:
+        figures.run(
+            folder / "figures",
+            metrics.lines,
+            title=f"{config.model.name} on {train.name}",
+            paper=tables.paper_of(config, config.model.name, train.name),
+            images=testing,
+            labels=made["label"],
+            probabilities=made["probabilities"],
+            classes=test.classes,
+            params=state.params,
+        )
+        check_lock()
+        record.write_json(folder / workdir.SUMMARY, summary)
     return summary
 
 
@@ -227,58 +201,8 @@ def _with_true_averages(
     return state.replace(model_state={**state.model_state, "batch_stats": statistics})
 
 
-def _headline(
-    config: ml_collections.ConfigDict, state: State, train: Source, test: Source, step: int
-) -> str:
-    images = f"{len(train):,} training and {len(test):,} test images of {train.name}"
-    resumed = f"; resuming at step {step:,}" if step else ""
-    network = f"{config.model.name}, {_parameters(state):,} parameters"
-    return f"{network}, on {images}; {record.devices()}{resumed}"
-
-
-def _parameters(state: State) -> int:
-    return sum(p.size for p in jax.tree.leaves(state.params))
-
-
 def _steps_to_make(step: int, stride: int, config: ml_collections.ConfigDict) -> int:
     """Return `stride` where that passes over no event, else 1: two compiled programs suffice."""
     every = (config.eval_every, config.checkpoint_every)
     until = min(config.steps - step, *(n - step % n for n in every))
     return stride if step % stride == 0 and until >= stride else 1
-
-
-def _first_state(
-    config: ml_collections.ConfigDict,
-    compiled: program.Program,
-    checkpoints: Checkpoints,
-    num_classes: int,
-    mesh: jax.sharding.Mesh,
-) -> State:
-    """Return the newest checkpoint's state, else a fresh one."""
-    latest = checkpoints.latest()
-    if latest is None:
-        state = compiled.init()
-        if config.init_from:
-            params = workdir.start_from(
-                config.init_from, state.params, num_classes, config.init_layers
-            )
-            state = state.replace(params=jax.device_put(params, devices.replicated(mesh)))
-        return state
-    if latest > config.steps:
-        raise UserError(
-            f"config.steps: the run has made {latest} steps already, more than {config.steps}."
-        )
-    return checkpoints.restore(compiled.abstract)
-
-
-def _summary(folder: pathlib.Path) -> dict | None:
-    path = folder / workdir.SUMMARY
-    if not path.exists():
-        return None
-    try:
-        return {"steps": None, **json.loads(path.read_bytes())}
-    except (ValueError, TypeError, RecursionError) as error:
-        raise UserError(
-            f"'{path}' is damaged: {error}; remove it, and the run makes it again from its newest "
-            "checkpoint."
-        ) from error
