@@ -105,7 +105,7 @@ OPTIONS = {
     **dict.fromkeys(("area", "aspect"), several(ABOVE_0, 2, 2)),
     "amounts": several(NOT_NEGATIVE, 2, 2),
 }
-# Of a study, by the types of the function's arguments.
+# Of a study, by the types of the function's arguments; one that may hold less says it itself.
 ARGUMENTS = {
     int: POSITIVE,
     float: ABOVE_0,
@@ -134,7 +134,7 @@ def check_part(config: ConfigDict, names: Iterable[str]) -> None:
             for option, value in config.paper.items():
                 _check_value(value, PAPER[option], f"{where}.{option}")
         elif FIELDS[name] is GROUP:
-            _check_choice(config[name], where)
+            check_choice(config[name], where)
 
 
 def check_arguments(options: Mapping[str, Any], function: Callable) -> None:
@@ -142,8 +142,14 @@ def check_arguments(options: Mapping[str, Any], function: Callable) -> None:
     takes = inspect.signature(function).parameters
     _check_names(options, takes, "config")
     for name, value in options.items():
-        if kind := ARGUMENTS.get(takes[name].annotation):
+        if kind := _kind(takes[name].annotation):
             _check_value(value, kind, f"config.{name}")
+
+
+def _kind(annotation: Any) -> Kind | None:
+    """Return the kind of `Annotated[TYPE, kind]`, or that of the type."""
+    said = [it for it in getattr(annotation, "__metadata__", ()) if isinstance(it, Kind)]
+    return said[0] if said else ARGUMENTS.get(annotation)
 
 
 def _check_names(group: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
@@ -161,12 +167,13 @@ def _check_model(model: ConfigDict) -> None:
     _check_name(model, "config.model")
     for name, value in model.items():
         if name in MODEL_CHOICES:
-            _check_choice(value, f"config.model.{name}")
+            check_choice(value, f"config.model.{name}")
         else:
             _check_option(name, value, "config.model")
 
 
-def _check_choice(group: ConfigDict, where: str) -> None:
+def check_choice(group: ConfigDict, where: str) -> None:
+    """Raise UserError for options of a choice's candidates that hold what they cannot."""
     _check_name(group, where)
     for candidate, options in group.items():
         if candidate != "name":

@@ -87,6 +87,52 @@ def test_a_study_is_refused_by_name_or_right(case):
         refused(path, check_study, config)
 
 
+WRONG_OPTIONS = {
+    "augmentation": {
+        "candidates": [
+            *({}, 3, {"vgg": 3}, {"vgg": {}}, {"vgh": {}}, {"zfnet": {"scale": 1}}),
+            {"vgg": {"scales": (9, 9), "colour_std": 0.1}},
+        ],
+    },
+    "auxiliary_heads": {"image_size": [30], "dataset": ["digitz"]},
+    "batch_normalization": {"image_size": [7], "examples": [39], "dataset": ["digitz"]},
+    "decorrelated_batch_normalization": {
+        "image_size": [3],
+        "features": [(8, 8), (8, 4, 4), (8, 8, 8, 8)],
+        "dataset": ["digitz"],
+    },
+    "degradation": {"image_size": [3], "depths": [(9,), (2,), ()], "features": [(8, 4, 4)]},
+    "fc7_transfer": {
+        "image_size": [31],
+        "endpoints": [("fc5", "fc9"), ()],
+        "network": ["lenet6", "vgg16"],
+        "source": ["digitz"],
+        "target": ["digitz"],
+        "target_splits": [("train",), ("train", "tests"), ("train", "test[9:9]")],
+        "examples": [19],
+    },
+}
+
+
+@pytest.mark.parametrize("name", WRONG_OPTIONS)
+def test_a_study_says_which_option_it_cannot_take(name):
+    """By a command's way, before anything is compiled, and so at once."""
+    for option, values in WRONG_OPTIONS[name].items():
+        for value in values:
+            options = mutations.changed(study_options(name), (option,), value)
+            with pytest.raises(UserError, match=rf"config\..*{option}"):
+                run_study(options)
+
+
+def run_study(options):
+    check_study(options)
+    studies.STUDIES[options.pop("study")](**options)
+
+
+def study_options(name):
+    return importlib.import_module(f"experiments.studies.{name}").get_config("smoke").to_dict()
+
+
 def test_every_config_as_it_is_is_right():
     for name, config in CONFIGS.items():
         assert not refused(("",), build.check, ml_collections.ConfigDict(config)), name

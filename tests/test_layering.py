@@ -51,9 +51,10 @@ ALLOWED = {
         *("training.devices", "training.differentiate", "training.losses"),
     },
     "studies": {
-        *("accounting", "build", "commands", "datasets", "evaluation", "initializers", "layers"),
-        *("models", "norms", "optimizers", "reporting", "schedules", "training", "workdir"),
+        *("accounting", "build", "commands", "datasets", "evaluation", "fields", "initializers"),
+        *("layers", "models", "norms", "optimizers", "reporting", "schedules", "training"),
         *("training.differentiate", "training.state", "training.statistics", "training.step"),
+        "workdir",
     },
     "benchmarks": {
         *("accounting", "build", "commands", "datasets", "initializers", "layers", "models"),

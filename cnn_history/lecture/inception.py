@@ -56,7 +56,7 @@ def ensemble(top1: float, top5: float) -> Found:
 
 def heads() -> Found:
     """What heads give without batch normalization, less what they give with it."""
-    seen = auxiliary_heads.measure("digits", 32, 10, STEPS, batch_size=16, seeds=SEEDS)
+    seen = auxiliary_heads.measure("digits", 32, STEPS, batch_size=16, seeds=SEEDS)
     trained = all(np.isfinite(found.loss).all() for found in seen.values())
     text = f"GoogLeNet, {STEPS} steps on digits: {auxiliary_heads.importance(seen)}"
     return Found(text, trained)

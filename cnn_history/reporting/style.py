@@ -29,7 +29,7 @@ SETTINGS = {
 
 @contextlib.contextmanager
 def figure(path: pathlib.Path, rows: int = 1, columns: int = 1, **options):
-    """Give (figure, axes) in the project's style, and write them to `path` as PNG."""
+    """Give (figure, axes) in the project's style, and write them to `path`, by its suffix."""
     import matplotlib
 
     matplotlib.use("Agg")  # files only: no display is asked for
@@ -40,7 +40,7 @@ def figure(path: pathlib.Path, rows: int = 1, columns: int = 1, **options):
         drawing, axes = pyplot.subplots(rows, columns, **options)
         yield drawing, axes
         unfinished = path.with_suffix(".unfinished")
-        drawing.savefig(unfinished, format="png")
+        drawing.savefig(unfinished, format=path.suffix[1:])
         pyplot.close(drawing)
     unfinished.replace(path)
 

@@ -2,18 +2,21 @@
 
 import importlib.resources
 import pathlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 
+from cnn_history import build, fields
 from cnn_history.datasets import augment, crops, images, statistics, stream
 from cnn_history.reporting import style
 from cnn_history.studies.findings import Findings, Picture, Row
 
 SIZE = 224
+SOME = fields.Kind("a group of one or more", lambda v: isinstance(v, Mapping) and len(v) > 0)
 SHOWN = 7  # draws in the picture
 # Two photos that come with scikit-learn, by D. Buechele and dultz (CC BY); the first is shown.
 PHOTOS = ("china.jpg", "flower.jpg")
@@ -33,22 +36,37 @@ def photo(name: str) -> bytes:
     return importlib.resources.files("sklearn.datasets.images").joinpath(name).read_bytes()
 
 
-def run(candidates: Mapping[str, Mapping[str, Any]], draws: int = 1000) -> Findings:
+def run(candidates: Annotated[Mapping[str, Mapping[str, Any]], SOME], draws: int) -> Findings:
     """Draw each augmentation often.
 
     Args:
       candidates: options by name in augment.AUGMENTATIONS.
       draws: of each.
     """
+    makers = _makers(candidates)
     found = measured()
-    made = {
-        name: make(lambda: found, SIZE, **candidates[name])
-        for name, make in augment.AUGMENTATIONS.items()  # in the order of their papers
-        if name in candidates
-    }
+    with build.field("candidates"):
+        made = {
+            name: makers[name](lambda: found, SIZE)
+            for name in augment.AUGMENTATIONS  # in the order of their papers
+            if name in makers
+        }
     rows = [{"augmentation": name, **row(one, draws)} for name, one in made.items()]
     picture = Picture(CAPTION, lambda path: _draw(path, made))
-    return Findings(QUESTION, _answer(rows), rows, {"contact_sheet.png": picture})
+    return Findings(QUESTION, _answer(rows), rows, {"contact_sheet.jpg": picture})
+
+
+def _makers(candidates: Mapping[str, Mapping[str, Any]]) -> dict[str, Callable]:
+    """Return each, its options bound; raise UserError for those that it cannot have."""
+    makers = {}
+    for name in candidates:
+        group = ml_collections.ConfigDict({**candidates, "name": name})
+        fields.check_choice(group, "config.candidates")
+        with build.field("candidates"):
+            makers[name] = build.choice(
+                group, augment.AUGMENTATIONS, "augmentation", ("statistics", "size")
+            )
+    return makers
 
 
 def measured() -> statistics.Statistics:

@@ -5,13 +5,14 @@ Szegedy et al. 2014, sec. 5, and Szegedy et al. 2015 (arXiv:1512.00567), sec. 4.
 
 import functools
 import pathlib
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import layers, optimizers
+from cnn_history.fields import whole
 from cnn_history.models.googlenet import TABLE_1, GoogLeNet
 from cnn_history.reporting import style
 from cnn_history.studies import fit
@@ -22,6 +23,7 @@ WEIGHTS = {"none": 0.0, "both": 0.3}  # of the heads' losses; sec. 5
 RATE, DECAY = 0.01, 0.9
 LAYERS = ("conv1", "conv2", *(name for name, widths in TABLE_1.items() if widths))
 LOWER = ("conv1", "conv2", "inception_3a", "inception_3b")  # below both heads, before pool3
+SMALLEST = 31  # image, of which the last maps still have a position
 LAST = 0.2  # the share of the steps, the last ones, over which a training loss is the mean
 QUESTION = (
     "GoogLeNet's auxiliary classifiers inject additional gradient at lower layers; batch "
@@ -38,8 +40,8 @@ class Net(GoogLeNet):
     """GoogLeNet for images of any size: the heads pool to 4x4 whatever the map."""
 
     adaptive_heads: ClassVar[bool] = True
-    smallest: ClassVar[int] = 31
-    smallest_with_heads: ClassVar[int] = 31
+    smallest: ClassVar[int] = SMALLEST
+    smallest_with_heads: ClassVar[int] = SMALLEST
 
 
 class NormalizedNet(Net):
@@ -55,29 +57,33 @@ KINDS = {
 
 
 def run(
-    dataset: str, image_size: int, classes: int, steps: int, batch_size: int, seeds: int
+    dataset: str,
+    image_size: Annotated[int, whole(SMALLEST)],
+    steps: int,
+    batch_size: int,
+    seeds: int,
 ) -> Findings:
     """Train with and without heads, with and without batch norm, and watch the gradients.
 
     Args:
       dataset: whose training images are used.
       image_size: they are resized to it; 31 or more.
-      classes: of the data set.
       steps: updates of each net, by momentum at a constant rate.
       batch_size: of a step.
       seeds: nets of each kind.
     """
-    seen = measure(dataset, image_size, classes, steps, batch_size, seeds)
+    seen = measure(dataset, image_size, steps, batch_size, seeds)
     rows = [_row(kind, heads, found) for (kind, heads), found in seen.items()]
     picture = Picture(CAPTION, functools.partial(_draw, seen=seen))
     return Findings(QUESTION, answer(seen), rows, {"heads.png": picture})
 
 
 def measure(
-    dataset: str, image_size: int, classes: int, steps: int, batch_size: int, seeds: int
+    dataset: str, image_size: int, steps: int, batch_size: int, seeds: int
 ) -> dict[tuple[str, str], fit.Seen]:
     """Return what is seen of each (kind, heads), arrays [seeds, steps]; arguments as of `run`."""
     data = fit.images(dataset, image_size)
+    classes = int(data[1].max()) + 1
     seen = {}
     for kind, build in KINDS.items():
         network = build(num_classes=classes, aux_heads=True)

@@ -11,7 +11,6 @@ from cnn_history import initializers, layers
 from cnn_history.models.conv_unit import ConvUnit
 from cnn_history.studies import course
 
-CLASSES = 10
 DROPOUT = 0.5
 BARE, NORMED = "neither", "batch norm"
 PAIR = (BARE, NORMED)
@@ -55,7 +54,7 @@ class Net(nn.Module):
         if self.norm is not None:
             x = self.norm(name="fc1_norm")(x, use_running_average=not train)
         x = nn.Dropout(self.dropout, deterministic=not train)(nn.relu(x))
-        return dense(CLASSES, name="fc2")(x)
+        return dense(course.CLASSES, name="fc2")(x)
 
 
 class Lab(NamedTuple):

@@ -7,10 +7,10 @@ import jax
 import numpy as np
 
 from cnn_history.studies import course
-from cnn_history.studies.batch_norm_lab import BARE, CLASSES, NETS, NORMED, PAIR, Lab
+from cnn_history.studies.batch_norm_lab import BARE, NETS, NORMED, PAIR, Lab
 from cnn_history.training.statistics import recompute
 
-CHANCE = float(np.log(CLASSES))  # the loss of one who knows nothing
+CHANCE = float(np.log(course.CLASSES))  # the loss of one who knows nothing
 RATE = 0.02  # for everything but the search for the largest
 RATES = tuple(0.02 * 2.0**k for k in range(9))
 GAINS = tuple(2.0**k for k in range(-3, 4))  # times He's initialization

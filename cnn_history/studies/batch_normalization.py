@@ -6,10 +6,11 @@ Ioffe & Szegedy 2015 (arXiv:1502.03167), sec. 1, 3.3, 3.4 and 4.2.
 
 import functools
 import pathlib
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from cnn_history.fields import whole
 from cnn_history.reporting import style
 from cnn_history.studies import batch_norm_measures as measures
 from cnn_history.studies.batch_norm_lab import BARE, NETS, NORMED, PAIR, lab
@@ -28,8 +29,8 @@ QUESTION = (
 
 def run(
     dataset: str,
-    image_size: int,
-    examples: int,
+    image_size: Annotated[int, whole(8)],
+    examples: Annotated[int, whole(2 * measures.STATISTICS_BATCHES)],
     convolutions: int,
     steps: int,
     batch_size: int,
@@ -40,7 +41,7 @@ def run(
     Args:
       dataset: of ten classes.
       image_size: images are resized to it; 8 or more.
-      examples: at most so many training images, and test images.
+      examples: at most so many training images, and test images; 40 or more.
       convolutions: of each of the net's three stages.
       steps: updates of a training.
       batch_size: of a step.

@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import datasets, norms
+from cnn_history.build import field
 from cnn_history.datasets.order import Order
 from cnn_history.studies.fit import Data, in_training, less_mean_image, mean_cross_entropy
 
+CLASSES = 10  # that the networks tell apart
 DECAY = 0.9  # of the momentum
 
 
@@ -34,9 +36,15 @@ Course = Callable[..., Iterator[Update]]
 
 def images(dataset: str, size: int, examples: int) -> tuple[Data, Data]:
     """Return the first `examples` of the training and of the test images, [n, size, size, c], and
-    labels; fewer where there are no more. The training images' mean is taken off both."""
-    splits = [datasets.source(dataset, split).arrays() for split in ("train", "test")]
-    splits = [(pixels[:examples], labels[:examples]) for pixels, labels in splits]
+    labels; fewer where there are no more. The training images' mean is taken off both.
+
+    Raises UserError where there is no such data set, or it has not CLASSES classes.
+    """
+    with field("dataset"):
+        sources = [datasets.source(dataset, split) for split in ("train", "test")]
+        if (count := len(sources[0].classes)) != CLASSES:
+            raise ValueError(f"'{dataset}' has {count} classes; this takes one of {CLASSES}.")
+    splits = [[part[:examples] for part in source.arrays()] for source in sources]
     scale = less_mean_image(splits[0][0], size)
     return tuple((scale(jnp.asarray(pixels)), jnp.asarray(labels)) for pixels, labels in splits)
 

@@ -7,6 +7,7 @@ import functools
 import itertools
 import pathlib
 from collections.abc import Sequence
+from typing import Annotated
 
 import flax.linen as nn
 import jax
@@ -15,7 +16,7 @@ import numpy as np
 from cnn_history import initializers, layers
 from cnn_history.models.resnet import CifarResNet
 from cnn_history.reporting import style
-from cnn_history.studies import course
+from cnn_history.studies import course, kinds
 from cnn_history.studies.findings import Findings, Picture
 from cnn_history.studies.interval import interval, verdict
 
@@ -52,10 +53,10 @@ TRAINING = (
 
 def run(
     dataset: str,
-    image_size: int,
+    image_size: Annotated[int, kinds.IMAGE_SIZE],
     examples: int,
     blocks: int,
-    features: Sequence[int],
+    features: Annotated[Sequence[int], kinds.FEATURES],
     steps: int,
     batch_size: int,
     seeds: int,

@@ -3,13 +3,14 @@
 import functools
 import pathlib
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 
 from cnn_history import optimizers
 from cnn_history.models.resnet import CifarResNet
 from cnn_history.reporting import style
-from cnn_history.studies import fit
+from cnn_history.studies import fit, kinds
 from cnn_history.studies.findings import Findings, Picture
 from cnn_history.studies.interval import interval, verdict
 
@@ -29,9 +30,9 @@ CAPTION = (
 
 def run(
     dataset: str,
-    image_size: int,
-    depths: Sequence[int],
-    features: Sequence[int],
+    image_size: Annotated[int, kinds.IMAGE_SIZE],
+    depths: Annotated[Sequence[int], kinds.DEPTHS],
+    features: Annotated[Sequence[int], kinds.FEATURES],
     steps: int,
     batch_size: int,
     seeds: int,

@@ -7,6 +7,7 @@ import functools
 import pathlib
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import flax.linen as nn
 import jax
@@ -14,8 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import datasets, layers, models, optimizers, workdir
+from cnn_history.build import blame, field
 from cnn_history.datasets import examples as every
 from cnn_history.datasets import preprocessing
+from cnn_history.fields import TEXT, several, whole
 from cnn_history.reporting import style
 from cnn_history.studies import fit
 from cnn_history.studies.findings import Findings, Picture
@@ -43,7 +46,7 @@ Weights = dict[str, dict]
 def run(
     source: str,
     target: str,
-    target_splits: Sequence[str],
+    target_splits: Annotated[Sequence[str], several(TEXT, 2, 2)],
     data_dir: str,
     trained: str,
     network: str,
@@ -51,7 +54,7 @@ def run(
     endpoints: Sequence[str],
     steps: int,
     batch_size: int,
-    examples: int,
+    examples: Annotated[int, whole(20)],
     seeds: int,
 ) -> Findings:
     """Train on one data set, then fit linear classifiers on the layers' features of another.
@@ -70,13 +73,14 @@ def run(
       endpoints: layers, as of `models.features`, the last hidden one last.
       steps: of the network's training, by momentum.
       batch_size: of these steps.
-      examples: of the target's training images, drawn at random.
+      examples: of the target's training images, drawn at random; 20 or more.
       seeds: number of networks, and draws.
     """
-    make, see = _taken(trained) if trained else _trained(
-        source, data_dir, network, image_size, steps, batch_size
+    make, see = _taken(trained, endpoints) if trained else _trained(
+        source, data_dir, network, image_size, endpoints, steps, batch_size
     )  # fmt: skip
-    train, test = (whole(datasets.source(target, split, data_dir)) for split in target_splits)
+    with blame("config.target, config.target_splits"):
+        train, test = (squares(datasets.source(target, s, data_dir)) for s in target_splits)
     errors = {("pixels", "pixels"): []}
     errors |= {(endpoint, kind): [] for endpoint in endpoints for kind in KINDS}
     for seed in range(seeds):
@@ -128,7 +132,7 @@ def linear_error(train: Split, test: Split) -> float:
     return 1 - float(fitted(x, y, best).score(*test))
 
 
-def whole(source: datasets.Source) -> Split:
+def squares(source: datasets.Source) -> Split:
     """Return all images, photos of varying sizes as squares of one, and labels."""
     seen = every.examples(source, PHOTO, "square", fail)
     parts = list(seen.batches(len(seen), range(len(seen))))
@@ -141,14 +145,23 @@ def fail(name: str, why: str) -> None:
 
 
 def _trained(
-    source: str, data_dir: str, network: str, image_size: int, steps: int, batch_size: int
+    source: str,
+    data_dir: str,
+    network: str,
+    image_size: int,
+    endpoints: Sequence[str],
+    steps: int,
+    batch_size: int,
 ) -> tuple[Callable, Callable]:
     """Return (seed -> network and weights, images uint8 -> the network's)."""
-    examples = datasets.source(source, "train", data_dir)
-    pixels, labels = examples.arrays()
+    with field("source"):
+        examples = datasets.source(source, "train", data_dir)
+        pixels, labels = examples.arrays()
+    with field("network"):
+        model = models.create(network, num_classes=len(examples.classes))
+    _check_endpoints(model, (1, image_size, image_size, pixels.shape[-1]), endpoints)
     see = jax.jit(lambda images: preprocessing.unit_range(images, image_size, "resize") - 0.5)
     images = np.concatenate([see(pixels[i : i + BATCH]) for i in range(0, len(pixels), BATCH)])
-    model = models.create(network, num_classes=len(examples.classes))
     rule, data = optimizers.momentum(RATE, DECAY), (jnp.asarray(images), jnp.asarray(labels))
     train = fit.fitter(model, rule, data, batch_size)
 
@@ -159,16 +172,30 @@ def _trained(
     return make, see
 
 
-def _taken(folder: str) -> tuple[Callable, Callable]:
+def _taken(folder: str, endpoints: Sequence[str]) -> tuple[Callable, Callable]:
     """As `_trained`, of a work directory."""
     model, variables, see = workdir.load(folder)
+    channels = workdir.load_inputs(pathlib.Path(folder))[1]
+    image = jnp.zeros((1, see.size, see.size, channels))
+    _check_endpoints(model, image.shape, endpoints)
 
     def make(seed: int) -> tuple[nn.Module, Weights]:
-        channels = workdir.load_inputs(pathlib.Path(folder))[1]
-        image = jnp.zeros((1, see.size, see.size, channels))
         return model, {"trained": variables, "random": _random(model, seed, image)}
 
     return make, see
+
+
+def _check_endpoints(model: nn.Module, shape: tuple[int, ...], endpoints: Sequence[str]) -> None:
+    """Raise UserError if the network takes no such images, or has not such layers."""
+    image = jax.ShapeDtypeStruct(shape, jnp.float32)
+    with blame("config.network, config.image_size"):
+        init = functools.partial(model.init, train=False)
+        variables = jax.eval_shape(init, jax.random.key(0), image)
+    with field("endpoints"):
+        for name in endpoints:
+            jax.eval_shape(
+                lambda v, x, name=name: models.features(model, v, x, name), variables, image
+            )
 
 
 def _random(model: nn.Module, seed: int, image: jax.Array) -> dict:

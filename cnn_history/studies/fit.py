@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from cnn_history import datasets
+from cnn_history.build import field
 from cnn_history.datasets import preprocessing, scalings, statistics
 from cnn_history.datasets.order import Order
 
@@ -44,8 +45,11 @@ def images(dataset: str, size: int, examples: int | None = None) -> Data:
       dataset: a name of `datasets`.
       size: the images are resized to [n, size, size, c].
       examples: how many; None for all.
+
+    Raises UserError where there is no such data set.
     """
-    pixels, labels = datasets.source(dataset, "train").arrays()
+    with field("dataset"):
+        pixels, labels = datasets.source(dataset, "train").arrays()
     pixels, labels = pixels[:examples], labels[:examples]
     scale = less_mean_image(pixels, size)
     return scale(jnp.asarray(pixels)), jnp.asarray(labels)

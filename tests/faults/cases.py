@@ -1,4 +1,4 @@
-"""Faults done to `train`, each with its exit status and what was printed.
+"""Faults done to `train`, and to what it leaves, each with its exit status and what was printed.
 
 python -m tests.faults.cases --output=results/faults/cases.json
 """
@@ -9,13 +9,16 @@ import os
 import pathlib
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 
 from cnn_history.training import checksums, feed, log, record
 from tests.faults import lives
+from tests.training import runs
 
-SAID = ("train: ", "The checkpoint ", "It is kept ")
+SAID = ("train: ", "evaluate: ", "The checkpoint ", "It is kept ")
 
 
 def _at_step(step, do):
@@ -70,11 +73,19 @@ def cases(folder: pathlib.Path) -> list[dict]:
     """Do all of them; the last ones go on in the directory of the one before."""
     found = []
 
+    def keep(what, name, status, said):
+        said = said.replace(str(folder / name), "W")
+        lines = [line for line in said.splitlines() if line.startswith(SAID)]
+        found.append({"fault": what, "status": status, "said": lines})
+
     def case(what, name, inject=lambda: None):
         life = lives.live(lives.IN_MEMORY, folder / name, inject=inject)
-        said = life.said.replace(str(folder / name), "W")
-        lines = [line for line in said.splitlines() if line.startswith(SAID)]
-        found.append({"fault": what, "status": life.status, "said": lines})
+        keep(what, name, life.status, life.said)
+
+    def evaluation(what, name):
+        command = [sys.executable, "-m", "cnn_history.evaluate", f"--workdir={folder / name}"]
+        ended = subprocess.run(command, cwd=runs.CHECKOUT, capture_output=True, text=True)
+        keep(f"{what}, and evaluated", name, ended.returncode, ended.stderr)
 
     case("SIGTERM after step 7", "term", _at_step(7, _signal(signal.SIGTERM)))
     case("SIGINT after step 7", "int", _at_step(7, _signal(signal.SIGINT)))
@@ -84,8 +95,10 @@ def cases(folder: pathlib.Path) -> list[dict]:
     case("no space at the last save", "full", _full_at_the_end)
     case("the same command, with space", "full")
     _flip(folder / "full", 40)
+    evaluation("a bit of the newest checkpoint flipped", "full")
     case("a bit of the newest checkpoint flipped", "full")
     _flip(folder / "full", 40, 35)
+    evaluation("a bit of every checkpoint flipped", "full")
     case("a bit of every checkpoint flipped", "full")
     (folder / "held").mkdir()
     with open(folder / "held/lock", "a") as lock:

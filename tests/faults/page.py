@@ -14,19 +14,19 @@ TITLE = "## Runs killed, stopped, damaged"
 KILLS = """\
 `python -m tests.faults.kill --kills=N` kills `train` (SIGKILL) at N random instants, in processes
 forked from one that has imported it; before that at {points} critical points, such as between the
-writing and the renaming of a checkpoint, by faults put in from outside. Its short form is a test.
+writing and the renaming of a checkpoint, by faults put in from outside. Its short form,
+4 kills, is a test of three quarters of a minute.
 A difference is one of any bit of the last state, of a line of metrics, of a file's name. {chains}
-chains of lives in {seconds:,.0f} s, on two busy cores, of which it had a small part: most of a
-recovery was waiting for them.
+chains of lives in {seconds:,.0f} s on two cores, beside other work.
 
 | killed | times | runs lost | different | steps redone, at most | longest recovery |
 |---|---|---|---|---|---|
 """
 SOAK = """
 `python -m tests.faults.soak --steps=100000`: LeNet-5, {steps:,} steps, {looks} checkpoints and
-{evaluations} evaluations in {seconds:,.0f} s. After the first quarter a thousand steps added
-{resident_mb} MB of memory, {descriptors} file descriptors and {threads} threads; from the first
-checkpoint to the last they went from {first} to {last}.
+{evaluations} evaluations in {seconds:,.0f} s. After the first quarter a thousand steps changed
+its memory by {resident_mb:.2f} MB, its file descriptors by {descriptors:.2f} and its threads by
+{threads:.2f}; from the first checkpoint to the last they went from {first} to {last}.
 
 **As printed**, each done to the command (`python -m tests.faults.cases`); `W` is the directory, the
 number the exit status:
@@ -63,7 +63,8 @@ def section() -> str:
         last = f"{worst[0]} | {worst[1]:.1f} s" if worst[1] else "– | –"
         text += f"| {kind} | {' | '.join(map(str, counts))} | {last} |\n"
     ends = {name: _held(soak[name]) for name in ("first", "last")}
-    text += SOAK.format(**{**soak, **soak["a_thousand_steps"], **ends})
+    slopes = {name: slope + 0.0 for name, slope in soak["a_thousand_steps"].items()}  # no -0
+    text += SOAK.format(**{**soak, **slopes, **ends})
     for case in cases["cases"]:
         said = case["said"] or ["(nothing beside what it always prints)"]
         text += f"\n* **{case['fault']}** ({case['status']})\n\n"

@@ -39,12 +39,12 @@ def test_photos_of_any_size_are_squares(tmp_path):
     for i, (height, width) in enumerate([(40, 60), (60, 40)]):
         (tmp_path / "val" / "a").mkdir(parents=True, exist_ok=True)
         (tmp_path / "val" / "a" / f"{i}.JPEG").write_bytes(files.jpeg(height, width, seed=i))
-    images, labels = fc7_transfer.whole(datasets.source("folder", "val", str(tmp_path)))
+    images, labels = fc7_transfer.squares(datasets.source("folder", "val", str(tmp_path)))
     assert images.shape == (2, 256, 256, 3)
     assert labels.tolist() == [0, 0]
     (tmp_path / "val" / "a" / "2.JPEG").write_bytes(files.BAD["truncated"][0])
     with pytest.raises(ValueError, match=r"val/a/2\.JPEG.*truncated"):
-        fc7_transfer.whole(datasets.source("folder", "val", str(tmp_path)))
+        fc7_transfer.squares(datasets.source("folder", "val", str(tmp_path)))
 
 
 def found(**errors):

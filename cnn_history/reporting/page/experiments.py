@@ -1,5 +1,6 @@
 """The studies: the lecture's question, the figures, the answer, the numbers."""
 
+import collections
 import dataclasses
 import itertools
 from typing import Any
@@ -17,6 +18,7 @@ class Study:
 
     Attributes:
       name: of the study.
+      title: its name, and its folder's where there are several of it.
       place: of its file.
       question: the lecture's.
       answer: what was found.
@@ -28,6 +30,7 @@ class Study:
     """
 
     name: str
+    title: str
     place: str
     question: str
     answer: str
@@ -40,7 +43,11 @@ class Study:
 
 def studies(found: Found, pictures: Pictures) -> list[Study]:
     """Return the studies by name."""
-    made = (_study(document, pictures) for document in found.studies)
+    times = collections.Counter(document.content["study"] for document in found.studies)
+    made = (
+        _study(document, pictures, several=times[document.content["study"]] > 1)
+        for document in found.studies
+    )
     return sorted(made, key=lambda study: (study.name, study.place))
 
 
@@ -54,7 +61,7 @@ def missing(shown: list[Study], known: list[str]) -> list[str]:
     ]
 
 
-def _study(document: Document, pictures: Pictures) -> Study:
+def _study(document: Document, pictures: Pictures, several: bool) -> Study:
     content = document.content
     rows = [row for row in content["rows"] if isinstance(row, dict)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -65,8 +72,10 @@ def _study(document: Document, pictures: Pictures) -> Study:
         if file is not None:
             alt = str(caption or f"{content['study']}: {file}")
             figures.append(pictures.add(folder / str(file), alt, folder))
+    title = content["study"].replace("_", " ")
     return Study(
         name=content["study"],
+        title=f"{title} ({folder.name})" if several else title,
         place=document.name,
         question=content["question"],
         answer=content["answer"],
