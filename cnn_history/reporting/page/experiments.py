@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import itertools
+import pathlib
 from typing import Any
 
 from cnn_history.reporting.page.found import Document, Found
@@ -18,7 +19,7 @@ class Study:
 
     Attributes:
       name: of the study.
-      title: its name, and its folder's where there are several of it.
+      title: its name, and its folder where there are several of it.
       place: of its file.
       question: the lecture's.
       answer: what was found.
@@ -42,11 +43,12 @@ class Study:
 
 
 def studies(found: Found, pictures: Pictures) -> list[Study]:
-    """Return the studies by name."""
-    times = collections.Counter(document.content["study"] for document in found.studies)
+    """Return the studies by name; of two in a folder of one name, that of the last one searched."""
+    documents = {document.name: document for document in found.studies}.values()
+    times = collections.Counter(document.content["study"] for document in documents)
     made = (
         _study(document, pictures, several=times[document.content["study"]] > 1)
-        for document in found.studies
+        for document in documents
     )
     return sorted(made, key=lambda study: (study.name, study.place))
 
@@ -75,7 +77,7 @@ def _study(document: Document, pictures: Pictures, several: bool) -> Study:
     title = content["study"].replace("_", " ")
     return Study(
         name=content["study"],
-        title=f"{title} ({folder.name})" if several else title,
+        title=f"{title} ({pathlib.PurePath(document.name).parent})" if several else title,
         place=document.name,
         question=content["question"],
         answer=content["answer"],
