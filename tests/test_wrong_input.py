@@ -212,7 +212,7 @@ STUDY = {
     (CONSTANT, "--workdir=W", "--config.steps=0"): "config.steps: 0 is not a whole number from 1",
     (CONSTANT, "--workdir=W", "--config.study=constant"): "did you mean 'constant_init",
     (CONSTANT, "--workdir=W", "--config.learning_rate=nan"): "learning_rate: nan is not a finite",
-    (DEGRADATION, "--workdir=W", "--config.depths=(8,'x')"): "'x') is not a tuple of a whole",
+    (DEGRADATION, "--workdir=W", "--config.depths=(8,'x')"): "'x') is not a tuple of 6n+2",
     (DEGRADATION, "--workdir=W", "--config.features=()"): "config.features: () is not a tuple",
     (CONSTANT, "--workdir=setup.cfg"): "--workdir",
 }
