@@ -108,7 +108,9 @@ def _train(
         if chief:
             record.write_json(folder / workdir.CONFIG, record.config_json(config))
             workdir.save_inputs(folder, preprocessing, train)
-        metrics = stack.enter_context(record.Metrics(folder, step, writes=chief))
+        # Killed before its first checkpoint, a run begins anew: no schedule has seen a line.
+        seen = -1 if checkpoints.latest() is None else step
+        metrics = stack.enter_context(record.Metrics(folder, seen, writes=chief))
         bar = stack.enter_context(ProgressBar(step, config.steps, quiet=not chief))
         bar.say(beginning.headline(config, state, train, test, step))
         quantities = finite.quantities(state.params, state.model_state)
