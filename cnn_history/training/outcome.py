@@ -18,7 +18,7 @@ PROTOCOL = "single_crop"  # how a run measures its own test error
 
 
 def read(folder: pathlib.Path) -> dict | None:
-    """Return the summary in a work directory; None where there is none, or its step is unknown.
+    """Return the summary in a work directory; None where there is none; `steps` is there always.
 
     Raises UserError where it is damaged.
     """

@@ -56,6 +56,23 @@ def test_plateau_and_average_resume_exactly(tmp_path):
     assert summary["test"]["top1_error"] == errors[-1]
 
 
+def test_a_plateau_sees_the_first_evaluation_of_a_run_killed_before_its_first_checkpoint(tmp_path):
+    """The killed run had written lines; nothing is learned, so that every error is as the first."""
+    still = config(8)
+    still.learning_rate = 0.0
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    loop.run(still, whole)
+    killed.mkdir()
+    for name in ("config.json", "inputs.npz"):
+        (killed / name).write_bytes((whole / name).read_bytes())
+    begun = (whole / "metrics.jsonl").read_text().splitlines(keepends=True)[:3]
+    (killed / "metrics.jsonl").write_text("".join(begun))
+    loop.run(still, killed)
+    runs.assert_same_bits(runs.state(whole, 8), runs.state(killed, 8))
+    steps = [[line["step"] for line in lines(folder, "test")] for folder in (whole, killed)]
+    assert steps[0] == steps[1] == [0, 4, 8]
+
+
 def test_second_derivatives_resume_exactly(tmp_path):
     """One example a step, several steps a call; a pass of five steps, stopped within one."""
 
