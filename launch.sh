@@ -45,9 +45,9 @@ accelerator() {
 }
 
 # On a CPU, each step's memory goes back to the system and comes again page by page, at 1.5 us a page:
-# ResNet-20's steps take a fifth longer. So glibc keeps it, in one heap of huge pages (docs/speed.md).
+# ResNet-20's steps take a fifth longer. So glibc keeps it, in huge pages (docs/speed.md).
 keep_memory() {
-  local heap=mmap_max=0:arena_max=1:trim_threshold=17179869184:top_pad=67108864:hugetlb=1
+  local heap=mmap_max=0:trim_threshold=17179869184:top_pad=67108864:hugetlb=1
   export GLIBC_TUNABLES="${GLIBC_TUNABLES:-glibc.malloc.${heap//:/:glibc.malloc.}}"
 }
 

@@ -7,6 +7,9 @@ an option, with no code.
 
 import ml_collections
 
+# Images a step, and steps, of a smoke on photos.
+SMOKE_OF_PHOTOS = (4, 6)
+
 OPTIMIZERS = {
     "sgd": {},
     "momentum": {"decay": 0.9},
@@ -256,5 +259,5 @@ def smoke_on_photos(config: ml_collections.ConfigDict) -> None:
     The rate falls with the batch, without which most of them diverge within these steps.
     """
     rate_of_one = config.learning_rate / config.batch_size
-    smoke(config, batch_size=4, steps=6)
+    smoke(config, *SMOKE_OF_PHOTOS)
     config.learning_rate = rate_of_one * config.batch_size

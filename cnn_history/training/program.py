@@ -144,7 +144,9 @@ def make(
             shapes,
             where,
         ),
-        init=jax.jit(init, out_shardings=where),
+        init=jax.jit(
+            init, out_shardings=where, compiler_options=devices.compiler_options_of_one_call()
+        ),
         step=advance(step),
         steps=advance(steps),
         statistics=jax.jit(statistics, out_shardings=everywhere),
