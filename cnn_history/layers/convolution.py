@@ -5,7 +5,7 @@ Where XLA:CPU is slow there is a way around, each found by measurement (docs/spe
 * groups: one convolution for each;
 * few output maps: outputs that lie side by side are computed as further maps of one position;
 * the gradient of the kernel, for which images are transposed: a barrier keeps that strided loop
-  from computing anew what led to them.
+  from computing anew what led to them, and of few channels it is the sum over parts of the batch.
 
 The function is the same, and so are its derivatives of every order and mode: what is given is a
 rule for forward differentiation, of linear pieces whose transposes are what shall run backward.
@@ -27,6 +27,8 @@ GROUPS = 8
 # How many maps at most a position has after packing, by the channels that an output reads.
 PACKED_MAPS, PACKED_MAPS_OF_IMAGES = 48, 64
 IMAGE_CHANNELS = 3
+# How many images a part has in the gradient of a kernel of at most so many channels.
+PART, CHANNELS_IN_PARTS = 16, 32
 
 _as_written = contextvars.ContextVar("as_written", default=False)
 
@@ -106,7 +108,7 @@ def _differentiate(strides, padding, primals, tangents):
     if _given(dkernel):
         # Transposed, both barriers stand before the gradient of the kernel.
         x = jax.lax.optimization_barrier(x)
-        pieces.append(jax.lax.optimization_barrier(_plain(x, dkernel, strides, padding)))
+        pieces.append(jax.lax.optimization_barrier(_in_parts(x, dkernel, strides, padding)))
     return y, sum(pieces) if pieces else jnp.zeros_like(y)
 
 
@@ -116,6 +118,20 @@ def _given(tangent):
 
 def _plain(x, kernel, strides, padding):
     return jax.lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=LAYOUT)
+
+
+def _in_parts(x, kernel, strides, padding):
+    """Convolve parts of the batch one by one.
+
+    A part takes every so manieth image: of a batch over devices it then has as many of each.
+    """
+    images = PART * jax.device_count()
+    parts = len(x) // images
+    if x.shape[3] > CHANNELS_IN_PARTS or len(x) % images or parts <= 1:
+        return _plain(x, kernel, strides, padding)
+    dealt = x.reshape(images, parts, *x.shape[1:])
+    made = [_plain(dealt[:, i], kernel, strides, padding) for i in range(parts)]
+    return jnp.stack(made, axis=1).reshape(len(x), *made[0].shape[1:])
 
 
 def _packed(x, kernel, strides, padding):

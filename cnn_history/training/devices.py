@@ -21,9 +21,13 @@ YNN = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
 def start() -> None:
     """Set jax up: compiled programs are kept, in a folder for us alone.
 
+    On a CPU a program runs in the thread that calls it. Of other threads, glibc gives what is
+    larger than 64 MiB back to the system, to take it anew, page by page, in every step.
+
     What is loaded from that folder is executed, so that one which others may have written is not
     used, and that is said. $JAX_COMPILATION_CACHE_DIR names another folder.
     """
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
     named = os.environ.get("JAX_COMPILATION_CACHE_DIR", "")
     if "://" in named:
         return  # in the cloud, whose permissions are its own
