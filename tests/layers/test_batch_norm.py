@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cnn_history import layers
+from cnn_history.layers import batch_norm
 
 
 def image(mean=3.0):
@@ -132,3 +133,37 @@ def test_bfloat16_keeps_statistics_in_float32():
     variables = layer.init(jax.random.key(0), image(), use_running_average=False)
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {np.dtype(np.float32)}
     assert layer.apply(variables, image(), use_running_average=True).dtype == jnp.bfloat16
+
+
+def written_out(x, scale, bias, epsilon):
+    """Algorithm 1 of each group, for jax to differentiate."""
+    axes = tuple(range(1, x.ndim - 1))
+    mean, var = jnp.mean(x, axes, keepdims=True), jnp.var(x, axes, keepdims=True)
+    return (x - mean) / jnp.sqrt(var + epsilon) * scale + bias, mean, var
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_derivatives_are_those_of_the_formula(order):
+    """Of a curved function of all three results, forward and backward; 1e-9 is float64's, and is
+    what a mean of 3 deviations costs of it."""
+    with jax.enable_x64(True):
+        keys = jax.random.split(jax.random.key(0), 4)
+        x = 3 + jax.random.normal(keys[0], (2, 4, 3, 3, 5), jnp.float64)
+        scale, bias = 1 + jax.random.normal(keys[1], (2, 5), jnp.float64)
+        weights = jax.random.normal(keys[2], x.shape, jnp.float64)
+        along = jax.random.normal(keys[3], x.shape, jnp.float64), bias, scale
+
+        def derivatives(norm):
+            def value(x, scale, bias):
+                y, mean, var = norm(x, scale, bias, 1e-3)
+                return jnp.sum(jnp.tanh(y) * weights) + jnp.sum(mean**2) + jnp.sum(jnp.sqrt(var))
+
+            slopes = jax.grad(value, argnums=(0, 1, 2))
+            if order == 1:
+                return *slopes(x, scale, bias), jax.jvp(value, (x, scale, bias), along)[1]
+            return jax.jvp(slopes, (x, scale, bias), along)[1]
+
+        for ours, formula in zip(
+            derivatives(batch_norm.normalize), derivatives(written_out), strict=True
+        ):
+            np.testing.assert_allclose(ours, formula, rtol=1e-9, atol=1e-9)

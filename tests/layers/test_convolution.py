@@ -77,6 +77,27 @@ def test_every_derivative_in_float64(name):
             np.testing.assert_allclose(b, a, rtol=0, atol=1e-12 * np.abs(a).max())
 
 
+def test_every_derivative_in_parts_of_the_batch(monkeypatch):
+    """Three parts of two images."""
+    monkeypatch.setattr(convolution, "PART", 2)
+    with jax.enable_x64(True):
+        (x, kernel), of = drawn(CASES["uneven window and padding"], jnp.float64)
+        args = jnp.concatenate([x, jnp.sin(x), jnp.cos(x)]), kernel
+        direction = jax.tree.map(jnp.cos, args)
+        traced = {}
+        for name, convolve in (("lax", of_lax), ("ours", of_ours)):
+            function = jax.jit(functools.partial(derivatives, functools.partial(of, convolve)))
+            traced[name] = function(args, direction)
+        for a, b in zip(*map(jax.tree.leaves, traced.values()), strict=True):
+            np.testing.assert_allclose(b, a, rtol=0, atol=1e-12 * np.abs(a).max())
+
+        def backward(convolve):
+            gradient = jax.grad(lambda kernel: jnp.sum(of(convolve, x=args[0], kernel=kernel) ** 2))
+            return str(jax.make_jaxpr(gradient)(kernel)).count("conv_general_dilated[")
+
+        assert (backward(of_lax), backward(of_ours)) == (2, 1 + 3)
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 1e-5), (jnp.bfloat16, 3e-2)])
 def test_gradients_in_other_precisions(dtype, tolerance):
     for name in ("odd sizes", "an image", "strided groups"):

@@ -17,6 +17,7 @@ import tempfile
 import jax
 from absl import app, flags
 
+from cnn_history.layers import convolution
 from cnn_history.training import devices, record
 from tests.training import settings, topologies
 
@@ -31,15 +32,17 @@ CASES = {
     "global statistics": ("whole", {}),
     "statistics of a device": ("whole", {"group_size": EXAMPLES}),
     "streamed": ("streamed", {}),
+    # As many as make the gradients of kernels sums over parts of the batch (layers/convolution.py).
+    "many examples": ("whole", {"examples": 3 * convolution.PART}),
     "in two parts": ("whole", {"micro_batches": 2}),
     "optimizer's state sharded": ("whole", {"optimizer_state": "sharded"}),
 }
 
 
-def compiled(feed, photos, group_size=None, **fields):
+def compiled(feed, photos, group_size=None, examples=EXAMPLES, **fields):
     """Return the text of the compiled step, and the state's shapes."""
     mesh, config = devices.mesh(), topologies.config(feed, "float32")
-    config.update(batch_size=EXAMPLES * mesh.size, **fields)
+    config.update(batch_size=examples * mesh.size, **fields)
     train, _ = topologies.sources(feed, photos)
     network = topologies.Net(group_size=group_size)
     program, training, *_ = settings.of(config, network, train, mesh)

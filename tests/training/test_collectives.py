@@ -16,6 +16,7 @@ EXPECTED = {
     # Running statistics, of the whole batch, are all that is left.
     "statistics of a device": {**QUIET, "reductions": 2},
     "streamed": QUIET,
+    "many examples": QUIET,
     # Parts are reduced one after another, as they come.
     "in two parts": {**QUIET, "reductions": 6},
     # Each device updates its cut of two kernels, scale and bias, and all get all; 10 classes stay.
