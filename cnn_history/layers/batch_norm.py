@@ -83,7 +83,7 @@ def in_groups(x: jax.Array, size: int | None) -> jax.Array:
 
 
 def moments(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """[groups, ..., c] -> x less its mean, mean and variance, [groups, 1, ..., c], of each group."""
+    """[groups, ..., c] -> x less its mean; mean and variance of groups, [groups, 1, ..., c]."""
     off, rest, mean, var = _statistics(x)
     return off - rest, mean, var
 
@@ -120,8 +120,8 @@ def _differentiate(epsilon, primals, tangents):
 def _statistics(x):
     """Return x less a first mean, the mean of that, and mean and variance of x.
 
-    The first mean's last digits rounding may have left wrong; the second, of small numbers, makes up
-    for them, and the variance is that of small numbers.
+    Rounding may have left the last digits of the first mean wrong; the second, of small numbers,
+    makes up for them, and the variance is that of small numbers.
     """
     # Nothing depends on the value taken off, so that no gradient goes through it.
     first = jax.lax.stop_gradient(_mean(x))
