@@ -63,7 +63,7 @@ class Net(nn.Module):
     @nn.compact
     def __call__(self, x, train: bool):
         """[n, 8, 8, c] -> [n, 10]."""
-        x = nn.Conv(8, (3, 3), use_bias=False, param_dtype=float, dtype=float)(x)
+        x = layers.Conv(8, (3, 3), use_bias=False, param_dtype=float, dtype=float)(x)
         norm = layers.BatchNorm(group_size=self.group_size, dtype=x.dtype)
         x = norm(x, use_running_average=not train)
         x = nn.relu(x).reshape(len(x), -1)
