@@ -79,6 +79,13 @@ def cut(photo):
     photo.write_bytes(data[:700] + data[900:])
 
 
+def every_kind(root):
+    for kind, data in files.CONVERTED.items():
+        (root / "train" / "ant" / f"{kind}.JPEG").write_bytes(data)
+    for kind, (data, _) in files.BAD.items():
+        (root / "train" / "bee" / f"{kind}.JPEG").write_bytes(data)
+
+
 def weights(name, write):
     """Return who makes a file of an enemy."""
 
@@ -133,6 +140,9 @@ TRAIN = {
     "two photos with a part missing, where one may be": photos(
         lambda root: [cut(root / "train" / "ant" / f"{i}.JPEG") for i in (0, 2)],
         "--config.skipped_images=1",
+    ),
+    "photos that are greyscale, CMYK, PNG, of one pixel, which are converted, and others": photos(
+        every_kind, f"--config.skipped_images={len(files.BAD)}"
     ),
     "a bit of a record": records(flip),
     "labels beyond the classes": records(edit("label.labels.txt", "dark\nbright", "dark")),

@@ -19,17 +19,16 @@ class Skipped:
 
     def __call__(self, name: str, why: str) -> None:
         """Take note of an image; raise TooManySkipped if it is one too many."""
-        with self._lock:
+        with self._lock:  # also for the line: two threads' would run into one
             if name in self._names:
                 return
             self._names.add(name)
-            count = len(self._names)
-        if count > self._limit:
-            raise TooManySkipped(
-                f"config.skipped_images: more than {self._limit} images cannot be decoded, now "
-                f"{name}: {why}."
-            )
-        self._say(f"skipped: {name}: {why}")
+            if len(self._names) > self._limit:
+                raise TooManySkipped(
+                    f"config.skipped_images: more than {self._limit} images cannot be decoded, now "
+                    f"{name}: {why}."
+                )
+            self._say(f"skipped: {name}: {why}")
 
     def __len__(self) -> int:
         return len(self._names)

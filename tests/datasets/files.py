@@ -76,6 +76,14 @@ BAD = {
 }
 
 
+CONVERTED = {
+    "greyscale": encode(photo(), mode="L"),
+    "cmyk": encode(photo(), mode="CMYK"),
+    "png": encode(photo(), "png"),
+    "one_pixel": jpeg(1, 1),
+}
+
+
 def make_folder(root, train=24, val=10, classes=("ant", "bee"), side=(40, 60)):
     """Write `root`/SPLIT/CLASS/N.JPEG, `train` and `val` of them in all; return `root` as text."""
     for split, count in (("train", train), ("val", val)):
