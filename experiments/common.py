@@ -7,8 +7,8 @@ an option, with no code.
 
 import ml_collections
 
-# Images a step, and steps, of a smoke on photos.
-SMOKE_OF_PHOTOS = (4, 6)
+# Images a step, steps, and images of the test, of a smoke on photos.
+SMOKE_OF_PHOTOS = (4, 4, 8)
 
 OPTIMIZERS = {
     "sgd": {},
@@ -236,7 +236,9 @@ def steps(passes: float, examples: int, batch_size: int) -> int:
     return round(passes * examples / batch_size)
 
 
-def smoke(config: ml_collections.ConfigDict, batch_size: int = 16, steps: int = 10) -> None:
+def smoke(
+    config: ml_collections.ConfigDict, batch_size: int = 16, steps: int = 10, tested: int = 64
+) -> None:
     """Shrink batch, steps and images so that it ends within a minute on two cores.
 
     The network, and everything else, stays what it is. The paper's number says nothing of it.
@@ -245,7 +247,7 @@ def smoke(config: ml_collections.ConfigDict, batch_size: int = 16, steps: int = 
     config.batch_size = batch_size
     config.steps = steps
     config.train_split = f"train[:{batch_size * steps}]"
-    config.test_split = f"{test_split(config.dataset)}[:{4 * batch_size}]"
+    config.test_split = f"{test_split(config.dataset)}[:{tested}]"
     config.eval_batch_size = 2 * batch_size
     config.statistics_batches = min(config.statistics_batches, 2)
     config.log_every = 2

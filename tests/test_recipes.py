@@ -134,7 +134,7 @@ def test_smoke(name, photos, tmp_path):
     assert (config.model, config.image_size) == (whole.model, whole.image_size)
     config.data_dir = photos
     summary = loop.run(config, tmp_path)
-    assert (summary["dataset"], summary["test"]["count"]) == ("folder", 16)
+    assert (summary["dataset"], summary["test"]["count"]) == ("folder", 8)
 
 
 @pytest.mark.slow
