@@ -56,7 +56,9 @@ class Log:
 
         `waited` are the seconds that passed before their data were there.
         """
-        earlier, self._pending = self._pending, (step, count, made, waited)
+        # A CPU has made it already (devices.start); elsewhere it is ready when it can be fetched.
+        finished = time.monotonic() if _ready(made) else None
+        earlier, self._pending = self._pending, (step, count, made, waited, finished)
         if earlier:
             self._fetch(*earlier)
 
@@ -84,13 +86,15 @@ class Log:
     def _seconds(self) -> float:
         return round(time.monotonic() - self._started, 3)
 
-    def _fetch(self, step: int, count: int, made: dict, waited: float) -> None:
+    def _fetch(
+        self, step: int, count: int, made: dict, waited: float, finished: float | None
+    ) -> None:
         made = {name: np.reshape(values, -1) for name, values in jax.device_get(made).items()}
-        now = time.monotonic()
+        finished = finished or time.monotonic()
         if self._mark is not None:
             self._timed_images += count * self._config.batch_size
-            self._timed_seconds += now - self._mark
-        self._mark = now
+            self._timed_seconds += finished - self._mark
+        self._mark = finished
         for i in range(count):
             one = {name: float(values[i]) for name, values in made.items()}
             applied, skipped, first_bad = (one.pop(k) for k in ("applied", "skipped", "first_bad"))
@@ -125,3 +129,7 @@ class Log:
             f"step {step}: the first that is not finite is the {self._quantities[first_bad]} "
             f"({', '.join(numbers)}), of {self._config.train_split}'s examples {ids}"
         )
+
+
+def _ready(made: dict) -> bool:
+    return all(values.is_ready() for values in made.values())
