@@ -7,9 +7,6 @@ an option, with no code.
 
 import ml_collections
 
-# Images a step, steps, and images of the test, of a smoke on photos.
-SMOKE_OF_PHOTOS = (4, 4, 8)
-
 OPTIMIZERS = {
     "sgd": {},
     "momentum": {"decay": 0.9},
@@ -258,8 +255,10 @@ def smoke(
 def smoke_on_photos(config: ml_collections.ConfigDict) -> None:
     """Likewise for networks that take billions of operations an image.
 
-    The rate falls with the batch, without which most of them diverge within these steps.
+    The rate falls with the batch, without which most of them diverge within these steps; one that
+    `rate_batch` scales does so already.
     """
     rate_of_one = config.learning_rate / config.batch_size
-    smoke(config, *SMOKE_OF_PHOTOS)
-    config.learning_rate = rate_of_one * config.batch_size
+    smoke(config, batch_size=4, steps=4, tested=8)
+    if not config.rate_batch:
+        config.learning_rate = rate_of_one * config.batch_size

@@ -69,6 +69,6 @@ def get_config(arg=None):
             source="Goyal et al. 2017, table 1, one crop",
         )
     if options.smoke:
-        common.smoke(config, *common.SMOKE_OF_PHOTOS)
+        common.smoke_on_photos(config)
         config.model.norm.batch_norm.group_size = 0
     return config

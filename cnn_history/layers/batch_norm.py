@@ -100,7 +100,7 @@ def normalize(
     """
     off, rest, mean, var = _statistics(x)
     factor = scale * jax.lax.rsqrt(var + epsilon)
-    return off * factor + (bias - rest * factor), mean, var
+    return _affine(off, rest, factor, bias), mean, var
 
 
 @normalize.defjvp
@@ -112,9 +112,13 @@ def _differentiate(epsilon, primals, tangents):
     dmean = _mean(dx)
     covariance = _mean(off * dx) - rest * dmean
     slope = inverse * (dscale - factor * inverse * covariance)
-    dy = factor * dx + off * slope + (dbias - factor * dmean - rest * slope)
-    y = off * factor + (bias - rest * factor)
-    return (y, mean, var), (dy, dmean, 2 * covariance)
+    dy = factor * dx + _affine(off, rest, slope, dbias - factor * dmean)
+    return (_affine(off, rest, factor, bias), mean, var), (dy, dmean, 2 * covariance)
+
+
+def _affine(off, rest, factor, shift):
+    """Return (off - rest) * factor + shift, in one pass over `off`."""
+    return off * factor + (shift - rest * factor)
 
 
 def _statistics(x):

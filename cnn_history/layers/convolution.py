@@ -121,9 +121,9 @@ def _plain(x, kernel, strides, padding):
 
 
 def _in_parts(x, kernel, strides, padding):
-    """Convolve parts of the batch one by one.
+    """Convolve the batch in parts.
 
-    A part takes every so manieth image: of a batch over devices it then has as many of each.
+    Images are dealt out to the parts in turn, so that each part has as many of every device.
     """
     images = PART * jax.device_count()
     parts = len(x) // images

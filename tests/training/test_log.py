@@ -43,7 +43,7 @@ def call(i, began):
 @pytest.mark.parametrize(("advance", "within"), [(call_and_wait, 1.01), (call, 2.0)])
 @pytest.mark.parametrize("log_every", [1, 2, 4])
 def test_no_rate_is_above_that_of_the_steps(advance, within, log_every, tmp_path):
-    """Evaluated after every fourth; who fetches what is still to come may be late by part of one."""
+    """Evaluated after every fourth; who fetches what is still to come may be late."""
     config = ml_collections.ConfigDict(
         {"batch_size": BATCH, "log_every": log_every, "steps": 8, "train_split": "train"}
     )
