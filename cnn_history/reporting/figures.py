@@ -21,6 +21,8 @@ def curves(path: pathlib.Path, lines: list[dict], title: str, paper: dict | None
       paper: `top1_error` and `source` of the paper's number, drawn as a line; None for none.
     """
     with style.figure(path, 1, 2, figsize=(8.4, 3.2)) as (drawing, (loss, error)):
+        from matplotlib.ticker import LogFormatter  # after style has said that there is no display
+
         for split, colour in (("train", style.TRAIN), ("test", style.TEST)):
             chosen = [line for line in lines if line["split"] == split]
             steps = [line["step"] for line in chosen]
@@ -35,7 +37,8 @@ def curves(path: pathlib.Path, lines: list[dict], title: str, paper: dict | None
         for axes, name in ((loss, "loss"), (error, "error, %")):
             axes.set(title=name, xlabel="step", yscale="log")
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            axes.yaxis.set_minor_formatter("")
+            # Within less than a decade there may be no major tick, and an axis with no number.
+            axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
             axes.legend()
         drawing.suptitle(title, x=0.01, ha="left", fontweight="bold")
 

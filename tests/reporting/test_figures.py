@@ -1,9 +1,10 @@
-"""The filters of the first layer."""
+"""The filters of the first layer, and the curves."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from cnn_history import models
@@ -28,3 +29,19 @@ def test_filters_are_drawn(channels, tmp_path):
     figures.filters(tmp_path / "filters.png", kernel)
     with Image.open(tmp_path / "filters.png") as image:
         assert len(image.convert("RGB").getcolors(1 << 20)) > 100
+
+
+def test_curves_within_a_decade_have_numbers_on_their_axes(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda drawing, *_, **__: drawn.append(drawing))
+    lines = [
+        {"step": step, "split": "train", "loss": loss, "top1_error": loss / 5}
+        for step, loss in enumerate((2.4, 2.7, 2.2))
+    ]
+    figures.curves(tmp_path / "curves.png", lines, "a run", paper=None)
+    (drawing,) = drawn
+    for axes in drawing.axes:
+        low, high = axes.get_ylim()
+        ticks = axes.yaxis.get_major_ticks() + axes.yaxis.get_minor_ticks()
+        shown = [t for t in ticks if low <= t.get_loc() <= high and t.label1.get_text()]
+        assert len(shown) >= 2
