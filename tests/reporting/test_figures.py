@@ -32,8 +32,13 @@ def test_filters_are_drawn(channels, tmp_path):
 
 
 def test_curves_within_a_decade_have_numbers_on_their_axes(tmp_path, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(Figure, "savefig", lambda drawing, *_, **__: drawn.append(drawing))
+    drawn, save = [], Figure.savefig
+
+    def keep(drawing, *args, **options):
+        drawn.append(drawing)
+        save(drawing, *args, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
     lines = [
         {"step": step, "split": "train", "loss": loss, "top1_error": loss / 5}
         for step, loss in enumerate((2.4, 2.7, 2.2))
