@@ -4,6 +4,7 @@ Where XLA:CPU is slow there is a way around, each found by measurement (docs/spe
 
 * groups: one convolution for each;
 * few output maps: outputs that lie side by side are computed as further maps of one position;
+* 3x3 windows on many channels: Winograd's algorithm;
 * the gradient of the kernel, for which images are transposed: a barrier keeps that strided loop
   from computing anew what led to them, and of few channels it is the sum over parts of the batch.
 
@@ -21,6 +22,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from cnn_history.layers import winograd
+
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 # How many groups at most are taken apart; a depthwise convolution is not.
 GROUPS = 8
@@ -29,6 +32,9 @@ PACKED_MAPS, PACKED_MAPS_OF_IMAGES = 48, 64
 IMAGE_CHANNELS = 3
 # How many images a part has in the gradient of a kernel of at most so many channels.
 PART, CHANNELS_IN_PARTS = 16, 32
+# Winograd's algorithm: products of a channel and a map for each of both, and positions, at least;
+# and what share of a side tiles of four may add to it.
+PRODUCTS, POSITIONS, WASTE = 42, 384, 1 / 16
 
 _as_written = contextvars.ContextVar("as_written", default=False)
 
@@ -95,7 +101,7 @@ def _group(array, i, groups):
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
 def _convolve(x, kernel, strides, padding):
-    return _packed(x, kernel, strides, padding)
+    return _fast(x, kernel, strides, padding)
 
 
 @functools.partial(_convolve.defjvp, symbolic_zeros=True)
@@ -108,7 +114,7 @@ def _differentiate(strides, padding, primals, tangents):
     if _given(dkernel):
         # Transposed, both barriers stand before the gradient of the kernel.
         x = jax.lax.optimization_barrier(x)
-        pieces.append(jax.lax.optimization_barrier(_in_parts(x, dkernel, strides, padding)))
+        pieces.append(jax.lax.optimization_barrier(_of_kernel(x, dkernel, strides, padding)))
     return y, sum(pieces) if pieces else jnp.zeros_like(y)
 
 
@@ -118,6 +124,33 @@ def _given(tangent):
 
 def _plain(x, kernel, strides, padding):
     return jax.lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=LAYOUT)
+
+
+def _fast(x, kernel, strides, padding):
+    if m := tile(x, kernel, strides):
+        return winograd.convolve(x, kernel, padding, m)
+    return _packed(x, kernel, strides, padding)
+
+
+def tile(x: jax.Array, kernel: jax.Array, strides: tuple[int, int]) -> int:
+    """Return how many outputs a side of Winograd's tiles has, or 0 where it is not faster."""
+    _, _, c, f = kernel.shape
+    many = c * f >= PRODUCTS * (c + f) and x.size // c >= POSITIONS
+    exact = jnp.finfo(x.dtype).bits >= 32
+    if kernel.shape[:2] != (3, 3) or strides != (1, 1) or not (many and exact):
+        return 0
+    return 4 if all(-side % 4 <= side * WASTE for side in x.shape[1:3]) else 2
+
+
+def _of_kernel(x, kernel, strides, padding):
+    """Convolve, written as what shall run backward as the gradient of the kernel.
+
+    Of several devices each would send what Winograd makes of the kernel, several times its size.
+    """
+    m = tile(x, kernel, strides)
+    if m and jax.device_count() == 1:
+        return winograd.convolve(x, kernel, padding, m, winograd.by_matrix)
+    return _in_parts(x, kernel, strides, padding)
 
 
 def _in_parts(x, kernel, strides, padding):

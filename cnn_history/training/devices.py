@@ -14,8 +14,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from cnn_history import private
 
 COMPILED = "~/.cache/cnn_history/compiled"
-# What XLA:CPU gives to its YNN kernels: all that they can do but convolutions.
-YNN = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
+# What XLA:CPU gives to its YNN kernels. Sums take what leads to them along, in inference all
+# convolutions before a pooling.
+PRODUCTS = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
+PRODUCTS_AND_SUMS = f"{PRODUCTS},LIBRARY_FUSION_TYPE_REDUCE"
 
 
 def start() -> None:
@@ -55,9 +57,11 @@ def compiler_options(training: bool) -> dict[str, str]:
     """
     if jax.default_backend() != "cpu":
         return {}
-    barriers = {"xla_disable_hlo_passes": "cse_barrier_expander"} if training else {}
-    old = jax.__version_info__ < (0, 11)
-    return barriers | ({"xla_cpu_experimental_ynn_fusion_type": YNN} if old else {})
+    options = {"xla_disable_hlo_passes": "cse_barrier_expander"}
+    if jax.__version_info__ < (0, 11):
+        ynn = PRODUCTS_AND_SUMS if training else PRODUCTS
+        options["xla_cpu_experimental_ynn_fusion_type"] = ynn
+    return options
 
 
 def compiler_options_of_one_call() -> dict[str, str | int]:
