@@ -22,7 +22,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from cnn_history.layers import winograd
+from cnn_history.layers import linear, winograd
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 # How many groups at most are taken apart; a depthwise convolution is not.
@@ -34,7 +34,7 @@ IMAGE_CHANNELS = 3
 PART, CHANNELS_IN_PARTS = 16, 32
 # Winograd's algorithm: products of a channel and a map for each of both, and positions, at least;
 # and what share of a side tiles of four may add to it.
-PRODUCTS, POSITIONS, WASTE = 42, 384, 1 / 16
+PRODUCTS, POSITIONS, WASTE = 60, 384, 1 / 16
 
 _as_written = contextvars.ContextVar("as_written", default=False)
 
@@ -101,7 +101,9 @@ def _group(array, i, groups):
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
 def _convolve(x, kernel, strides, padding):
-    return _fast(x, kernel, strides, padding)
+    if m := tile(x, kernel, strides):
+        return winograd.convolve(x, kernel, padding, m, winograd.by_window)
+    return _packed(x, kernel, strides, padding)
 
 
 @functools.partial(_convolve.defjvp, symbolic_zeros=True)
@@ -112,9 +114,7 @@ def _differentiate(strides, padding, primals, tangents):
     if _given(dx):
         pieces.append(_of_images(dx, kernel, strides, padding))
     if _given(dkernel):
-        # Transposed, both barriers stand before the gradient of the kernel.
-        x = jax.lax.optimization_barrier(x)
-        pieces.append(jax.lax.optimization_barrier(_of_kernel(x, dkernel, strides, padding)))
+        pieces.append(_of_kernel(x, dkernel, strides, padding))
     return y, sum(pieces) if pieces else jnp.zeros_like(y)
 
 
@@ -124,12 +124,6 @@ def _given(tangent):
 
 def _plain(x, kernel, strides, padding):
     return jax.lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=LAYOUT)
-
-
-def _fast(x, kernel, strides, padding):
-    if m := tile(x, kernel, strides):
-        return winograd.convolve(x, kernel, padding, m)
-    return _packed(x, kernel, strides, padding)
 
 
 def tile(x: jax.Array, kernel: jax.Array, strides: tuple[int, int]) -> int:
@@ -143,14 +137,27 @@ def tile(x: jax.Array, kernel: jax.Array, strides: tuple[int, int]) -> int:
 
 
 def _of_kernel(x, kernel, strides, padding):
-    """Convolve, written as what shall run backward as the gradient of the kernel.
+    """Convolve; what runs backward is the gradient of the kernel, by tiles of four or in parts.
 
-    Of several devices each would send what Winograd makes of the kernel, several times its size.
+    Of several devices each would send what Winograd makes of the kernel, four times its size.
     """
-    m = tile(x, kernel, strides)
-    if m and jax.device_count() == 1:
-        return winograd.convolve(x, kernel, padding, m, winograd.by_matrix)
-    return _in_parts(x, kernel, strides, padding)
+    by_tiles = tile(x, kernel, strides) == 4 and jax.device_count() == 1
+
+    def forward(kernel, x):
+        return _plain(x, kernel, strides, padding)
+
+    def back(dy, x):
+        x, dy = jax.lax.optimization_barrier((x, dy))
+
+        def convolve(kernel):
+            if by_tiles:
+                return winograd.convolve(x, kernel, padding, 4, winograd.by_matrix)
+            return _in_parts(x, kernel, strides, padding)
+
+        (made,) = jax.linear_transpose(convolve, kernel)(dy)
+        return made
+
+    return linear.call(forward, back, kernel, x)
 
 
 def _in_parts(x, kernel, strides, padding):
@@ -192,15 +199,23 @@ def packing(width: int, channels: int, maps: int) -> int:
     return max(fitting, default=1)
 
 
-def _of_images(dx, kernel, strides, padding):
-    """Convolve, written as the transpose of the packed convolution that shall run backward."""
+def _of_images(x, kernel, strides, padding):
+    """Convolve; what runs backward is again a convolution, if the stride is 1."""
     if strides != (1, 1):
-        return _plain(dx, kernel, strides, padding)
-    turned = kernel[::-1, ::-1].swapaxes(2, 3)
+        return _plain(x, kernel, strides, padding)
     around = tuple(
         (size - 1 - before, size - 1 - behind)
         for size, (before, behind) in zip(kernel.shape[:2], padding, strict=True)
     )
-    y = jax.eval_shape(lambda dx: _plain(dx, kernel, strides, padding), dx)
-    (made,) = jax.linear_transpose(lambda dy: _packed(dy, turned, strides, around), y)(dx)
-    return made
+
+    def forward(x, kernel):
+        return _plain(x, kernel, strides, padding)
+
+    def back(dy, kernel):
+        kernel = kernel[::-1, ::-1]
+        turned = kernel.swapaxes(2, 3)
+        if m := tile(dy, turned, strides):
+            return winograd.convolve(dy, kernel, around, m, winograd.by_turned_matrix)
+        return _packed(dy, turned, strides, around)
+
+    return linear.call(forward, back, x, kernel)

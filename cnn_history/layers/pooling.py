@@ -1,12 +1,15 @@
 """Pooling layers. They are modules, so that a trace of a network sees them under their names."""
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from cnn_history.layers import linear
 
 
 def _padding(size: int, window: int, stride: int, pad: int, ceil_mode: bool) -> tuple[int, int]:
@@ -54,17 +57,21 @@ class MaxPool(nn.Module):
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
 def _max_pool(x, window, strides, padding):
-    return nn.max_pool(x, window, strides, padding)
+    """Pool; on a CPU place by place of the windows, all windows at once (docs/speed.md)."""
+    if jax.default_backend() != "cpu":
+        return nn.max_pool(x, window, strides, padding)
+    shape = jax.eval_shape(lambda x: nn.max_pool(x, window, strides, padding), x).shape
+    return functools.reduce(jnp.maximum, _places(x, shape, window, strides, padding, -jnp.inf))
 
 
 @_max_pool.defjvp
 def _differentiate(window, strides, padding, primals, tangents):
-    """Differentiate; on a CPU as a walk through the windows' places, all windows at once.
+    """Differentiate; on a CPU place by place as well.
 
-    XLA:CPU takes a gradient back one window after the other, which is 2 to 10 times as slow
-    (docs/speed.md). Of equal values the first counts, in both. The largest is found again, as a
-    place: comparing with the pooled values would not do, as XLA may compute what is pooled twice,
-    rounded otherwise each time.
+    XLA:CPU takes a gradient back one window after the other, which is many times as slow. Of equal
+    values the first counts, in both. The largest is found again, as a place: comparing with the
+    pooled values would not do, as XLA may compute what is pooled twice, rounded otherwise each
+    time.
     """
     if jax.default_backend() != "cpu":
         return jax.jvp(lambda x: nn.max_pool(x, window, strides, padding), primals, tangents)
@@ -74,8 +81,15 @@ def _differentiate(window, strides, padding, primals, tangents):
     for place, values in enumerate(_places(x, y.shape, window, strides, padding, -jnp.inf)):
         larger = values > largest
         largest, chosen = jnp.where(larger, values, largest), jnp.where(larger, place, chosen)
-    moves = enumerate(_places(dx, y.shape, window, strides, padding, 0))
-    return y, sum(jnp.where(chosen == place, move, 0) for place, move in moves)
+
+    def take(dx, chosen):
+        moves = enumerate(_places(dx, y.shape, window, strides, padding, 0))
+        return sum(jnp.where(chosen == place, move, 0) for place, move in moves)
+
+    def give_back(dy, chosen):
+        return _given_back(dy, chosen, x.shape, window, strides, padding)
+
+    return y, linear.call(take, give_back, dx, chosen)
 
 
 def _places(
@@ -92,6 +106,47 @@ def _places(
     for i in range(window[0]):
         for j in range(window[1]):
             yield x[:, i : i + ends[0] : strides[0], j : j + ends[1] : strides[1]]
+
+
+def _given_back(dy, chosen, shape, window, strides, padding):
+    """[n, h', w', c], the chosen places of as many windows -> their sums where those stand.
+
+    A stride's positions are looked at one by one, each of them in all strides at once: which
+    windows have it, and at which place, is then the same for all.
+    """
+    counts = [-(-size // step) for size, step in zip(shape[1:3], strides, strict=True)]
+    geometry = list(zip(window, strides, padding, counts, dy.shape[1:3], strict=True))
+    # The windows around, which are none, chose no place.
+    margins = [
+        ((k - 1) // step, max(0, count + (step - 1 + before) // step - windows))
+        for k, step, (before, _), count, windows in geometry
+    ]
+    around = ((0, 0), *margins, (0, 0))
+    dy = jax.lax.optimization_barrier(jnp.pad(dy, around))
+    chosen = jax.lax.optimization_barrier(jnp.pad(chosen, around, constant_values=-1))
+
+    def windows_with(axis, position):
+        """Yield the first window that has a position of a stride, and at which of its places."""
+        k, step, (before, _), _, _ = geometry[axis]
+        first, place = divmod(position + before, step)
+        while place < k:
+            yield margins[axis][0] + first, place
+            first, place = first - 1, place + step
+
+    def sums(position):
+        rows, columns = (list(windows_with(axis, position[axis])) for axis in (0, 1))
+        total = jnp.zeros((shape[0], *counts, shape[3]), dy.dtype)
+        for (top, i), (left, j) in itertools.product(rows, columns):
+            part = slice(None), slice(top, top + counts[0]), slice(left, left + counts[1])
+            total += jnp.where(chosen[part] == i * window[1] + j, dy[part], 0)
+        return total
+
+    rows = [
+        jnp.stack([sums((i, j)) for j in range(strides[1])], axis=3) for i in range(strides[0])
+    ]
+    made = jnp.stack(rows, axis=2)
+    made = made.reshape(shape[0], counts[0] * strides[0], counts[1] * strides[1], shape[3])
+    return jax.lax.optimization_barrier(made[:, : shape[1], : shape[2]])
 
 
 class AvgPool(nn.Module):

@@ -7,7 +7,7 @@ those of a plain convolution for m = 2, and about ten times as large for m = 4.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -43,20 +43,24 @@ WINDOW = 3
 
 
 def convolve(
-    x: jax.Array, kernel: jax.Array, padding: Sequence[tuple[int, int]], m: int, product=None
+    x: jax.Array,
+    kernel: jax.Array,
+    padding: Sequence[tuple[int, int]],
+    m: int,
+    product: Callable[[jax.Array, jax.Array], jax.Array],
 ) -> jax.Array:
     """[n, h, w, c], [3, 3, c, f] -> [n, h', w', f], of stride 1; linear in each of the two.
 
     Args:
       x: images.
-      kernel: of the convolution.
+      kernel: of the convolution; [3, 3, f, c] for `by_turned_matrix`.
       padding: zeros before and behind rows, and columns.
       m: outputs of a tile's side, 2 or 4.
-      product: [n, h, w, c], [c, f] -> [n, h, w, f], of each place of the tiles; `by_window` or
-        `by_matrix`.
+      product: [n, h, w, c], [c, f] -> [n, h, w, f], of each place of the tiles; `by_window`,
+        `by_matrix` or `by_turned_matrix`.
     """
     of_images, of_kernel, of_outputs = TRANSFORMS[m]
-    product, size = product or by_window, m + WINDOW - 1
+    size = m + WINDOW - 1
     n, *sides = x.shape[:3]
     made = [s + sum(p) - WINDOW + 1 for s, p in zip(sides, padding, strict=True)]
     tiles = [-(-side // m) for side in made]
@@ -64,7 +68,9 @@ def convolve(
         (before, m * count + WINDOW - 1 - side - before)
         for side, count, (before, _) in zip(sides, tiles, padding, strict=True)
     ]
-    x = jnp.pad(x, ((0, 0), *around, (0, 0)))
+    # Barriers: else each place would compute anew what led to the images, each product its places,
+    # and what reads the outputs them.
+    x = jax.lax.optimization_barrier(jnp.pad(x, ((0, 0), *around, (0, 0))))
 
     def every(array, axis):
         """The places of all tiles along an axis: one array for each."""
@@ -75,27 +81,34 @@ def convolve(
         ]
 
     rows = _combine(of_images, every(x, 1))
-    # Else the places would be computed anew for each product, and the outputs for what reads them.
     places = jax.lax.optimization_barrier([_combine(of_images, every(row, 2)) for row in rows])
     kernels = [_combine(of_kernel, list(row)) for row in _combine(of_kernel, list(kernel))]
     products = [list(map(product, *pair)) for pair in zip(places, kernels, strict=True)]
     columns = [_combine(of_outputs, column) for column in zip(*products, strict=True)]
     outputs = [_combine(of_outputs, row) for row in zip(*columns, strict=True)]
     y = jnp.stack([jnp.stack(row, axis=3) for row in outputs], axis=2)
-    y = y.reshape(n, m * tiles[0], m * tiles[1], kernel.shape[3])
+    y = y.reshape(n, m * tiles[0], m * tiles[1], -1)
     return jax.lax.optimization_barrier(y[:, : made[0], : made[1]])
 
 
 def by_window(images: jax.Array, kernel: jax.Array) -> jax.Array:
     """The product as a convolution of 1x1, which XLA:CPU gives to Eigen: the faster for images."""
-    kernel, layout = kernel[None, None], ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(images, kernel, (1, 1), "VALID", dimension_numbers=layout)
+    layout = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(
+        images, kernel[None, None], (1, 1), "VALID", dimension_numbers=layout
+    )
 
 
 def by_matrix(images: jax.Array, kernel: jax.Array) -> jax.Array:
     """The same as a product of matrices, whose derivative by the kernel is one as well."""
     y = images.reshape(-1, images.shape[3]) @ kernel
-    return y.reshape(*images.shape[:3], kernel.shape[1])
+    return y.reshape(*images.shape[:3], -1)
+
+
+def by_turned_matrix(images: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The same for a kernel [f, c]: to turn it in memory takes as long as the product."""
+    y = jax.lax.dot_general(images.reshape(-1, images.shape[3]), kernel, (((1,), (1,)), ((), ())))
+    return y.reshape(*images.shape[:3], -1)
 
 
 def _combine(matrix, arrays: list[jax.Array]) -> list[jax.Array]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cnn_history import layers
-from cnn_history.layers import convolution
+from cnn_history.layers import convolution, winograd
 
 # Height, width, inputs, maps, window, strides, padding, groups.
 CASES = {
@@ -77,6 +77,41 @@ def test_every_derivative_in_float64(name):
             np.testing.assert_allclose(b, a, rtol=0, atol=1e-12 * np.abs(a).max())
 
 
+@pytest.mark.parametrize(
+    ("side", "size", "devices"), [((8, 4), 4, 1), ((19, 4), 4, 2), ((5, 6), 2, 1)]
+)
+def test_every_derivative_by_winograds_tiles(monkeypatch, side, size, devices):
+    """Whole tiles and cut ones; the kernel's gradient by tiles on one device only."""
+    monkeypatch.setattr(convolution, "PRODUCTS", 0)
+    monkeypatch.setattr(convolution, "POSITIONS", 0)
+    monkeypatch.setattr(jax, "device_count", lambda: devices)
+    case = (*side, 4, 6, (3, 3), (1, 1), ((2, 1), (0, 1)), 1)
+    with jax.enable_x64(True):
+        args, of = drawn(case, jnp.float64)
+        assert convolution.tile(*args, (1, 1)) == size
+        direction = jax.tree.map(jnp.cos, args)
+        expected, found = (
+            jax.jit(functools.partial(derivatives, functools.partial(of, c)))(args, direction)
+            for c in (of_lax, of_ours)
+        )
+        for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+            np.testing.assert_allclose(b, a, rtol=0, atol=1e-12 * np.abs(a).max())
+
+
+@pytest.mark.parametrize(("size", "tolerance"), [(2, 2e-6), (4, 2e-5)])
+def test_winograds_roundings(size, tolerance):
+    """Of the largest output, in float32, beside the same in float64."""
+    draw = np.random.default_rng(0)
+    x, kernel = draw.normal(size=(4, 12, 12, 128)), draw.normal(size=(3, 3, 128, 128))
+    pads = ((1, 1), (1, 1))
+    with jax.enable_x64(True):
+        exact = np.asarray(of_lax(jnp.asarray(x), jnp.asarray(kernel), (1, 1), pads, 1))
+    rounded = winograd.convolve(
+        jnp.float32(x), jnp.float32(kernel), pads, size, winograd.by_window
+    )
+    np.testing.assert_allclose(rounded, exact, rtol=0, atol=tolerance * np.abs(exact).max())
+
+
 def test_every_derivative_in_parts_of_the_batch(monkeypatch):
     """Three parts of two images."""
     monkeypatch.setattr(convolution, "PART", 2)
@@ -93,7 +128,7 @@ def test_every_derivative_in_parts_of_the_batch(monkeypatch):
 
         def backward(convolve):
             gradient = jax.grad(lambda kernel: jnp.sum(of(convolve, x=args[0], kernel=kernel) ** 2))
-            return str(jax.make_jaxpr(gradient)(kernel)).count("conv_general_dilated[")
+            return jax.jit(gradient).lower(kernel).as_text().count("stablehlo.convolution")
 
         assert (backward(of_lax), backward(of_ours)) == (2, 1 + 3)
 
