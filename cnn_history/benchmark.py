@@ -64,6 +64,7 @@ def main(argv: list[str]) -> None:
     commit = versions.pop("commit")
     document = {
         "device": record.devices(),
+        "processor": record.processor(),
         "suite": SUITE.value,
         "threads": len(os.sched_getaffinity(0)),  # of both sides
         "load_average": [before, os.getloadavg()[0]],  # who else computed, before and after

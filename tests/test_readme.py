@@ -38,6 +38,13 @@ def test_a_benchmark_as_the_readme_shows_it(tmp_path):
     assert made.startswith("Networks on a CPU, on a device (jax 1, torch 2). dtype: float32; ")
     assert "beside: PyTorch, NCHW. 2 threads on both sides, 5 rounds; the load average" in made
     assert "64 GFLOP/s" in made
+    assert "Winograd" not in made
+    document["processor"], row["share_of_bound"] = "a processor", 1.25
+    (tmp_path / "cpu.json").write_text(json.dumps(document))
+    made = benchmarks.markdown(tmp_path)
+    assert made.startswith("Networks on a CPU, on a device, a processor (jax 1, torch 2).")
+    assert "Winograd's algorithm makes fewer" in made
+    assert "125%" in made
 
 
 def test_every_picture_is_there():

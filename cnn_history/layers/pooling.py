@@ -141,9 +141,7 @@ def _given_back(dy, chosen, shape, window, strides, padding):
             total += jnp.where(chosen[part] == i * window[1] + j, dy[part], 0)
         return total
 
-    rows = [
-        jnp.stack([sums((i, j)) for j in range(strides[1])], axis=3) for i in range(strides[0])
-    ]
+    rows = [jnp.stack([sums((i, j)) for j in range(strides[1])], axis=3) for i in range(strides[0])]
     made = jnp.stack(rows, axis=2)
     made = made.reshape(shape[0], counts[0] * strides[0], counts[1] * strides[1], shape[3])
     return jax.lax.optimization_barrier(made[:, : shape[1], : shape[2]])

@@ -97,6 +97,11 @@ def notes(document: Mapping[str, Any]) -> list[str]:
             "bandwidth; the bound of a network is the sum over its kernels, unfused, of the longer "
             "of both."
         )
+    if any(row.get(name, 0) > 1 for row in document["results"] for name in SHARES):
+        lines.append(
+            "More than all of it: operations are counted as published, and Winograd's algorithm "
+            "makes fewer."
+        )
     return lines
 
 
@@ -110,9 +115,8 @@ def markdown(folder: pathlib.Path = BENCHMARKS) -> str:
         document = json.loads(path.read_text())
         versions = document["versions"]
         made = ", ".join(f"{n} {versions[n]}" for n in ("jax", "torch") if n in versions)
-        parts.append(
-            f"{SUITES[name]}, on {document['device']} ({made}). {' '.join(notes(document))}"
-        )
+        where = ", ".join(document[n] for n in ("device", "processor") if document.get(n))
+        parts.append(f"{SUITES[name]}, on {where} ({made}). {' '.join(notes(document))}")
         parts.append(_table([short(row) for row in document["results"]]))
     return "\n\n".join(parts) if parts else "Not measured yet."
 

@@ -180,6 +180,16 @@ def commit() -> str:
         return ""
 
 
+def processor() -> str:
+    """Return the model of this machine's processor, as Linux names it; "" elsewhere."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "")
+
+
 def devices() -> str:
     """Return the devices in words: how many of which kind."""
     kind = jax.devices()[0].device_kind

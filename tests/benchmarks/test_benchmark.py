@@ -146,7 +146,7 @@ def test_the_verb_writes_and_prints_one_document(tmp_path):
     assert result.returncode == 0, result.stderr
     document = json.loads(result.stdout)
     assert document == json.loads((tmp_path / "b.json").read_text())
-    assert {"device", "versions", "commit", "threads", "load_average"} <= set(document)
+    assert {"device", "processor", "versions", "commit", "threads", "load_average"} <= set(document)
     assert document["ceilings"]["float32"]["operations_per_second"] > 0
     (row,) = document["results"]
     assert (row["network"], row["mode"], row["batch"]) == ("lenet5", "train", 128)

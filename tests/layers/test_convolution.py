@@ -106,9 +106,7 @@ def test_winograds_roundings(size, tolerance):
     pads = ((1, 1), (1, 1))
     with jax.enable_x64(True):
         exact = np.asarray(of_lax(jnp.asarray(x), jnp.asarray(kernel), (1, 1), pads, 1))
-    rounded = winograd.convolve(
-        jnp.float32(x), jnp.float32(kernel), pads, size, winograd.by_window
-    )
+    rounded = winograd.convolve(jnp.float32(x), jnp.float32(kernel), pads, size, winograd.by_window)
     np.testing.assert_allclose(rounded, exact, rtol=0, atol=tolerance * np.abs(exact).max())
 
 
