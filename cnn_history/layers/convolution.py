@@ -34,19 +34,24 @@ IMAGE_CHANNELS = 3
 PART, CHANNELS_IN_PARTS = 16, 32
 # Winograd's algorithm: products of a channel and a map for each of both, and positions, at least;
 # and what share of a side tiles of four may add to it.
-PRODUCTS, POSITIONS, WASTE = 60, 384, 1 / 16
+PRODUCTS, POSITIONS, WASTE = 60, 768, 1 / 16
 
 _as_written = contextvars.ContextVar("as_written", default=False)
 
 
 @contextlib.contextmanager
 def as_written() -> Iterator[None]:
-    """Trace convolutions in XLA's own form: what a position reads can then be seen in the jaxpr."""
+    """Trace convolutions and poolings in XLA's own form, which shows what a position reads."""
     token = _as_written.set(True)
     try:
         yield
     finally:
         _as_written.reset(token)
+
+
+def xlas_own() -> bool:
+    """Say whether XLA's own form is to be traced: it is, but on a CPU."""
+    return jax.default_backend() != "cpu" or _as_written.get()
 
 
 def convolve(
@@ -66,7 +71,7 @@ def convolve(
     groups = feature_group_count
     dilated = any(set(options.get(name) or [1]) != {1} for name in ("lhs_dilation", "rhs_dilation"))
     other = dilated or options.get("precision") is not None or x.ndim != 4 or groups > GROUPS
-    if jax.default_backend() != "cpu" or other or _as_written.get():
+    if xlas_own() or other:
         return jax.lax.conv_general_dilated(
             x,
             kernel,

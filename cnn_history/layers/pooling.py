@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from cnn_history.layers import linear
+from cnn_history.layers import convolution, linear
 
 
 def _padding(size: int, window: int, stride: int, pad: int, ceil_mode: bool) -> tuple[int, int]:
@@ -52,29 +52,27 @@ class MaxPool(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """[n, h, w, c] -> [n, h', w', c]."""
         padding = _paddings(x, self.window, self.strides, self.padding, self.ceil_mode)
+        if convolution.xlas_own():
+            return nn.max_pool(x, self.window, self.strides, padding)
         return _max_pool(x, self.window, self.strides, tuple(padding))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
 def _max_pool(x, window, strides, padding):
-    """Pool; on a CPU place by place of the windows, all windows at once (docs/speed.md)."""
-    if jax.default_backend() != "cpu":
-        return nn.max_pool(x, window, strides, padding)
+    """Pool, place by place of the windows, all windows at once (docs/speed.md)."""
     shape = jax.eval_shape(lambda x: nn.max_pool(x, window, strides, padding), x).shape
     return functools.reduce(jnp.maximum, _places(x, shape, window, strides, padding, -jnp.inf))
 
 
 @_max_pool.defjvp
 def _differentiate(window, strides, padding, primals, tangents):
-    """Differentiate; on a CPU place by place as well.
+    """Differentiate, place by place as well.
 
     XLA:CPU takes a gradient back one window after the other, which is many times as slow. Of equal
     values the first counts, in both. The largest is found again, as a place: comparing with the
     pooled values would not do, as XLA may compute what is pooled twice, rounded otherwise each
     time.
     """
-    if jax.default_backend() != "cpu":
-        return jax.jvp(lambda x: nn.max_pool(x, window, strides, padding), primals, tangents)
     ((x,), (dx,)) = primals, tangents
     y = _max_pool(x, window, strides, padding)
     largest, chosen = jnp.full_like(y, -jnp.inf), jnp.zeros(y.shape, jnp.int8)
