@@ -70,7 +70,8 @@ def convolve(
     ]
     # Barriers: else each place would compute anew what led to the images, each product its places,
     # and what reads the outputs them.
-    x = jax.lax.optimization_barrier(jnp.pad(x, ((0, 0), *around, (0, 0))))
+    edges = [(before, behind, 0) for before, behind in ((0, 0), *around, (0, 0))]
+    x = jax.lax.optimization_barrier(jax.lax.pad(x, jnp.zeros((), x.dtype), edges))
 
     def every(array, axis):
         """The places of all tiles along an axis: one array for each."""

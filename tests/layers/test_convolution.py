@@ -64,38 +64,41 @@ def derivatives(convolve, args, one_direction):
     return value, gradient, forward, product, each
 
 
+def assert_derivatives_agree(args, of):
+    direction = jax.tree.map(jnp.cos, args)
+    expected, found = (
+        jax.jit(functools.partial(derivatives, functools.partial(of, c)))(args, direction)
+        for c in (of_lax, of_ours)
+    )
+    for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+        np.testing.assert_allclose(b, a, rtol=0, atol=1e-12 * np.abs(a).max())
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_every_derivative_in_float64(name):
     with jax.enable_x64(True):
         args, of = drawn(CASES[name], jnp.float64)
-        direction = jax.tree.map(jnp.cos, args)
-        expected, found = (
-            jax.jit(functools.partial(derivatives, functools.partial(of, c)))(args, direction)
-            for c in (of_lax, of_ours)
-        )
-        for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
-            np.testing.assert_allclose(b, a, rtol=0, atol=1e-12 * np.abs(a).max())
+        assert_derivatives_agree(args, of)
 
 
 @pytest.mark.parametrize(
-    ("side", "size", "devices"), [((8, 4), 4, 1), ((19, 4), 4, 2), ((5, 6), 2, 1)]
+    ("side", "size", "devices", "padding"),
+    [
+        ((8, 4), 4, 1, ((2, 1), (0, 1))),
+        ((19, 4), 4, 2, ((2, 1), (0, 1))),
+        ((5, 6), 2, 1, ((3, 4), (0, 3))),
+    ],
 )
-def test_every_derivative_by_winograds_tiles(monkeypatch, side, size, devices):
-    """Whole tiles and cut ones; the kernel's gradient by tiles on one device only."""
+def test_every_derivative_by_winograds_tiles(monkeypatch, side, size, devices, padding):
+    """Whole tiles and cut ones, padding beyond the window; one device has the kernel's by tiles."""
     monkeypatch.setattr(convolution, "PRODUCTS", 0)
     monkeypatch.setattr(convolution, "POSITIONS", 0)
     monkeypatch.setattr(jax, "device_count", lambda: devices)
-    case = (*side, 4, 6, (3, 3), (1, 1), ((2, 1), (0, 1)), 1)
+    case = (*side, 4, 6, (3, 3), (1, 1), padding, 1)
     with jax.enable_x64(True):
         args, of = drawn(case, jnp.float64)
         assert convolution.tile(*args, (1, 1)) == size
-        direction = jax.tree.map(jnp.cos, args)
-        expected, found = (
-            jax.jit(functools.partial(derivatives, functools.partial(of, c)))(args, direction)
-            for c in (of_lax, of_ours)
-        )
-        for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
-            np.testing.assert_allclose(b, a, rtol=0, atol=1e-12 * np.abs(a).max())
+        assert_derivatives_agree(args, of)
 
 
 @pytest.mark.parametrize(("size", "tolerance"), [(2, 2e-6), (4, 2e-5)])
@@ -116,13 +119,7 @@ def test_every_derivative_in_parts_of_the_batch(monkeypatch):
     with jax.enable_x64(True):
         (x, kernel), of = drawn(CASES["uneven window and padding"], jnp.float64)
         args = jnp.concatenate([x, jnp.sin(x), jnp.cos(x)]), kernel
-        direction = jax.tree.map(jnp.cos, args)
-        traced = {}
-        for name, convolve in (("lax", of_lax), ("ours", of_ours)):
-            function = jax.jit(functools.partial(derivatives, functools.partial(of, convolve)))
-            traced[name] = function(args, direction)
-        for a, b in zip(*map(jax.tree.leaves, traced.values()), strict=True):
-            np.testing.assert_allclose(b, a, rtol=0, atol=1e-12 * np.abs(a).max())
+        assert_derivatives_agree(args, of)
 
         def backward(convolve):
             gradient = jax.grad(lambda kernel: jnp.sum(of(convolve, x=args[0], kernel=kernel) ** 2))
