@@ -27,9 +27,12 @@ from cnn_history.layers import linear, winograd
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 # How many groups at most are taken apart; a depthwise convolution is not.
 GROUPS = 8
-# How many maps at most a position has after packing, by the channels that an output reads.
-PACKED_MAPS, PACKED_MAPS_OF_IMAGES = 48, 64
+# How many outputs of a row at most are packed, and how many maps a position then has at most, by
+# the channels that an output reads; and of which windows those of two rows are, on few channels.
+PACKED = 4
+PACKED_MAPS, PACKED_MAPS_OF_IMAGES = 48, 128
 IMAGE_CHANNELS = 3
+LARGE_WINDOW, FEW_CHANNELS, MAPS_OF_TWO_ROWS = 5, 16, 64
 # How many images a part has in the gradient of a kernel of at most so many channels.
 PART, CHANNELS_IN_PARTS = 16, 32
 # Winograd's algorithm: products of a channel and a map for each of both, and positions, at least;
@@ -157,6 +160,8 @@ def _of_kernel(x, kernel, strides, padding):
         def convolve(kernel):
             if by_tiles:
                 return winograd.convolve(x, kernel, padding, 4, winograd.by_matrix)
+            if x.shape[3] <= IMAGE_CHANNELS and min(kernel.shape[:2]) >= LARGE_WINDOW:
+                return _packed(x, kernel, strides, padding)
             return _in_parts(x, kernel, strides, padding)
 
         (made,) = jax.linear_transpose(convolve, kernel)(dy)
@@ -180,28 +185,48 @@ def _in_parts(x, kernel, strides, padding):
 
 
 def _packed(x, kernel, strides, padding):
-    """Compute m outputs that lie side by side as m times the maps of one position.
+    """Compute outputs that lie side by side as further maps of one position.
 
     Their kernels, each moved on by a stride, lie in a wider one, with zeros around them.
     """
-    step, maps = strides[1], kernel.shape[3]
-    width = (x.shape[2] + sum(padding[1]) - kernel.shape[1]) // step + 1
-    m = packing(width, x.shape[3], maps)
-    if m == 1 or kernel.shape[1] == 1:  # of a window of 1, packing would double the work
+    n, *size, _ = jax.eval_shape(lambda *a: _plain(*a, strides, padding), x, kernel).shape
+    rows, columns = packing(size, kernel.shape)
+    if rows == columns == 1:
         return _plain(x, kernel, strides, padding)
+    (down, across), maps = strides, kernel.shape[3]
     moved = [
-        jnp.pad(kernel, ((0, 0), (i * step, (m - 1 - i) * step), (0, 0), (0, 0))) for i in range(m)
+        jnp.pad(kernel, (_around(i, rows, down), _around(j, columns, across), (0, 0), (0, 0)))
+        for i in range(rows)
+        for j in range(columns)
     ]
     wide = jnp.concatenate(moved, axis=-1)
-    y = _plain(x, wide, (strides[0], m * step), padding)
-    return y.reshape(*y.shape[:2], width, maps)
+    y = _plain(x, wide, (rows * down, columns * across), padding)
+    y = y.reshape(*y.shape[:3], rows, columns * maps).swapaxes(2, 3)
+    return y.reshape(n, *size, maps)
 
 
-def packing(width: int, channels: int, maps: int) -> int:
-    """Return how many outputs of a row of `width` are computed as one position."""
+def _around(i, count, step):
+    """Return the zeros before and behind the i-th of `count` kernels in their wider one."""
+    return i * step, (count - 1 - i) * step
+
+
+def packing(size: tuple[int, int], kernel: tuple[int, int, int, int]) -> tuple[int, int]:
+    """Return of how many rows, and how many columns, outputs are computed as one position.
+
+    Args:
+      size: (h', w') of the outputs.
+      kernel: its shape, [k, k, c, f]. Of a window of 1, packing would double the work.
+    """
+    height, width = size
+    *window, channels, maps = kernel
     most = PACKED_MAPS_OF_IMAGES if channels <= IMAGE_CHANNELS else PACKED_MAPS
-    fitting = (m for m in range(2, width + 1) if width % m == 0 and m * maps <= most)
-    return max(fitting, default=1)
+    if min(window) == 1:
+        return 1, 1
+    fitting = (m for m in range(2, PACKED + 1) if width % m == 0 and m * maps <= most)
+    columns = max(fitting, default=1)
+    large = min(window) >= LARGE_WINDOW and channels <= FEW_CHANNELS and columns > 1
+    two = large and height % 2 == 0 and 2 * columns * maps <= MAPS_OF_TWO_ROWS
+    return 2 if two else 1, columns
 
 
 def _of_images(x, kernel, strides, padding):

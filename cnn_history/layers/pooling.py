@@ -170,9 +170,26 @@ class AvgPool(nn.Module):
             beyond = [(before - p, behind - p) for before, behind in padding]
         else:
             beyond = padding
-        sums = nn.pooling.pool(wide, 0.0, jax.lax.add, self.window, self.strides, padding)
+        sums = _sums(wide, self.window, self.strides, tuple(padding))
         counts = nn.pooling.pool(counted, 0.0, jax.lax.add, self.window, self.strides, beyond)
         return (sums / counts).astype(x.dtype)
+
+
+def _sums(x, window, strides, padding):
+    """Sum each window; place by place, if windows tile the image (docs/speed.md)."""
+    blocks = [size // k for size, k in zip(x.shape[1:3], window, strict=True)]
+    tiled = [count * k for count, k in zip(blocks, window, strict=True)] == list(x.shape[1:3])
+    if convolution.xlas_own() or window != strides or padding != ((0, 0), (0, 0)) or not tiled:
+        return nn.pooling.pool(x, 0.0, jax.lax.add, window, strides, padding)
+    shape = (len(x), *blocks, x.shape[3])
+
+    def add(x):
+        return sum(_places(x, shape, window, strides, padding, 0))
+
+    def give_back(dy):
+        return jnp.repeat(jnp.repeat(dy, window[0], 1), window[1], 2)
+
+    return linear.call(add, give_back, x)
 
 
 class GlobalAvgPool(nn.Module):
