@@ -13,7 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from cnn_history import private
 
-COMPILED = "~/.cache/cnn_history/compiled"
+COMPILED = "~/.cache/cnn_history/compiled_for_{}"  # so many processors
 # What XLA:CPU gives to its YNN kernels. Sums take what leads to them along, in inference all
 # convolutions before a pooling.
 PRODUCTS = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
@@ -27,13 +27,15 @@ def start() -> None:
     larger than 64 MiB back to the system, to take it anew, page by page, in every step.
 
     What is loaded from that folder is executed, so that one which others may have written is not
-    used, and that is said. $JAX_COMPILATION_CACHE_DIR names another folder.
+    used, and that is said. $JAX_COMPILATION_CACHE_DIR names another folder. There is one for each
+    number of processors: XLA:CPU divides its work by them as it compiles, and jax does not look at
+    them as it loads (what was once compiled for one of two stays at half the speed).
     """
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     named = os.environ.get("JAX_COMPILATION_CACHE_DIR", "")
     if "://" in named:
         return  # in the cloud, whose permissions are its own
-    folder = pathlib.Path(os.path.expanduser(named or COMPILED))
+    folder = pathlib.Path(os.path.expanduser(named or COMPILED.format(_processors())))
     try:
         private.make(folder)
         objection = private.objection(folder)
@@ -46,6 +48,13 @@ def start() -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _processors() -> int:
+    """Return how many this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux alone
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def compiler_options(training: bool) -> dict[str, str]:
