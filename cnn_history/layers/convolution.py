@@ -160,7 +160,7 @@ def _of_kernel(x, kernel, strides, padding):
         def convolve(kernel):
             if by_tiles:
                 return winograd.convolve(x, kernel, padding, 4, winograd.by_matrix)
-            if x.shape[3] <= IMAGE_CHANNELS and min(kernel.shape[:2]) >= LARGE_WINDOW:
+            if x.shape[3] == 1:
                 return _packed(x, kernel, strides, padding)
             return _in_parts(x, kernel, strides, padding)
 
