@@ -28,7 +28,7 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 # How many groups at most are taken apart; a depthwise convolution is not.
 GROUPS = 8
 # How many outputs of a row at most are packed, and how many maps a position then has at most, by
-# the channels that an output reads; and of which windows those of two rows are, on few channels.
+# the channels that an output reads; and for which windows those of two rows are, on few channels.
 PACKED = 4
 PACKED_MAPS, PACKED_MAPS_OF_IMAGES = 48, 128
 IMAGE_CHANNELS = 3
@@ -145,7 +145,7 @@ def tile(x: jax.Array, kernel: jax.Array, strides: tuple[int, int]) -> int:
 
 
 def _of_kernel(x, kernel, strides, padding):
-    """Convolve; what runs backward is the gradient of the kernel, by tiles of four or in parts.
+    """Convolve; what runs backward is the gradient of the kernel: by tiles, packed or in parts.
 
     Of several devices each would send what Winograd makes of the kernel, four times its size.
     """
@@ -160,7 +160,7 @@ def _of_kernel(x, kernel, strides, padding):
         def convolve(kernel):
             if by_tiles:
                 return winograd.convolve(x, kernel, padding, 4, winograd.by_matrix)
-            if x.shape[3] == 1:
+            if x.shape[3] == 1:  # parts would have too little to do
                 return _packed(x, kernel, strides, padding)
             return _in_parts(x, kernel, strides, padding)
 
@@ -215,13 +215,13 @@ def packing(size: tuple[int, int], kernel: tuple[int, int, int, int]) -> tuple[i
 
     Args:
       size: (h', w') of the outputs.
-      kernel: its shape, [k, k, c, f]. Of a window of 1, packing would double the work.
+      kernel: its shape, [k, k, c, f].
     """
     height, width = size
     *window, channels, maps = kernel
-    most = PACKED_MAPS_OF_IMAGES if channels <= IMAGE_CHANNELS else PACKED_MAPS
-    if min(window) == 1:
+    if window[1] == 1:  # packing would double the work
         return 1, 1
+    most = PACKED_MAPS_OF_IMAGES if channels <= IMAGE_CHANNELS else PACKED_MAPS
     fitting = (m for m in range(2, PACKED + 1) if width % m == 0 and m * maps <= most)
     columns = max(fitting, default=1)
     large = min(window) >= LARGE_WINDOW and channels <= FEW_CHANNELS and columns > 1

@@ -11,6 +11,9 @@ import jax.numpy as jnp
 
 from cnn_history.layers import convolution, linear
 
+# Of how many values a sum of a window is written out: a program grows with them.
+FEW_PLACES = 9
+
 
 def _padding(size: int, window: int, stride: int, pad: int, ceil_mode: bool) -> tuple[int, int]:
     """Return the padding before and behind that makes a VALID pooling give the wanted windows.
@@ -170,24 +173,36 @@ class AvgPool(nn.Module):
             beyond = [(before - p, behind - p) for before, behind in padding]
         else:
             beyond = padding
-        sums = _sums(wide, self.window, self.strides, tuple(padding))
+        sums = window_sums(wide, self.window, self.strides, tuple(padding))
         counts = nn.pooling.pool(counted, 0.0, jax.lax.add, self.window, self.strides, beyond)
         return (sums / counts).astype(x.dtype)
 
 
-def _sums(x, window, strides, padding):
-    """Sum each window; place by place, if windows tile the image (docs/speed.md)."""
-    blocks = [size // k for size, k in zip(x.shape[1:3], window, strict=True)]
-    tiled = [count * k for count, k in zip(blocks, window, strict=True)] == list(x.shape[1:3])
-    if convolution.xlas_own() or window != strides or padding != ((0, 0), (0, 0)) or not tiled:
+def window_sums(
+    x: jax.Array,
+    window: tuple[int, int],
+    strides: tuple[int, int],
+    padding: tuple[tuple[int, int], ...],
+) -> jax.Array:
+    """Sum each window: [n, h, w, c] -> [n, h', w', c].
+
+    On a CPU place by place, where few values each are summed that no other window has.
+    """
+    apart = window == strides and padding == ((0, 0), (0, 0)) and math.prod(window) <= FEW_PLACES
+    if convolution.xlas_own() or not apart:
         return nn.pooling.pool(x, 0.0, jax.lax.add, window, strides, padding)
+    blocks = [size // k for size, k in zip(x.shape[1:3], window, strict=True)]
     shape = (len(x), *blocks, x.shape[3])
+    left_out = [size % k for size, k in zip(x.shape[1:3], window, strict=True)]
 
     def add(x):
         return sum(_places(x, shape, window, strides, padding, 0))
 
     def give_back(dy):
-        return jnp.repeat(jnp.repeat(dy, window[0], 1), window[1], 2)
+        for axis, (k, rest) in enumerate(zip(window, left_out, strict=True), start=1):
+            around = [(0, rest if i == axis else 0) for i in range(4)]
+            dy = jnp.pad(jnp.repeat(dy, k, axis), around)
+        return dy
 
     return linear.call(add, give_back, x)
 
