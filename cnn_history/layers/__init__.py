@@ -2,9 +2,10 @@
 
 from cnn_history.layers.activations import scaled_tanh
 from cnn_history.layers.batch_norm import BatchNorm
-from cnn_history.layers.convolution import Conv, as_written, convolve
+from cnn_history.layers.convolution import Conv, convolve
 from cnn_history.layers.decorrelated_batch_norm import DecorrelatedBatchNorm
 from cnn_history.layers.decorrelated_first import DecorrelatedFirst
+from cnn_history.layers.forms import as_written, computed_once
 from cnn_history.layers.fully_connected import FullyConnected
 from cnn_history.layers.local_response_norm import LocalResponseNorm, local_response_norm
 from cnn_history.layers.partial_convolution import PartialConv
@@ -27,6 +28,7 @@ __all__ = [
     "RBFOutput",
     "TrainableSubsampling",
     "as_written",
+    "computed_once",
     "convolve",
     "local_response_norm",
     "scaled_tanh",

@@ -3,12 +3,12 @@
 import jax
 import jax.numpy as jnp
 
-from cnn_history.layers import convolution
+from cnn_history.layers import forms
 
 
 def scaled_tanh(x: jax.Array) -> jax.Array:
     """1.7159 tanh(2x/3): f(1) = 1, f(-1) = -1 (LeCun et al. 1998, eq. 6 and appendix A)."""
-    if convolution.xlas_own() or x.ndim < 3:
+    if forms.xlas_own() or x.ndim < 3:
         return _scaled_tanh(x)
     # XLA:CPU takes vectors of the last axis alone, for which channels are too few: whole images
     # take half the time, or a fourth. Barriers keep XLA from making one shape of both again.

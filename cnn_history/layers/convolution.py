@@ -12,17 +12,14 @@ The function is the same, and so are its derivatives of every order and mode: wh
 rule for forward differentiation, of linear pieces whose transposes are what shall run backward.
 """
 
-import contextlib
-import contextvars
 import functools
-from collections.abc import Iterator
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from cnn_history.layers import linear, winograd
+from cnn_history.layers import forms, linear, winograd
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 # How many groups at most are taken apart; a depthwise convolution is not.
@@ -39,23 +36,6 @@ PART, CHANNELS_IN_PARTS = 16, 32
 # and what share of a side tiles of four may add to it.
 PRODUCTS, POSITIONS, WASTE = 60, 768, 1 / 16
 
-_as_written = contextvars.ContextVar("as_written", default=False)
-
-
-@contextlib.contextmanager
-def as_written() -> Iterator[None]:
-    """Trace convolutions and poolings in XLA's own form, which shows what a position reads."""
-    token = _as_written.set(True)
-    try:
-        yield
-    finally:
-        _as_written.reset(token)
-
-
-def xlas_own() -> bool:
-    """Say whether XLA's own form is to be traced: it is, but on a CPU."""
-    return jax.default_backend() != "cpu" or _as_written.get()
-
 
 def convolve(
     x: jax.Array,
@@ -66,15 +46,11 @@ def convolve(
     dimension_numbers: Any = LAYOUT,
     **options: Any,
 ) -> jax.Array:
-    """[n, h, w, c], [k, k, c / groups, f] -> [n, h', w', f]; as `jax.lax.conv_general_dilated`.
-
-    The form is chosen where the function is traced, by the default backend: a program is traced
-    once for each kind of device anyway, and one for GPU or TPU then holds nothing of this.
-    """
+    """[n, h, w, c], [k, k, c / groups, f] -> [n, h', w', f]; as `jax.lax.conv_general_dilated`."""
     groups = feature_group_count
     dilated = any(set(options.get(name) or [1]) != {1} for name in ("lhs_dilation", "rhs_dilation"))
     other = dilated or options.get("precision") is not None or x.ndim != 4 or groups > GROUPS
-    if xlas_own() or other:
+    if forms.xlas_own() or other:
         return jax.lax.conv_general_dilated(
             x,
             kernel,

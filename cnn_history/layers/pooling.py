@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from cnn_history.layers import convolution, linear
+from cnn_history.layers import forms, linear
 
 # Of how many values a sum of a window is written out: a program grows with them.
 FEW_PLACES = 9
@@ -55,7 +55,7 @@ class MaxPool(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """[n, h, w, c] -> [n, h', w', c]."""
         padding = _paddings(x, self.window, self.strides, self.padding, self.ceil_mode)
-        if convolution.xlas_own():
+        if forms.xlas_own():
             return nn.max_pool(x, self.window, self.strides, padding)
         return _max_pool(x, self.window, self.strides, tuple(padding))
 
@@ -189,7 +189,7 @@ def window_sums(
     On a CPU place by place, where few values each are summed that no other window has.
     """
     apart = window == strides and padding == ((0, 0), (0, 0)) and math.prod(window) <= FEW_PLACES
-    if convolution.xlas_own() or not apart:
+    if forms.xlas_own() or not apart:
         return nn.pooling.pool(x, 0.0, jax.lax.add, window, strides, padding)
     blocks = [size // k for size, k in zip(x.shape[1:3], window, strict=True)]
     shape = (len(x), *blocks, x.shape[3])

@@ -169,7 +169,8 @@ def stages(
     for stage, (maps, count) in enumerate(zip(features, blocks, strict=True)):
         for i in range(count):
             strides = 2 if stage > 0 and i == 0 else 1
-            x = make(maps, strides, name=f"conv{stage + 2}_{i + 1}")(x)
+            block = make(maps, strides, name=f"conv{stage + 2}_{i + 1}")
+            x = layers.computed_once(block(x))
         network.sow("intermediates", f"conv{stage + 2}_x", x)
     return x
 
