@@ -166,6 +166,7 @@ def stages(
     Every stage but the first halves the image in its first block. The ends of the stages are sown
     as `conv2_x` ... in `network`'s collection `intermediates`.
     """
+    x = layers.computed_once(x)
     for stage, (maps, count) in enumerate(zip(features, blocks, strict=True)):
         for i in range(count):
             strides = 2 if stage > 0 and i == 0 else 1
