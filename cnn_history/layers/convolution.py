@@ -123,9 +123,11 @@ def tile(x: jax.Array, kernel: jax.Array, strides: tuple[int, int]) -> int:
 def _of_kernel(x, kernel, strides, padding):
     """Convolve; what runs backward is the gradient of the kernel: by tiles, packed or in parts.
 
-    Of several devices each would send what Winograd makes of the kernel, four times its size.
+    Of several devices each would send what Winograd makes of the kernel, four times its size, or
+    its part of the batch, which XLA does not find again in the packed form.
     """
-    by_tiles = tile(x, kernel, strides) == 4 and jax.device_count() == 1
+    alone = jax.device_count() == 1
+    by_tiles = alone and tile(x, kernel, strides) == 4
 
     def forward(kernel, x):
         return _plain(x, kernel, strides, padding)
@@ -136,7 +138,7 @@ def _of_kernel(x, kernel, strides, padding):
         def convolve(kernel):
             if by_tiles:
                 return winograd.convolve(x, kernel, padding, 4, winograd.by_matrix)
-            if x.shape[3] == 1:  # parts would have too little to do
+            if alone and x.shape[3] == 1:  # parts would have too little to do
                 return _packed(x, kernel, strides, padding)
             return _in_parts(x, kernel, strides, padding)
 

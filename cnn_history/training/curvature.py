@@ -78,7 +78,8 @@ def diagonal(
 def squared(function: Callable, params: Any) -> tuple[jax.Array, Callable]:
     """Return `function(params)`, an array, and what takes its second derivatives to the params'."""
     leaves, structure = jax.tree.flatten(params)
-    traced = jax.make_jaxpr(lambda leaves: function(structure.unflatten(leaves)))(leaves)
+    with layers.as_written():  # of the primitives in the tables
+        traced = jax.make_jaxpr(lambda leaves: function(structure.unflatten(leaves)))(leaves)
     (out,), back = _trace(traced, leaves, [True] * len(leaves))
     return out, lambda second: structure.unflatten(back([second]))
 
