@@ -191,18 +191,17 @@ def window_sums(
     apart = window == strides and padding == ((0, 0), (0, 0)) and math.prod(window) <= FEW_PLACES
     if forms.xlas_own() or not apart:
         return nn.pooling.pool(x, 0.0, jax.lax.add, window, strides, padding)
-    blocks = [size // k for size, k in zip(x.shape[1:3], window, strict=True)]
+    size = x.shape[1:3]
+    blocks = [side // k for side, k in zip(size, window, strict=True)]
     shape = (len(x), *blocks, x.shape[3])
-    left_out = [size % k for size, k in zip(x.shape[1:3], window, strict=True)]
 
     def add(x):
         return sum(_places(x, shape, window, strides, padding, 0))
 
     def give_back(dy):
-        for axis, (k, rest) in enumerate(zip(window, left_out, strict=True), start=1):
-            around = [(0, rest if i == axis else 0) for i in range(4)]
-            dy = jnp.pad(jnp.repeat(dy, k, axis), around)
-        return dy
+        dy = jnp.repeat(jnp.repeat(dy, window[0], 1), window[1], 2)
+        left_out = [(0, whole - made) for whole, made in zip(size, dy.shape[1:3], strict=True)]
+        return jnp.pad(dy, ((0, 0), *left_out, (0, 0)))
 
     return linear.call(add, give_back, x)
 
