@@ -2,10 +2,14 @@
 
     python -m cnn_history.benchmark --suite=cpu --against=torch --output=results/benchmarks/cpu.json
 
-`cpu` and `gpu` are steps of networks, `input` the loaders of images, `startup` what one waits for,
-`optimizers` each rule on a small net, `profile` where the time of a step goes. PyTorch runs in the
-same call and takes turns with ours; a ratio is our time over its, taken within a round, beside the
-faster of its layouts: the median of the rounds, with the lowest and the highest.
+`cpu` and `gpu` are steps of networks, `levers` what could make those on a GPU faster, `input` the
+loaders of images, `startup` what one waits for, `optimizers` each rule on a small net, `profile`
+where the time of a step goes. PyTorch runs in the same call and takes turns with ours; a ratio is
+our time over its, taken within a round, beside the faster of its layouts: the median of the rounds,
+with the lowest and the highest.
+
+The file is written as rows are made. Stopped and begun again, on the same device from the same
+commit, a suite goes on with what is left.
 """
 
 import importlib.metadata
@@ -31,7 +35,7 @@ SUITE = flags.DEFINE_string("suite", None, f"What is measured: {', '.join(SUITES
 AGAINST = flags.DEFINE_enum("against", None, ["torch"], "What runs beside it.")
 OUTPUT = flags.DEFINE_string("output", None, "File of the JSON.")
 NETWORKS = flags.DEFINE_list(
-    "networks", None, "Of the suite's networks (or rules, loaders, starts), these alone."
+    "networks", None, "Of the suite's networks (or levers, rules, loaders, starts), these alone."
 )
 ROUNDS = flags.DEFINE_integer("rounds", 7, "Turns of each contestant.", lower_bound=1)
 SECONDS = flags.DEFINE_float("seconds", 1.0, "That a turn takes, about.", lower_bound=0.0)
@@ -40,6 +44,8 @@ PHOTOS = flags.DEFINE_string(
 )
 FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "What is printed.")
 flags.mark_flag_as_required("suite")
+
+MEASURED = ("ceilings", "load_average", "results")  # of a document; the rest says what, and where
 
 
 def main(argv: list[str]) -> None:
@@ -53,37 +59,65 @@ def main(argv: list[str]) -> None:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     jax.config.update("jax_enable_compilation_cache", False)
     devices.start()
-    if SUITE.value == "gpu" and jax.default_backend() != "gpu":
-        raise UserError(f"--suite=gpu: there is no GPU here, but {record.devices()}.")
-    before = os.getloadavg()[0]
-    ceilings, rows = suite.ceilings(names, how), []
-    for row in suite.measure(names, how, ceilings):
-        rows.append(row)
-        print(f"{report.title(row)} ...", file=sys.stderr, flush=True)
-    versions = record.versions()
-    commit = versions.pop("commit")
-    document = {
-        "device": record.devices(),
-        "processor": record.processor(),
-        "suite": SUITE.value,
-        "threads": len(os.sched_getaffinity(0)),  # of both sides
-        "load_average": [before, os.getloadavg()[0]],  # who else computed, before and after
-        "rounds": how.rounds,
-        "versions": {**versions, **_torch_version()},
-        "commit": commit,
-        "ceilings": ceilings,
-        "results": rows,
-    }
-    if output:
-        record.write_json(output, document)
+    if suite.on_gpu and jax.default_backend() != "gpu":
+        raise UserError(f"--suite={SUITE.value}: there is no GPU here, but {record.devices()}.")
+    document = _beginning(how)
+    done = _go_on(output, document)
+    document["ceilings"] = suite.ceilings(names - done, how)
+    for part in suite.parts(names - done):
+        for row in suite.measure(part, how, document["ceilings"]):
+            document["results"].append(row)
+            print(f"{report.title(row)} ...", file=sys.stderr, flush=True)
+        done |= part
+        document["load_average"][1] = os.getloadavg()[0]
+        if output:
+            unfinished = {} if done >= names else {"done": sorted(done)}
+            record.write_json(output, {**document, **unfinished})
     if FORMAT.value == "json":
         print(json.dumps(document, indent=2))
     else:
-        shown = [report.short(row) for row in rows]
+        shown = [report.short(row) for row in document["results"]]
         same = {"memory", *report.alike(shown)}  # a line has room for no more
         tables.rows([{n: v for n, v in row.items() if n not in same} for row in shown])
         for line in report.notes(document):
             print(line)
+
+
+def _beginning(how: How) -> dict:
+    """Return the document before its first row: what is measured, where and with what."""
+    versions = record.versions()
+    commit = versions.pop("commit")
+    return {
+        "device": record.devices(),
+        "processor": record.processor(),
+        "suite": SUITE.value,
+        "threads": len(os.sched_getaffinity(0)),  # of both sides
+        "load_average": [os.getloadavg()[0]] * 2,  # who else computed, before and after
+        "rounds": how.rounds,
+        "versions": {**versions, **_torch_version()},
+        "commit": commit,
+        "ceilings": {},
+        "results": [],
+    }
+
+
+def _go_on(output: pathlib.Path | None, document: dict) -> set[str]:
+    """Take over the rows of an unfinished measurement of the same; return which names they are of.
+
+    A suite of a GPU takes longer than some machines are lent for.
+    """
+    try:
+        before = json.loads(output.read_text()) if output else {}
+        done = set(before["done"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()  # none, or finished: measured anew
+    same = all(before.get(name) == document[name] for name in document if name not in MEASURED)
+    if not same or document["commit"].endswith("+"):  # of files that nobody knows
+        return set()
+    document["results"] += before["results"]
+    document["load_average"][0] = before["load_average"][0]
+    print(f"going on: '{output}' has {', '.join(sorted(done))}.", file=sys.stderr, flush=True)
+    return done
 
 
 def _asked() -> tuple[Suite, set[str], How]:

@@ -12,7 +12,7 @@ from cnn_history.benchmarks.cases import Case
 from cnn_history.benchmarks.suite import How, Suite
 
 
-def suite(cases: tuple[Case, ...]) -> Suite:
+def suite(cases: tuple[Case, ...], on_gpu: bool = False) -> Suite:
     """Return the suite of these cases."""
 
     def chosen(names):
@@ -26,7 +26,8 @@ def suite(cases: tuple[Case, ...]) -> Suite:
         for case in chosen(names):
             yield measure(case, how, found[case.dtype])
 
-    return Suite(tuple(dict.fromkeys(case.network for case in cases)), rows, ceiling)
+    names = tuple(dict.fromkeys(case.network for case in cases))
+    return Suite(names, rows, ceiling, on_gpu=on_gpu)
 
 
 def measure(case: Case, how: How, ceiling: dict[str, float]) -> dict:

@@ -4,7 +4,8 @@ import dataclasses
 import functools
 import importlib
 import time
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -44,21 +45,22 @@ class Ours:
         return arguments + found.temp_size_in_bytes - found.alias_size_in_bytes
 
 
-def make(case: Case) -> Ours:
-    """Return a case, compiled."""
+def make(case: Case, options: Mapping[str, str | bool | int] = types.MappingProxyType({})) -> Ours:
+    """Return a case, compiled with these options of XLA beside those that every run has."""
     if case.data == "resident":
-        return _program(case)
+        return _program(case, options)
     network = models.create(case.network, dtype=build.DTYPES[case.dtype])
     images, labels = jax.device_put(one_batch(case))
     init = jax.jit(functools.partial(network.init, train=False))
     variables = dict(init(jax.random.key(0), images[:1]))
     if case.mode == "train":
-        return _training(network, variables, images, labels)
+        return _training(network, variables, images, labels, options)
     compiled, seconds = _compile(
         jax.jit(
             functools.partial(network.apply, train=False),
             compiler_options=devices.compiler_options(training=False),
         ),
+        options,
         variables,
         images,
     )
@@ -98,7 +100,7 @@ def noise(case: Case) -> Source:
     )
 
 
-def _training(network, variables: dict, images: jax.Array, labels: jax.Array) -> Ours:
+def _training(network, variables: dict, images: jax.Array, labels: jax.Array, options) -> Ours:
     """Steps of momentum on one batch, by the step that every run makes."""
     rule = optimizers.momentum(LEARNING_RATE, DECAY)
     optimizer = optimizers.add_l2(rule, WEIGHT_DECAY, build.DECAYED["all"])
@@ -116,6 +118,7 @@ def _training(network, variables: dict, images: jax.Array, labels: jax.Array) ->
     parameters, made = _parameters(params), 0
     compiled, seconds = _compile(
         jax.jit(update, donate_argnums=0, compiler_options=devices.compiler_options(training=True)),
+        options,
         state,
         {**given, "step": np.int32(0)},
     )
@@ -131,7 +134,7 @@ def _training(network, variables: dict, images: jax.Array, labels: jax.Array) ->
     return Ours(run, 1, seconds, compiled, parameters)
 
 
-def _program(case: Case) -> Ours:
+def _program(case: Case, options) -> Ours:
     """What `train` runs on CIFAR-10: data on the device, augmented in a scan over steps."""
     depth = case.network.removeprefix("resnet")
     config = importlib.import_module("experiments.resnet_cifar10").get_config(f"depth={depth}")
@@ -148,7 +151,7 @@ def _program(case: Case) -> Ours:
     state, made, steps = program.init(), 0, feed.stride
     parameters = _parameters(state.params)
     advance = program.steps if steps > 1 else program.step
-    compiled, seconds = _compile(advance, state, feed.data, feed.at(0, steps))
+    compiled, seconds = _compile(advance, options, state, feed.data, feed.at(0, steps))
 
     def run(count: int) -> None:
         nonlocal state, made
@@ -161,9 +164,9 @@ def _program(case: Case) -> Ours:
     return Ours(run, steps, seconds, compiled, parameters)
 
 
-def _compile(function, *arguments):
+def _compile(function, options, *arguments):
     began = time.perf_counter()
-    compiled = function.lower(*arguments).compile()
+    compiled = function.lower(*arguments).compile(dict(options))
     return compiled, time.perf_counter() - began
 
 

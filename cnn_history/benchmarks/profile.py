@@ -28,6 +28,8 @@ KINDS = {
 REST = "element by element"
 # Of a library's calls, by their targets.
 CALLS = {"conv": "convolution", "gemm": "dot", "matmul": "dot"}
+# A GPU gets many operations as one command, of which the profiler tells no single ones.
+APART = {"xla_gpu_enable_command_buffer": ""}
 NESTING = ("call", "while", "conditional")  # the operations inside are seen by themselves
 
 COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.-]+) \(.*\{$")
@@ -45,7 +47,7 @@ def measure(names: set[str], how: How, ceilings: dict) -> Iterator[dict]:
 
 
 def _profile(case: Case, steps: int) -> Iterator[dict]:
-    made = ours.make(case)
+    made = ours.make(case, APART if jax.default_backend() == "gpu" else {})
     made.run(2)
     with tempfile.TemporaryDirectory() as folder:
         with jax.profiler.trace(folder):

@@ -82,4 +82,4 @@ def _make(rule: str):
     return run, held, sum(leaf.size for leaf in jax.tree.leaves(state.params))
 
 
-SUITE = Suite(tuple(optimizers.OPTIMIZERS), measure, beside_torch=False)
+SUITE = Suite(tuple(optimizers.OPTIMIZERS), measure, beside_torch=False, together=True)

@@ -119,4 +119,4 @@ def _output(command: list[str]) -> str:
     return subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout
 
 
-SUITE = Suite((*IMPORTS, FIRST_STEP, SUMMARIZE), measure)
+SUITE = Suite((*IMPORTS, FIRST_STEP, SUMMARIZE), measure, together=True)

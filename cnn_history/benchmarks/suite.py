@@ -27,11 +27,13 @@ class Suite(NamedTuple):
     """Rows that are measured together.
 
     Attributes:
-      names: of its rows: networks, or what stands in their place.
+      names: of its rows, in order: networks, or what stands in their place.
       measure: (chosen names, how) -> the rows, as they are made.
       ceilings: (chosen names, how) -> what the device can do, by dtype.
       beside_torch: whether PyTorch has something to run beside them.
       one_processor: whether the process keeps to one.
+      on_gpu: whether it needs a GPU.
+      together: whether all rows take turns, or those of a name alone.
     """
 
     names: tuple[str, ...]
@@ -39,3 +41,11 @@ class Suite(NamedTuple):
     ceilings: Callable[[set[str], How], dict] = lambda names, how: {}
     beside_torch: bool = True
     one_processor: bool = False
+    on_gpu: bool = False
+    together: bool = False
+
+    def parts(self, names: set[str]) -> list[set[str]]:
+        """Return the names that are measured one after another, in order."""
+        if self.together:
+            return [names] if names else []
+        return [{name} for name in self.names if name in names]

@@ -1,10 +1,11 @@
 """The suites by name."""
 
-from cnn_history.benchmarks import cases, inputs, networks, profile, rules, startup
+from cnn_history.benchmarks import cases, inputs, levers, networks, profile, rules, startup
 
 SUITES = {
     "cpu": networks.suite(cases.CPU),
-    "gpu": networks.suite(cases.GPU),
+    "gpu": networks.suite(cases.GPU, on_gpu=True),
+    "levers": levers.SUITE,
     "input": inputs.SUITE,
     "startup": startup.SUITE,
     "optimizers": rules.SUITE,

@@ -84,7 +84,7 @@ def in_groups(x: jax.Array, size: int | None) -> jax.Array:
 
 def moments(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """[groups, ..., c] -> x less its mean; mean and variance of groups, [groups, 1, ..., c]."""
-    off, rest, mean, var = _statistics(x)
+    off, rest, mean, var = statistics(x)
     return off - rest, mean, var
 
 
@@ -98,7 +98,7 @@ def normalize(
     shift and once for the scale, and both sums serve the images' gradient too, as in sec. 3 of the
     paper; left to itself it sums three times, each time other products (docs/speed.md).
     """
-    off, rest, mean, var = _statistics(x)
+    off, rest, mean, var = statistics(x)
     factor = scale * jax.lax.rsqrt(var + epsilon)
     return _affine(off, rest, factor, bias), mean, var
 
@@ -106,7 +106,7 @@ def normalize(
 @normalize.defjvp
 def _differentiate(epsilon, primals, tangents):
     (x, scale, bias), (dx, dscale, dbias) = primals, tangents
-    off, rest, mean, var = _statistics(x)
+    off, rest, mean, var = statistics(x)
     inverse = jax.lax.rsqrt(var + epsilon)
     factor = scale * inverse
     dmean = _mean(dx)
@@ -121,8 +121,8 @@ def _affine(off, rest, factor, shift):
     return off * factor + (shift - rest * factor)
 
 
-def _statistics(x):
-    """Return x less a first mean, the mean of that, and mean and variance of x.
+def statistics(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """[groups, ..., c] -> x less a first mean, the mean of that, mean and variance of x.
 
     Rounding may have left the last digits of the first mean wrong; the second, of small numbers,
     makes up for them, and the variance is that of small numbers.

@@ -55,19 +55,28 @@ class MaxPool(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """[n, h, w, c] -> [n, h', w', c]."""
         padding = _paddings(x, self.window, self.strides, self.padding, self.ceil_mode)
-        if forms.xlas_own():
-            return nn.max_pool(x, self.window, self.strides, padding)
-        return _max_pool(x, self.window, self.strides, tuple(padding))
+        return max_pool(x, self.window, self.strides, tuple(padding))
+
+
+def max_pool(
+    x: jax.Array,
+    window: tuple[int, int],
+    strides: tuple[int, int],
+    padding: tuple[tuple[int, int], tuple[int, int]],
+) -> jax.Array:
+    """[n, h, w, c] -> [n, h', w', c]: the largest of each window, in the form that runs best."""
+    pool = nn.max_pool if forms.xlas_own() else by_place
+    return pool(x, window, strides, padding)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
-def _max_pool(x, window, strides, padding):
-    """Pool, place by place of the windows, all windows at once (docs/speed.md)."""
+def by_place(x, window, strides, padding):
+    """The same, place by place of the windows, all windows at once (docs/speed.md)."""
     shape = jax.eval_shape(lambda x: nn.max_pool(x, window, strides, padding), x).shape
     return functools.reduce(jnp.maximum, _places(x, shape, window, strides, padding, -jnp.inf))
 
 
-@_max_pool.defjvp
+@by_place.defjvp
 def _differentiate(window, strides, padding, primals, tangents):
     """Differentiate, place by place as well.
 
@@ -77,7 +86,7 @@ def _differentiate(window, strides, padding, primals, tangents):
     time.
     """
     ((x,), (dx,)) = primals, tangents
-    y = _max_pool(x, window, strides, padding)
+    y = by_place(x, window, strides, padding)
     largest, chosen = jnp.full_like(y, -jnp.inf), jnp.zeros(y.shape, jnp.int8)
     for place, values in enumerate(_places(x, y.shape, window, strides, padding, -jnp.inf)):
         larger = values > largest

@@ -7,6 +7,7 @@ writes the README's section on speed from the files in results/benchmarks.
 
 import json
 import pathlib
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,12 +19,23 @@ BEGIN, END = "<!-- benchmarks -->\n", "<!-- /benchmarks -->"  # around what is w
 SUITES = {
     "cpu": "Networks on a CPU",
     "gpu": "Networks on a GPU",
+    "levers": "What could make a step on a GPU faster",
     "input": "Input",
     "startup": "Start",
     "optimizers": "Optimizers",
     "profile": "Where the time goes",
 }
-KEYS = ("network", "what", "optimizer", "loader", "mode", "batch", "dtype", "data")  # of a row
+KEYS = (
+    "network",
+    "what",
+    "lever",
+    "optimizer",
+    "loader",
+    "mode",
+    "batch",
+    "dtype",
+    "data",
+)  # of a row
 SAID_ONCE = ("network", "mode", "dtype", "data", "beside")  # where it is the same in all rows
 NAMED = ("network", "mode")  # a row alone has them still
 OBVIOUS = ("input", "start")  # modes that are their suite's only one
@@ -32,6 +44,7 @@ RATIO = "ours/theirs"
 IN_README = ("cpu", "gpu", "input", "startup")  # the page has the rest
 # Not in the README: the same throughout, or for who looks closely.
 ASIDE = ("dtype", "data", "of bandwidth", "memory", "time")
+LINE = 60  # letters of what is said of a failure; the file has all
 UNITS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
@@ -58,8 +71,14 @@ def short(row: Mapping[str, Any]) -> dict[str, Any]:
     for name in SHARES:
         if name in row:
             shown[name.replace("share_of_", "of ")] = f"{row[name]:.0%}"
-    if "times_sgd" in row:
-        shown["times sgd"] = spread(row["times_sgd"])
+    for name in ("times_sgd", "times_without"):
+        if name in row:
+            shown[name.replace("_", " ")] = spread(row[name])
+    if "compile_seconds_without" in row:
+        taken = row["compile_seconds"], row["compile_seconds_without"]
+        shown["compiled, and without"] = ", ".join(f"{digits(n)} s" for n in taken)
+    if "failed" in row:
+        shown["failed"] = textwrap.shorten(row["failed"], LINE)
     for name in ("memory_bytes", "state_bytes"):
         if name in row:
             shown[name.removesuffix("_bytes")] = unit(row[name]) + "B"

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 
 from cnn_history.benchmarks import cases, inputs, networks, ours, profile, rules, startup
 from cnn_history.benchmarks.cases import Case
-from cnn_history.benchmarks.suite import How
+from cnn_history.benchmarks.suite import How, Suite
 from tests.training.runs import CHECKOUT
 
 needs_torch = pytest.mark.skipif(
@@ -152,6 +153,44 @@ def test_the_verb_writes_and_prints_one_document(tmp_path):
     assert (row["network"], row["mode"], row["batch"]) == ("lenet5", "train", 128)
     assert row["images_per_second"] > 0
     assert "ratio" not in row
+
+
+def test_what_was_stopped_goes_on(tmp_path):
+    """With the names that are left; but not where another commit had begun."""
+    path = tmp_path / "b.json"
+
+    def measure(networks, commit):
+        command = [sys.executable, "-m", "cnn_history.benchmark", "--suite=cpu", "--rounds=1"]
+        command += ["--seconds=0", f"--networks={networks}", f"--output={path}"]
+        environment = {**os.environ, "CNN_HISTORY_COMMIT": commit}
+        result = subprocess.run(command, cwd=CHECKOUT, capture_output=True, env=environment)
+        assert result.returncode == 0, result.stderr
+        return json.loads(path.read_text()), result.stderr.decode()
+
+    document, said = measure("lenet5", "a1")
+    assert "going on" not in said
+    assert "done" not in document
+    (row,) = document["results"]
+    before = {**row, "network": "vgg16", "images_per_second": 1.0}
+    path.write_text(json.dumps({**document, "results": [before], "done": ["vgg16"]}))
+    document, said = measure("vgg16,lenet5", "a1")
+    assert f"going on: '{path}' has vgg16." in said
+    assert document["results"][0] == before
+    assert [row["network"] for row in document["results"]] == ["vgg16", "lenet5"]
+    assert "done" not in document
+    before["network"] = "lenet5"
+    path.write_text(json.dumps({**document, "results": [before], "done": ["lenet5"]}))
+    document, said = measure("lenet5", "b2")
+    assert "going on" not in said
+    (row,) = document["results"]
+    assert row["images_per_second"] > 1
+
+
+def test_names_are_measured_in_order_or_together():
+    suite = Suite(("a", "b", "c"), lambda names, how, ceilings: iter(()))
+    assert suite.parts({"c", "a"}) == [{"a"}, {"c"}]
+    assert suite._replace(together=True).parts({"c", "a"}) == [{"a", "c"}]
+    assert suite._replace(together=True).parts(set()) == []
 
 
 def test_without_torch_a_line_says_how_to_get_it():

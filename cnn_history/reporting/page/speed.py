@@ -12,9 +12,18 @@ from cnn_history.reporting.page.roofline import rooflines
 from cnn_history.reporting.page.values import cell
 
 COMMAND = "./launch.sh benchmark --suite={} --against=torch --output=runs/benchmark_{}.json"
-SUITES = ("cpu", "gpu", "input", "startup", "optimizers", "profile")
-ALONE = ("optimizers", "profile")  # nothing runs beside them
-FIRST = ("network", "what", "optimizer", "loader", "mode", "batch", "images/s")  # before the ratio
+SUITES = ("cpu", "gpu", "levers", "input", "startup", "optimizers", "profile")
+ALONE = ("levers", "optimizers", "profile")  # nothing runs beside them
+FIRST = (
+    "network",
+    "what",
+    "lever",
+    "optimizer",
+    "loader",
+    "mode",
+    "batch",
+    "images/s",
+)  # before the ratio
 RATIO = ("low", "median", "high")
 FULL = 2.0  # the ratio that fills a bar
 # The roofline shows the one, the file has the other: the table stays as wide as a screen.

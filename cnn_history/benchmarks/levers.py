@@ -1,0 +1,155 @@
+"""The suite `levers`: what each way to speed up a step on a GPU gives, beside the step as it is.
+
+A lever is a setting of XLA, or another form of a function while the step is traced. Each takes
+turns with the step without it; one that this XLA does not know, or cannot compile, says so in its
+row. Persisted autotuning is none of them: jax keeps it with the compiled programs, and `startup`
+measures both.
+"""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+from unittest import mock
+
+import jax
+
+from cnn_history.benchmarks import alternatives, ours, rounds
+from cnn_history.benchmarks.cases import GPU, Case
+from cnn_history.benchmarks.suite import How, Suite
+from cnn_history.layers import pooling
+
+CONVOLUTION = "jax.lax.conv_general_dilated"
+STATISTICS = "cnn_history.layers.batch_norm.statistics"
+MAX_POOL = "cnn_history.layers.pooling.max_pool"
+SCAN, STEPS = "jax.lax.scan", "cnn_history.training.devices.steps_per_call"
+BUFFERED = "FUSION,CUBLAS,CUBLASLT,CUDNN,CUSTOM_CALL,DYNAMIC_SLICE_FUSION,CONDITIONAL"
+
+
+class Lever(NamedTuple):
+    """A lever.
+
+    Attributes:
+      options: of XLA, by name.
+      replaced: what stands in the place of a function, by its name, while the step is traced.
+    """
+
+    options: Mapping[str, str | bool | int] = {}
+    replaced: Mapping[str, Callable] = {}
+
+
+def _unrolled(count: int) -> Lever:
+    return Lever(replaced={SCAN: functools.partial(jax.lax.scan, unroll=count)})
+
+
+def _steps(count: int) -> Lever:
+    return Lever(replaced={STEPS: lambda *_: count})
+
+
+OF_XLA = {
+    "no_command_buffers": Lever({"xla_gpu_enable_command_buffer": ""}),
+    "command_buffers_of_loops": Lever(
+        {
+            "xla_gpu_enable_command_buffer": f"{BUFFERED},WHILE",
+            "xla_gpu_graph_min_graph_size": 1,
+        }
+    ),
+    "command_buffers_of_unrolled_loops": Lever(
+        {
+            "xla_gpu_enable_command_buffer": f"{BUFFERED},WHILE",
+            "xla_gpu_command_buffer_unroll_loops": True,
+        }
+    ),
+    "launches_overlapped": Lever({"xla_gpu_enable_pdl_launch": True}),
+    "images_as_nchw": Lever({"xla_gpu_force_conv_nchw": True}),
+    "images_as_nhwc": Lever({"xla_gpu_force_conv_nhwc": True}),
+    "convolutions_fused": Lever({"xla_gpu_experimental_enable_conv_fusion": True}),
+    "products_fused_by_cudnn": Lever({"xla_gpu_cudnn_gemm_fusion_level": 3}),
+    "products_by_cublas": Lever({"xla_gpu_enable_triton_gemm": False}),
+    "fusions_autotuned": Lever({"xla_gpu_experimental_enable_fusion_autotuner": True}),
+}
+OF_STATISTICS = {
+    "statistics_in_one_pass": Lever(replaced={STATISTICS: alternatives.without_first_mean}),
+    "statistics_by_pallas": Lever(replaced={STATISTICS: alternatives.by_pallas}),
+}
+OF_IMAGES = {
+    "space_to_depth": Lever(replaced={CONVOLUTION: alternatives.space_to_depth}),
+    "pooling_by_place": Lever(replaced={MAX_POOL: pooling.by_place}),
+}
+OF_A_SCAN = {f"{n}_steps_a_call": _steps(n) for n in (1, 10, 1000)} | {
+    f"unrolled_by_{n}": _unrolled(n) for n in (2, 5)
+}
+LEVERS: dict[str, dict[str, Lever]] = {
+    "resnet50_v1_5": OF_XLA | OF_STATISTICS | OF_IMAGES,
+    "resnet20": OF_XLA
+    | OF_A_SCAN
+    | {"statistics_in_one_pass": OF_STATISTICS["statistics_in_one_pass"]},
+    "vgg16": {n: OF_XLA[n] for n in ("convolutions_fused", "images_as_nhwc")}
+    | {"pooling_by_place": OF_IMAGES["pooling_by_place"]},
+    "alexnet_2012": OF_IMAGES
+    | {"groups_apart": Lever(replaced={CONVOLUTION: alternatives.groups_apart})},
+    "googlenet": OF_IMAGES,
+}
+CASES = {case.network: case for case in GPU if case.mode == "train" and case.network in LEVERS}
+
+
+def measure(names: set[str], how: How, ceilings: dict) -> Iterator[dict]:
+    """Yield the row of each lever."""
+    del ceilings
+    for network, levers in LEVERS.items():
+        for name, lever in levers.items():
+            if f"{network}:{name}" in names:
+                yield beside(CASES[network], name, lever, how)
+
+
+def beside(case: Case, name: str, lever: Lever, how: How) -> dict:
+    """Return the row of a lever."""
+    row = {
+        "network": case.network,
+        "mode": case.mode,
+        "lever": name,
+        "batch": case.batch,
+        "dtype": case.dtype,
+        "data": case.data,
+    }
+    plain = _plain(case)
+    try:
+        changed = make(case, lever)
+        contestants = {"with": changed.run, "without": plain.run}
+        found = rounds.alternate(contestants, how.rounds, how.seconds)
+    except Exception as error:  # of a compiler, of the memory, or of a form that does not fit
+        return {**row, "failed": f"{type(error).__name__}: {error}".splitlines()[0]}
+    seconds = [time / changed.steps for time in found["with"]]
+    return {
+        **row,
+        "images_per_second": case.batch / rounds.spread(seconds)["median"],
+        "seconds_per_step": rounds.spread(seconds),
+        "times_without": rounds.ratio(seconds, [time / plain.steps for time in found["without"]]),
+        "compile_seconds": changed.compile_seconds,
+        "compile_seconds_without": plain.compile_seconds,
+        "memory_bytes": changed.memory,
+        "memory_bytes_without": plain.memory,
+    }
+
+
+def make(case: Case, lever: Lever) -> ours.Ours:
+    """Return a case with a lever, compiled."""
+    with contextlib.ExitStack() as stack:
+        for name, function in lever.replaced.items():
+            stack.enter_context(mock.patch(name, function))
+        stack.callback(jax.clear_caches)  # nobody else gets what was traced here
+        jax.clear_caches()
+        return ours.make(case, lever.options)
+
+
+@functools.lru_cache(maxsize=1)  # a network's levers follow each other
+def _plain(case: Case) -> ours.Ours:
+    return ours.make(case)
+
+
+SUITE = Suite(
+    tuple(f"{network}:{name}" for network, levers in LEVERS.items() for name in levers),
+    measure,
+    beside_torch=False,
+    on_gpu=True,
+)
