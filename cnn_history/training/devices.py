@@ -60,17 +60,27 @@ def _processors() -> int:
 def compiler_options(training: bool) -> dict[str, str]:
     """Return XLA's options for steps of training, or for inference, as `jax.jit` takes them.
 
-    XLA:CPU of jax 0.10 removes `optimization_barrier` before it fuses, of which `layers.convolve`
-    then has nothing; later ones keep it, and lose nothing by this. And its YNN kernels for
-    convolutions use one thread only, however many there are. Figures are in docs/speed.md.
+    XLA:CPU removes `optimization_barrier` before it fuses, of which `layers.convolve` then has
+    nothing. And its YNN kernels for convolutions use one thread only, however many there are.
+    Figures are in docs/speed.md.
     """
     if jax.default_backend() != "cpu":
         return {}
-    options = {"xla_disable_hlo_passes": "cse_barrier_expander"}
-    if jax.__version_info__ < (0, 11):
-        ynn = PRODUCTS_AND_SUMS if training else PRODUCTS
-        options["xla_cpu_experimental_ynn_fusion_type"] = ynn
-    return options
+    options = {
+        "xla_disable_hlo_passes": "cse_barrier_expander",
+        "xla_cpu_experimental_ynn_fusion_type": PRODUCTS_AND_SUMS if training else PRODUCTS,
+    }
+    return {name: value for name, value in options.items() if _known(name, value)}
+
+
+@functools.cache
+def _known(option: str, value: str) -> bool:
+    """Say whether this XLA takes an option; an experimental one may go, and speed alone with it."""
+    try:
+        jax.jit(lambda: 0).lower().compile({option: value})
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
 
 
 def compiler_options_of_one_call() -> dict[str, str | int]:
