@@ -18,6 +18,7 @@ from cnn_history.lookup import nearest
 
 WRONG_INPUT = 2
 CONFIG_FLAG = r"--?config=([^:]*)(?::(.*))?"
+NEEDED = r"Flag --(\w+) must have a value other than None\."  # in absl's words
 CHECKOUT = pathlib.Path(__file__).parents[1]  # experiments/ stands there, beside the package
 
 
@@ -80,6 +81,8 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def _flag_message(error: Exception) -> str:
+    if needed := re.findall(NEEDED, str(error)):
+        return "; ".join(f"--{name} is needed: {flags.FLAGS[name].help}" for name in needed)
     if isinstance(error, flags.Error | ValueError | UserError):
         # Of a config file's own refusal, ml_collections gives the whole traceback.
         before, trace, inside = str(error).partition("Error whilst parsing config file:")

@@ -53,7 +53,8 @@ def prepare(name: str, root: pathlib.Path) -> pathlib.Path:
     config = tfds.download.DownloadConfig(extract_dir=root / "downloads" / f"extracted_{name}")
     try:
         builder.download_and_prepare(download_config=config)
-    except (OSError, tfds.download.DownloadError) as error:
+    # AssertionError: archives that one has to fetch by hand, as ImageNet's, are not there.
+    except (OSError, AssertionError, tfds.download.DownloadError) as error:
         raise UserError(f"{name} could not be prepared in {root}: {error}") from error
     return pathlib.Path(builder.data_dir)
 

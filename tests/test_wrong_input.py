@@ -204,7 +204,7 @@ CLAIMS = {
 }
 STUDY = {
     (): "config",
-    (CONSTANT,): "workdir",
+    (CONSTANT,): "--workdir is needed: Folder of the results; made if it is not there.",
     (LENET, "--workdir=W"): "this is no study",
     (CONSTANT + ":smok", "--workdir=W"): "no option 'smok'; it has smoke",
     (CONSTANT, "--workdir=W", "--config.step=1"): "did you mean 'steps'",
@@ -217,14 +217,14 @@ STUDY = {
     (CONSTANT, "--workdir=setup.cfg"): "--workdir",
 }
 REPORT = {
-    (): "runs",
+    (): "--runs is needed: Folder of runs, studies, claims and benchmarks.; --output is needed: ",
     ("--runs=W",): "output",
     ("--runs=W/none", "--output=W/page"): "--runs: there is no folder 'W/none'",
     ("--runs=W", "--output=tests"): "--output: 'tests' holds something else",
     ("--runs=W", "--output=setup.cfg"): "--output",
 }
 BENCHMARK = {
-    (): "suite",
+    (): "--suite is needed: What is measured: cpu, gpu, ",
     ("--suite=cpus",): "--suite: unknown suite 'cpus'; did you mean 'cpu'?",
     ("--suite=cpu", "--networks=lenet5,resnet"): "'resnet' is not in this suite; did you mean 'r",
     ("--suite=optimizers", "--networks=adm"): "'adm' is not in this suite; did you mean 'adam'?",
@@ -235,9 +235,11 @@ BENCHMARK = {
     ("--suite=cpu", "--rounds=0"): "rounds",
     ("--suite=cpu", "--against=tf"): "against",
     ("--suite=gpu",): "--suite=gpu: there is no GPU here",
+    ("--suite=levers", "--networks=resnet20:unrolled"): "did you mean 'resnet20:unrolled_by_",
+    ("--suite=levers",): "--suite=levers: there is no GPU here",
 }
 PREPARE_DATA = {
-    (): "dataset",
+    (): "--dataset is needed: Name in TensorFlow Datasets",
     ("--dataset=cifr10",): "did you mean 'cifar10'",
     ("--dataset=digits",): "digits needs no preparation",
 }

@@ -1,5 +1,6 @@
 """VGG (Simonyan & Zisserman 2014), beside its listing."""
 
+from cnn_history import datasets
 from cnn_history.lecture.accounts import account, window
 from cnn_history.lecture.claim import AGREES, BY_STUDY, ERRS, QUOTED, Claim, Found, slide
 from cnn_history.lecture.once import once
@@ -199,9 +200,10 @@ def ensembles() -> Found:
 def transferred() -> Found:
     """What the last hidden layer of LeNet-5, trained on MNIST, is worth on other digits."""
     try:
-        found = fc7_transfer.run(**TRANSFER)
-    except ValueError as error:
+        datasets.source(TRANSFER["source"], "train")
+    except ValueError as error:  # it has not been downloaded
         return Found(f"inconclusive: {error}", True)
+    found = fc7_transfer.run(**TRANSFER)
     return Found(found.answer.partition("; the best layer")[0], True)
 
 

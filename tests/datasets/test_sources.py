@@ -11,6 +11,7 @@ from sklearn import datasets as scikit
 from sklearn import model_selection
 
 from cnn_history import datasets, prepare_data
+from cnn_history.commands import UserError
 from cnn_history.datasets import examples, tfds_images
 from cnn_history.datasets import images as image_files
 from tests.datasets import files
@@ -59,6 +60,16 @@ class Snapshots(tfds.core.GeneratorBasedBuilder):
             yield i, {"image": file, "file_name": f"{i}.JPEG", "label": i % 2}
 
 
+class Fetched(Squares):
+    """Squares whose archive one has to fetch by hand, as imagenet2012's."""
+
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "squares.tar is at example.org."
+
+    def _split_generators(self, dl_manager):
+        assert dl_manager.manual_dir
+        return super()._split_generators(dl_manager)
+
+
 def test_digits_are_scikit_learns_and_split_by_it():
     images, labels = scikit.load_digits(return_X_y=True)
     images = np.round(images.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
@@ -94,6 +105,12 @@ def test_a_prepared_data_set_is_read_by_index(tmp_path):
     np.testing.assert_array_equal(image_files.decode(file.image, 3), images[3])
     everything = datasets.source("squares", "train", str(tmp_path)).arrays()[0]
     np.testing.assert_array_equal(everything[10:30], images)
+
+
+def test_archives_that_are_not_there_are_asked_for(tmp_path):
+    said = f"fetched could not be prepared in {tmp_path}: .*manual does not exist.*example.org"
+    with pytest.raises(UserError, match=re.compile(said, re.S)):
+        prepare_data.prepare("fetched", tmp_path)
 
 
 def test_prepared_photos_of_varying_size_are_streamed(tmp_path):

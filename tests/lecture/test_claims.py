@@ -61,6 +61,15 @@ def test_an_outcome_has_its_interval():
     assert not outcome(np.array([3.0, np.nan, 5.0]), "it is more").right
 
 
+def test_without_the_data_of_a_study_the_rest_is_evaluated(monkeypatch, tmp_path):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    study, other = lecture.run([CLAIMS["C059"], CLAIMS["C004"]])
+    assert study.found.computed.startswith(f"inconclusive: mnist is not in {tmp_path}")
+    assert study.supported
+    assert study.verdict == BY_STUDY
+    assert other.verdict == AGREES
+
+
 # What is broken, and the claims that show it.
 BROKEN = {
     "a layer, which pads": ("C004", """
