@@ -32,9 +32,10 @@ IMAGE_CHANNELS = 3
 LARGE_WINDOW, FEW_CHANNELS, MAPS_OF_TWO_ROWS = 5, 16, 64
 # How many images a part has in the gradient of a kernel of at most so many channels.
 PART, CHANNELS_IN_PARTS = 16, 32
-# Winograd's algorithm: products of a channel and a map for each of both, and positions, at least;
-# and what share of a side tiles of four may add to it.
-PRODUCTS, POSITIONS, WASTE = 60, 768, 1 / 16
+# Winograd's algorithm: products of a channel and a map for each of both, positions, and products of
+# all of these, at least, since it takes as long to compile for a few images as for many; and what
+# share of a side tiles of four may add to it.
+PRODUCTS, POSITIONS, WORK, WASTE = 60, 768, 60_000_000, 1 / 16
 
 
 def convolve(
@@ -113,7 +114,8 @@ def _plain(x, kernel, strides, padding):
 def tile(x: jax.Array, kernel: jax.Array, strides: tuple[int, int]) -> int:
     """Return how many outputs a side of Winograd's tiles has, or 0 where it is not faster."""
     _, _, c, f = kernel.shape
-    many = c * f >= PRODUCTS * (c + f) and x.size // c >= POSITIONS
+    positions = x.size // c
+    many = c * f >= PRODUCTS * (c + f) and positions >= POSITIONS and positions * c * f >= WORK
     exact = jnp.finfo(x.dtype).bits >= 32
     if kernel.shape[:2] != (3, 3) or strides != (1, 1) or not (many and exact):
         return 0

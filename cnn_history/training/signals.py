@@ -52,7 +52,10 @@ class StopRequest:
 
     @contextlib.contextmanager
     def at_once(self):
-        """A signal raises Asked, inside a compilation too; with several processes it is noted."""
+        """A signal raises Asked, with several processes it is noted.
+
+        Inside a compilation too, of which jax from 0.11 on makes an end first.
+        """
         before, self._at_once = self._at_once, jax.process_count() == 1
         try:
             if self.signal and self._at_once:

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 import numpy as np
 
 SAFETENSORS = ".safetensors"
-REASON = re.compile(r"WeightsUnpickler error:\s*(.*?)(?: was not an allowed| by default|\n|$)")
+# In torch's words: what a pickle would call, and what else is wrong with it.
+CALLED = re.compile(r"\bGLOBAL ([\w.]*\w)")
+REASON = re.compile(r"WeightsUnpickler error:\s*(.*?)(?: by default|\n|$)")
+ADVICE = "weights_only"
 ZIP = b"PK\x03\x04"  # how an archive begins
 OLDEST_TORCH = (2, 10)  # earlier weights-only loaders have known holes
 NESTED = ("state_dict", "model")  # where training scripts keep the weights among other things
@@ -76,8 +79,12 @@ def _pickled(path: pathlib.Path) -> Mapping:
 
 def _why(error: Exception) -> str:
     """Return torch's reason, without its advice to load the file by running what it holds."""
-    found = REASON.search(str(error))
-    return (found[1] if found else str(error)).partition("\n")[0]
+    text = str(error)
+    if called := CALLED.search(text):
+        return f"it asks for {called[1]}"
+    found = REASON.search(text)
+    line = (found[1] if found else text).partition("\n")[0]
+    return type(error).__name__ if ADVICE in line else line
 
 
 def _check_archive(path: pathlib.Path) -> None:

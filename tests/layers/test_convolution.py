@@ -95,6 +95,7 @@ def test_every_derivative_by_winograds_tiles(monkeypatch, side, size, devices, p
     """Whole tiles and cut ones, padding beyond the window; one device has the kernel's by tiles."""
     monkeypatch.setattr(convolution, "PRODUCTS", 0)
     monkeypatch.setattr(convolution, "POSITIONS", 0)
+    monkeypatch.setattr(convolution, "WORK", 0)
     monkeypatch.setattr(jax, "device_count", lambda: devices)
     case = (*side, 4, 6, (3, 3), (1, 1), padding, 1)
     with jax.enable_x64(True):

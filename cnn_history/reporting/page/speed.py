@@ -12,7 +12,6 @@ from cnn_history.reporting.page.roofline import rooflines
 from cnn_history.reporting.page.values import cell
 
 COMMAND = "./launch.sh benchmark --suite={} --against=torch --output=runs/benchmark_{}.json"
-SUITES = ("cpu", "gpu", "levers", "input", "startup", "optimizers", "profile")
 ALONE = ("levers", "optimizers", "profile")  # nothing runs beside them
 FIRST = (
     "network",
@@ -88,7 +87,7 @@ def benchmarks(found: Found, pictures: Pictures) -> list[Benchmark]:
 def missing(found: Found) -> list[str]:
     """Return the commands of the suites that nothing was found of."""
     there = {document.content.get("suite") for document in found.benchmarks}
-    commands = [COMMAND.format(suite, suite) for suite in SUITES if suite not in there]
+    commands = [COMMAND.format(suite, suite) for suite in measured.SUITES if suite not in there]
     return [
         line.replace(" --against=torch", "") if any(f"={name} " in line for name in ALONE) else line
         for line in commands
