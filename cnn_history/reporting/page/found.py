@@ -66,10 +66,13 @@ class Found:
 
 
 def search(*folders: pathlib.Path) -> Found:
-    """Return what lies below the folders; of a claim in several files, the last counts."""
-    found = Found()
+    """Return what lies below the folders, once; of a claim in several files, the last counts."""
+    found, searched = Found(), set()
     for root in folders:
         for folder in _folders(root):
+            if folder.resolve() in searched:  # one lies below the other
+                continue
+            searched.add(folder.resolve())
             if (folder / CONFIG).is_file() and (folder / METRICS).is_file():
                 _add_run(found, root, folder)
                 continue

@@ -50,7 +50,7 @@ class Benchmark:
 
     Attributes:
       name: of its file.
-      title: of its suite and device, in words.
+      title: of its suite, device and version of jax, in words.
       what: was measured, in words, where the file says it.
       notes: on threads, on what else ran, and on the ceilings.
       made: versions and commit.
@@ -98,6 +98,10 @@ def _benchmark(document: Document, pictures: Pictures) -> Benchmark:
     content, folder = document.content, document.path.parent
     device, suite = cell(content["device"]), content.get("suite")
     title = cell(content.get("title") or measured.SUITES.get(suite, suite) or "")
+    heading = [f"{title}, on {device}" if title else device]
+    versions = content.get("versions")
+    if isinstance(versions, dict) and "jax" in versions:
+        heading.append(f"jax {cell(versions['jax'])}")
     rows = [row for row in content["results"] if isinstance(row, dict)]
     shown = [measured.short(row) for row in rows]
     names = list(dict.fromkeys(name for row in shown for name in row if name != measured.RATIO))
@@ -113,7 +117,7 @@ def _benchmark(document: Document, pictures: Pictures) -> Benchmark:
     ]
     return Benchmark(
         name=document.name,
-        title=f"{title}, on {device}" if title else device,
+        title=", ".join(heading),
         what=str(content.get("what", "")),
         notes=measured.notes(content) if suite else [],
         made=cell({name: content[name] for name in ("versions", "commit") if content.get(name)}),

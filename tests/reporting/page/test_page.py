@@ -9,7 +9,7 @@ import pytest
 from cnn_history import models
 from cnn_history.accounting.structure import architecture
 from cnn_history.reporting import page, style
-from cnn_history.reporting.page import history, networks, roofline
+from cnn_history.reporting.page import found, history, networks, roofline
 from tests.reporting.page import site
 
 
@@ -128,6 +128,33 @@ def test_what_is_missing_is_said_with_the_command(tmp_path, monkeypatch):
         "benchmark --suite=",
     ):
         assert f"./launch.sh {command}" in text
+
+
+def test_what_lies_in_two_of_the_folders_is_found_once(tmp_path):
+    site.make(tmp_path / "all" / "runs")
+    whole = found.search(tmp_path / "all")
+    both = found.search(tmp_path / "all" / "runs", tmp_path / "all")
+    assert len(whole.runs) == len(both.runs) > 0
+    assert len(whole.benchmarks) == len(both.benchmarks) > 0
+
+
+def test_a_lever_that_failed_is_on_the_page_and_its_version(tmp_path, monkeypatch):
+    row = {"network": "resnet20", "mode": "train", "batch": 128, "dtype": "bfloat16"}
+    times = {"low": 0.8, "median": 0.9, "high": 1.1}
+    document = {
+        **{"device": "a device", "suite": "levers", "threads": 1, "rounds": 2, "ceilings": {}},
+        **{"load_average": [0, 0], "versions": {"jax": "9.8.7"}, "commit": "a1"},
+        "results": [
+            {**row, "lever": "unrolled", "seconds_per_step": times, "times_without": times},
+            {**row, "lever": "magic", "failed": f"RuntimeError: {'no such magic, ' * 20}"},
+        ],
+    }
+    site.write(tmp_path / "runs" / "levers.json", document)
+    text, left_out = site.build(monkeypatch, tmp_path / "runs", tmp_path / "page")
+    shown = Parsed(text).text
+    assert not left_out
+    for words in ("a device, jax 9.8.7", "unrolled", "0.900 (0.800 to 1.10)", "no such magic"):
+        assert words in shown, words
 
 
 def test_a_page_is_replaced_and_stays_small(tmp_path, monkeypatch):
