@@ -62,7 +62,8 @@ ALLOWED = {
         *("training.program", "training.setting", "training.state", "training.step"),
     },
     "lecture": {
-        *("accounting", "layers", "literature", "models", "optimizers", "schedules", "studies"),
+        *("accounting", "datasets", "layers", "literature", "models", "optimizers", "schedules"),
+        "studies",
     },
     "workdir": {
         *("build", "commands", "datasets", "fields", "lookup", "npz", "private"),

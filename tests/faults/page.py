@@ -35,9 +35,10 @@ END = """
 * Checkpoints: each of their files in turn truncated, filled with zeros, one bit flipped, deleted
   (`tests/faults/test_damage.py`). Two are kept unless `config.keep_checkpoints` says otherwise.
   Those from before there were checksums are read, and said to be not verified.
-* A signal during a compilation ends a run at once; so it does during an evaluation, unless the
-  evaluation changes the state (plateau, true averages), which is finished first. Several processes
-  finish the evaluation too.
+* A signal during a compilation ends a run at once (jax 0.11 and 0.12 finish the compilation first;
+  nothing is unsaved meanwhile); so it does during an evaluation, unless the evaluation changes the
+  state (plateau, true averages), which is finished first. Several processes finish the evaluation
+  too.
 * The same seed gives the same bits on a CPU: in a second run, resumed at every step, with a cold
   and a warm compile cache (`tests/faults/test_determinism.py`). On a GPU
   `XLA_FLAGS=--xla_gpu_deterministic_ops=true` before the command is XLA's switch for it; not
