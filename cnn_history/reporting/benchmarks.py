@@ -25,17 +25,8 @@ SUITES = {
     "optimizers": "Optimizers",
     "profile": "Where the time goes",
 }
-KEYS = (
-    "network",
-    "what",
-    "lever",
-    "optimizer",
-    "loader",
-    "mode",
-    "batch",
-    "dtype",
-    "data",
-)  # of a row
+# What a row is of.
+KEYS = ("network", "what", "lever", "optimizer", "loader", "mode", "batch", "dtype", "data")
 SAID_ONCE = ("network", "mode", "dtype", "data", "beside")  # where it is the same in all rows
 NAMED = ("network", "mode")  # a row alone has them still
 OBVIOUS = ("input", "start")  # modes that are their suite's only one

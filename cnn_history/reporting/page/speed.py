@@ -13,16 +13,7 @@ from cnn_history.reporting.page.values import cell
 
 COMMAND = "./launch.sh benchmark --suite={} --against=torch --output=runs/benchmark_{}.json"
 ALONE = ("levers", "optimizers", "profile")  # nothing runs beside them
-FIRST = (
-    "network",
-    "what",
-    "lever",
-    "optimizer",
-    "loader",
-    "mode",
-    "batch",
-    "images/s",
-)  # before the ratio
+FIRST = (*measured.KEYS, "images/s")  # before the ratio
 RATIO = ("low", "median", "high")
 FULL = 2.0  # the ratio that fills a bar
 # The roofline shows the one, the file has the other: the table stays as wide as a screen.
