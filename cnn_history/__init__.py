@@ -9,8 +9,8 @@ Nothing is computed, and no device is touched, by importing any of these.
 def load(workdir):
     """Return (model, variables, preprocessing) of a run or an imported network.
 
-    See `cnn_history.workdir.load`, which this calls.
+    See `cnn_history.files.workdir.load`, which this calls.
     """
-    from cnn_history import workdir as module  # the package itself stays light to import
+    from cnn_history.files import workdir as module
 
     return module.load(workdir)

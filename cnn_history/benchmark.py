@@ -25,11 +25,12 @@ from absl import flags
 from cnn_history import commands
 from cnn_history.benchmarks.suite import How, Suite
 from cnn_history.benchmarks.suites import SUITES
-from cnn_history.commands import UserError
+from cnn_history.errors import UserError
+from cnn_history.files import record
 from cnn_history.lookup import lookup, nearest
 from cnn_history.reporting import benchmarks as report
 from cnn_history.reporting import tables
-from cnn_history.training import devices, record
+from cnn_history.training import devices
 
 SUITE = flags.DEFINE_string("suite", None, f"What is measured: {', '.join(SUITES)}.")
 AGAINST = flags.DEFINE_enum("against", None, ["torch"], "What runs beside it.")

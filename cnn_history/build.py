@@ -3,7 +3,6 @@
 A wrong field raises UserError with the field's name, before anything is compiled.
 """
 
-import contextlib
 import functools
 import inspect
 from collections.abc import Callable
@@ -19,15 +18,16 @@ from cnn_history import (
     fields,
     initializers,
     layers,
+    losses,
     models,
     norms,
     optimizers,
     schedules,
 )
-from cnn_history.commands import UserError
 from cnn_history.datasets import augment, examples, preprocessing, scalings, statistics, stream
+from cnn_history.errors import UserError, blame, field
 from cnn_history.lookup import lookup, nearest
-from cnn_history.training import devices, losses
+from cnn_history.training import devices
 from cnn_history.training import differentiate as differentiation
 
 ConfigDict = ml_collections.ConfigDict
@@ -75,20 +75,6 @@ EVALUATED = {
 }
 
 OPTIMIZER_STATES = {"replicated": devices.all_replicated, "sharded": devices.sharded}
-
-
-@contextlib.contextmanager
-def blame(what: str):
-    """Turn a ValueError of what stands inside into a UserError that names the flag or field."""
-    try:
-        yield
-    except ValueError as error:
-        raise UserError(f"{what}: {error}") from error
-
-
-def field(name: str):
-    """Blame the config's field."""
-    return blame(f"config.{name}")
 
 
 def check(config: ConfigDict) -> None:

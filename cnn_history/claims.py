@@ -14,7 +14,7 @@ import time
 from absl import flags
 
 from cnn_history import commands, lecture
-from cnn_history.commands import UserError
+from cnn_history.errors import UserError
 from cnn_history.reporting import claims as report
 from cnn_history.training import devices
 

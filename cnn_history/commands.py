@@ -14,16 +14,13 @@ from collections.abc import Callable
 from absl import app, flags, logging
 from ml_collections import ConfigDict
 
+from cnn_history.errors import UserError
 from cnn_history.lookup import nearest
 
 WRONG_INPUT = 2
 CONFIG_FLAG = r"--?config=([^:]*)(?::(.*))?"
 NEEDED = r"Flag --(\w+) must have a value other than None\."  # in absl's words
 CHECKOUT = pathlib.Path(__file__).parents[1]  # experiments/ stands there, beside the package
-
-
-class UserError(Exception):
-    """A flag, config or input is wrong; the message is one line and says how to mend it."""
 
 
 def run(main: Callable[[list[str]], None]) -> None:

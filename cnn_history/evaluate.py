@@ -25,14 +25,15 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from cnn_history import build, commands, datasets, evaluation, literature, models, workdir
-from cnn_history.commands import UserError
+from cnn_history import commands, datasets, errors, evaluation, literature, models
 from cnn_history.datasets import examples, preprocessing
 from cnn_history.datasets.images import Unreadable
 from cnn_history.datasets.skipped import Skipped, TooManySkipped
+from cnn_history.errors import UserError
+from cnn_history.files import bucket, workdir
 from cnn_history.lookup import lookup
 from cnn_history.reporting import tables
-from cnn_history.training import bucket, devices, feed, processes
+from cnn_history.training import devices, feed, processes
 
 WORKDIR = flags.DEFINE_list("workdir", None, "Folder of a run; a comma list is an ensemble.")
 PROTOCOL = flags.DEFINE_string("protocol", "single_crop", "How the error is measured.")
@@ -100,7 +101,7 @@ def main(argv: list[str]) -> None:
 
 def _protocol() -> Callable:
     """Return the protocol with its scales; raise UserError where flags do not fit it."""
-    with build.blame("--protocol"):
+    with errors.blame("--protocol"):
         protocol = lookup(evaluation.PROTOCOLS, PROTOCOL.value, "protocol")
     takes_scales = "scales" in inspect.signature(protocol).parameters
     if SCALE.value is not None and takes_scales:
@@ -120,7 +121,7 @@ def _source(config) -> datasets.Source:
     name, split = DATASET.value or config.dataset, SPLIT.value or config.test_split
     if not name:
         raise UserError("--dataset: an imported network has no data set of its own; name one.")
-    with build.blame("--dataset"):
+    with errors.blame("--dataset"):
         return datasets.source(name, split, DATA_DIR.value or config.data_dir)
 
 
@@ -159,10 +160,10 @@ def _member(
 
     chosen, one = None, (scaling.size, scaling.size, channels)  # any is scaled
     if not (examples.streamed(source) and PROTOCOL.value not in SQUARE):
-        with build.blame("--dataset"):
+        with errors.blame("--dataset"):
             chosen = examples.examples(source, *_seen(scaling), skip)
         one = chosen.shape
-    with build.blame("--protocol"):  # do the views fit? the network is not asked
+    with errors.blame("--protocol"):  # do the views fit? the network is not asked
         shape = jax.ShapeDtypeStruct((1, *one), jnp.uint8)
         jax.eval_shape(functools.partial(evaluated, lambda view: view[:, 0, 0]), shape)
     variables = devices.put(variables, everywhere)

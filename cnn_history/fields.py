@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import ml_collections
 import numpy as np
 
-from cnn_history.commands import UserError
+from cnn_history.errors import UserError
 from cnn_history.lookup import nearest
 
 ConfigDict = ml_collections.ConfigDict

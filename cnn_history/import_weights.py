@@ -16,11 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from cnn_history import commands, datasets, models, private, weights, workdir
-from cnn_history.commands import UserError
+from cnn_history import commands, datasets, models, weights
 from cnn_history.datasets.preprocessing import Preprocessing
-from cnn_history.training import devices, record
-from cnn_history.training.checkpoint import Checkpoints
+from cnn_history.errors import UserError
+from cnn_history.files import private, record, workdir
+from cnn_history.files.checkpoint import Checkpoints
+from cnn_history.training import devices
 from cnn_history.training.state import State
 
 # What torchvision subtracts and divides by, for values in [0, 1]; its Inceptions want [-1, 1].

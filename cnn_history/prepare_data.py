@@ -10,9 +10,9 @@ import pathlib
 
 from absl import flags
 
-from cnn_history import build, commands
-from cnn_history.commands import UserError
+from cnn_history import commands, errors
 from cnn_history.datasets import OWN, tfds_images
+from cnn_history.errors import UserError
 
 DATASET = flags.DEFINE_string("dataset", None, "Name in TensorFlow Datasets, such as cifar10.")
 DATA_DIR = flags.DEFINE_string("data_dir", "", "Where it is put; default $TFDS_DATA_DIR.")
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> None:
     name, root = DATASET.value, tfds_images.folder(DATA_DIR.value)
     if name in OWN:
         raise UserError(f"--dataset: {name} needs no preparation.")
-    with build.blame("--dataset"):
+    with errors.blame("--dataset"):
         tfds_images.check_known(name)
     try:
         print(f"{name} stands prepared in {tfds_images.prepared(name, DATA_DIR.value)}.")

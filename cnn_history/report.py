@@ -13,10 +13,10 @@ import time
 from absl import flags
 
 from cnn_history import commands, studies
-from cnn_history.commands import UserError
+from cnn_history.errors import UserError
+from cnn_history.files import record
 from cnn_history.reporting import page
 from cnn_history.reporting.results import RESULTS
-from cnn_history.training import record
 
 RUNS = flags.DEFINE_string("runs", None, "Folder of runs, studies, claims and benchmarks.")
 OUTPUT = flags.DEFINE_string("output", None, "Folder of the page; made if it is not there.")

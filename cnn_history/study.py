@@ -14,13 +14,13 @@ import numpy as np
 from absl import flags
 from ml_collections import config_flags
 
-from cnn_history import commands, fields, private, studies
-from cnn_history.build import blame
-from cnn_history.commands import UserError
+from cnn_history import commands, fields, studies
+from cnn_history.errors import UserError, blame
+from cnn_history.files import private, record
 from cnn_history.lookup import lookup
 from cnn_history.reporting import tables
 from cnn_history.studies import Findings
-from cnn_history.training import devices, record
+from cnn_history.training import devices
 
 RESULTS, FIGURES = "results.json", "figures"
 

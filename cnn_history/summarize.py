@@ -8,7 +8,7 @@ document.
 
 from absl import flags
 
-from cnn_history import accounting, commands, models
+from cnn_history import accounting, commands, errors, models
 from cnn_history.reporting import accounts
 
 MODEL = flags.DEFINE_string("model", None, "Network: " + ", ".join(models.names()) + ".")
@@ -31,11 +31,11 @@ def main(argv: list[str]) -> None:
     options = {name: value for name, value in chosen.items() if value is not None}
     for name, value in {"image_size": IMAGE_SIZE.value, "num_classes": NUM_CLASSES.value}.items():
         if value is not None and value < 1:
-            raise commands.UserError(f"--{name}: {value} is not positive.")
+            raise errors.UserError(f"--{name}: {value} is not positive.")
     try:
         account = accounting.account(MODEL.value, IMAGE_SIZE.value, **options)
     except ValueError as error:
-        raise commands.UserError(error) from error
+        raise errors.UserError(error) from error
     if FORMAT.value == "table":
         accounts.table(account)
     elif FORMAT.value == "markdown":

@@ -16,11 +16,12 @@ from absl import flags
 from ml_collections import config_flags
 
 from cnn_history import commands
+from cnn_history.files import bucket, record
+from cnn_history.files.workdir import SUMMARY
 from cnn_history.reporting import tables
-from cnn_history.training import bucket, devices, loop, processes, record
+from cnn_history.training import devices, loop, processes
 from cnn_history.training.log import NonFinite
 from cnn_history.training.signals import Stop
-from cnn_history.workdir import SUMMARY
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment, experiments/NAME.py[:ARG].")
 WORKDIR = flags.DEFINE_string(

@@ -18,8 +18,9 @@ import numpy as np
 from absl import app, flags
 
 from cnn_history import build, datasets
+from cnn_history.files import record
 from cnn_history.reporting import style
-from cnn_history.training import devices, record
+from cnn_history.training import devices
 from experiments import lenet5_mnist, resnet_cifar10
 from tests.training import settings
 

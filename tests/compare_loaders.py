@@ -19,7 +19,7 @@ from cnn_history.benchmarks import inputs, rounds, torch_loaders
 from cnn_history.benchmarks.inputs import PHOTO_BATCH as BATCH
 from cnn_history.benchmarks.inputs import SIZE, WARM_UP
 from cnn_history.datasets import crops, stream
-from cnn_history.training import record
+from cnn_history.files import record
 
 PHOTOS = flags.DEFINE_string("photos", None, "Folder of JPEG files, of natural sizes.")
 OUTPUT = flags.DEFINE_string("output", "results", "Folder of the JSON.")

@@ -16,8 +16,9 @@ from absl import app, flags
 
 from cnn_history import build, datasets
 from cnn_history.benchmarks import torch_networks
+from cnn_history.files import record
 from cnn_history.reporting import style
-from cnn_history.training import devices, keys, program, record
+from cnn_history.training import devices, keys, program
 from experiments import resnet_cifar10
 from tests import torch_resnet
 from tests.training import settings

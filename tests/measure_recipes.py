@@ -15,7 +15,7 @@ import subprocess
 from absl import app, flags
 from scipy import stats
 
-from cnn_history.training import record
+from cnn_history.files import record
 from tests.training import runs
 
 PHOTOS = flags.DEFINE_string("photos", None, "Folder of SPLIT/CLASS/*.JPEG.", required=True)

@@ -111,7 +111,7 @@ def run_of_another(change):
     """Return who evaluates a work directory that came from elsewhere."""
 
     def make(folder):
-        from cnn_history.training import record
+        from cnn_history.files import record
         from experiments import lenet5_digits
 
         (folder / "theirs").mkdir()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnn_history import build, fields, studies
-from cnn_history.commands import UserError
+from cnn_history.errors import UserError
 from experiments import common
 from tests import mutations
 from tests.prepared import prepare

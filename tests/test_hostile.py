@@ -18,9 +18,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from cnn_history import npz, private, workdir
-from cnn_history.commands import UserError
-from cnn_history.training import record
+from cnn_history.errors import UserError
+from cnn_history.files import npz, private, record, workdir
 from experiments import lenet5_digits
 from tests.training import runs
 from tests.weights.payload import Evil

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import cnn_history
-from cnn_history import models, workdir
-from cnn_history.commands import UserError
+from cnn_history import models
+from cnn_history.errors import UserError
+from cnn_history.files import workdir
 from tests.shared import SHARED, needs_shared
 from tests.weights.test_load import RESNET20
 from tests.weights.test_reader import Evil

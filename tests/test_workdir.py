@@ -2,9 +2,8 @@
 
 import pytest
 
-from cnn_history import workdir
-from cnn_history.commands import UserError
-from cnn_history.training import record
+from cnn_history.errors import UserError
+from cnn_history.files import record, workdir
 from experiments import lenet5_digits
 
 

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnn_history import build, models, optimizers
+from cnn_history import build, losses, models, optimizers
 from cnn_history.benchmarks.cases import DECAY, LEARNING_RATE, RESIDENT, WEIGHT_DECAY, Case
 from cnn_history.datasets import Source, examples
-from cnn_history.training import devices, losses, setting
+from cnn_history.training import devices, setting
 from cnn_history.training.state import State
 from cnn_history.training.step import train_step
 

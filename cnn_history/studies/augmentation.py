@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from cnn_history import build, fields
+from cnn_history import build, errors, fields
 from cnn_history.datasets import augment, crops, images, statistics, stream
 from cnn_history.reporting import style
 from cnn_history.studies.findings import Findings, Picture, Row
@@ -45,7 +45,7 @@ def run(candidates: Annotated[Mapping[str, Mapping[str, Any]], SOME], draws: int
     """
     makers = _makers(candidates)
     found = measured()
-    with build.field("candidates"):
+    with errors.field("candidates"):
         made = {
             name: makers[name](lambda: found, SIZE)
             for name in augment.AUGMENTATIONS  # in the order of their papers
@@ -62,7 +62,7 @@ def _makers(candidates: Mapping[str, Mapping[str, Any]]) -> dict[str, Callable]:
     for name in candidates:
         group = ml_collections.ConfigDict({**candidates, "name": name})
         fields.check_choice(group, "config.candidates")
-        with build.field("candidates"):
+        with errors.field("candidates"):
             makers[name] = build.choice(
                 group, augment.AUGMENTATIONS, "augmentation", ("statistics", "size")
             )

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import datasets, norms
-from cnn_history.build import field
 from cnn_history.datasets.order import Order
+from cnn_history.errors import field
 from cnn_history.studies.fit import Data, in_training, less_mean_image, mean_cross_entropy
 
 CLASSES = 10  # that the networks tell apart

@@ -10,9 +10,9 @@ import numpy as np
 import optax
 
 from cnn_history import datasets
-from cnn_history.build import field
 from cnn_history.datasets import preprocessing, scalings, statistics
 from cnn_history.datasets.order import Order
+from cnn_history.errors import field
 
 Data = tuple[jax.Array, jax.Array]
 

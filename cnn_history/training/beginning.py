@@ -4,11 +4,12 @@ import flax.linen as nn
 import jax
 import ml_collections
 
-from cnn_history import build, workdir
-from cnn_history.commands import UserError
+from cnn_history import build
 from cnn_history.datasets import Source
-from cnn_history.training import devices, program, record
-from cnn_history.training.checkpoint import Checkpoints
+from cnn_history.errors import UserError
+from cnn_history.files import record, workdir
+from cnn_history.files.checkpoint import Checkpoints
+from cnn_history.training import devices, program
 from cnn_history.training.state import State
 
 

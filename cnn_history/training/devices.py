@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from cnn_history import private
+from cnn_history.files import private
 
 COMPILED = "~/.cache/cnn_history/compiled_for_{}"  # so many processors
 # What XLA:CPU gives to its YNN kernels. Sums take what leads to them along, in inference all

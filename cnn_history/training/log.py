@@ -9,8 +9,8 @@ import ml_collections
 import numpy as np
 
 from cnn_history.evaluation import errors
+from cnn_history.files.record import Metrics
 from cnn_history.training.progress import ProgressBar
-from cnn_history.training.record import Metrics
 
 NUMBERS = ("loss", "gradient_norm", "update_norm")  # said of a step that is not finite
 

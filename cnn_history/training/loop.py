@@ -9,25 +9,24 @@ from collections.abc import Callable
 import flax.linen as nn
 import ml_collections
 
-from cnn_history import build, private, workdir
-from cnn_history.commands import UserError
+from cnn_history import build
 from cnn_history.datasets import Source, examples
 from cnn_history.datasets.images import Unreadable
 from cnn_history.datasets.skipped import Skipped, TooManySkipped
+from cnn_history.errors import UserError
+from cnn_history.files import bucket, private, record, workdir
+from cnn_history.files.checkpoint import Checkpoints, Damaged, NotSaved
 from cnn_history.reporting import figures, tables
 from cnn_history.training import (
     beginning,
-    bucket,
     devices,
     feed,
     finite,
     outcome,
     processes,
     program,
-    record,
     setting,
 )
-from cnn_history.training.checkpoint import Checkpoints, Damaged, NotSaved
 from cnn_history.training.log import Log
 from cnn_history.training.progress import ProgressBar
 from cnn_history.training.signals import Asked, Stop, StopRequest

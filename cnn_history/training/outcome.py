@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import ml_collections
 import numpy as np
 
-from cnn_history import evaluation, workdir
-from cnn_history.commands import UserError
+from cnn_history import evaluation
 from cnn_history.datasets import Source
-from cnn_history.training import record
+from cnn_history.errors import UserError
+from cnn_history.files import record, workdir
 from cnn_history.training.beginning import parameters
 from cnn_history.training.state import State
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
-from cnn_history.commands import UserError
+from cnn_history.errors import UserError
 from cnn_history.training import devices
 
 ALONE, DETECT = "1", "auto"

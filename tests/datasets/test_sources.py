@@ -11,9 +11,9 @@ from sklearn import datasets as scikit
 from sklearn import model_selection
 
 from cnn_history import datasets, prepare_data
-from cnn_history.commands import UserError
 from cnn_history.datasets import examples, tfds_images
 from cnn_history.datasets import images as image_files
+from cnn_history.errors import UserError
 from tests.datasets import files
 
 

@@ -14,7 +14,8 @@ import sys
 import tempfile
 import time
 
-from cnn_history.training import checksums, feed, log, record
+from cnn_history.files import checksums, record
+from cnn_history.training import feed, log
 from tests.faults import lives
 from tests.training import runs
 

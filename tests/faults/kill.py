@@ -17,7 +17,7 @@ import signal
 import tempfile
 import time
 
-from cnn_history.training import record
+from cnn_history.files import record
 from tests.faults import lives, points
 
 START = 0.2  # the part of the kills that come before a step is made

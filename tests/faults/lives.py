@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 
 from cnn_history import commands, train
-from cnn_history.training import checksums
+from cnn_history.files import checksums
 from tests.datasets import files
 
 importlib.import_module("tensorboardX")
@@ -153,7 +153,7 @@ def _state(folder: pathlib.Path) -> dict[str, bytes]:
     """Return the bytes of every array of the newest checkpoint, by name."""
     import jax
 
-    from cnn_history.training import checkpoint
+    from cnn_history.files import checkpoint
 
     leaves = jax.tree_util.tree_leaves_with_path(checkpoint.restore_variables(folder))
     return {jax.tree_util.keystr(path): _bytes(leaf) for path, leaf in leaves}

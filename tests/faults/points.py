@@ -8,9 +8,10 @@ import pathlib
 import shutil
 import signal
 
+from cnn_history.files import checksums, record
+from cnn_history.files.record import Metrics
 from cnn_history.reporting import figures
-from cnn_history.training import checksums, log, record
-from cnn_history.training.record import Metrics
+from cnn_history.training import log
 
 
 def die() -> None:

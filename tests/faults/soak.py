@@ -17,7 +17,8 @@ import time
 
 import numpy as np
 
-from cnn_history.training import checkpoint, devices, loop, record
+from cnn_history.files import checkpoint, record
+from cnn_history.training import devices, loop
 from experiments import lenet5_digits
 
 QUANTITIES = ("resident_mb", "descriptors", "threads")

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import cnn_history
-from cnn_history import commands
-from cnn_history.training import checksums, loop
-from cnn_history.training.checkpoint import Checkpoints, Damaged, restore_variables
+from cnn_history import errors
+from cnn_history.files import checksums
+from cnn_history.files.checkpoint import Checkpoints, Damaged, restore_variables
+from cnn_history.training import loop
 from cnn_history.training.state import State
 from experiments import lenet5_digits
 
@@ -156,7 +157,7 @@ def test_a_run_and_its_readers(tmp_path, capsys):
     for step in (5, 10):
         flip(next((tmp_path / f"checkpoints/{step}/default/d").iterdir()))
     for use in (cnn_history.load, lambda folder: loop.run(longer(config), folder)):
-        with pytest.raises(commands.UserError, match="every checkpoint is damaged"):
+        with pytest.raises(errors.UserError, match="every checkpoint is damaged"):
             use(tmp_path)
 
 

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from cnn_history import build, datasets
-from cnn_history.training.checkpoint import Checkpoints
+from cnn_history import build, datasets, errors
+from cnn_history.files.checkpoint import Checkpoints
 from experiments import common, lenet5_digits
 from tests.datasets import files
 from tests.training import runs, settings
@@ -32,7 +32,7 @@ def test_resumed_at_every_step(tmp_path, kind):
     """Through checkpoints on the disk, 0 and the last step among them."""
     folder = files.make_folder(tmp_path / "photos", train=50, val=9) if kind == "streamed" else None
     setup = config(folder)
-    with build.blame("data"):
+    with errors.blame("data"):
         train = datasets.source(setup.dataset, setup.train_split, setup.data_dir)
     network = build.model(setup, len(train.classes))
 

@@ -10,9 +10,10 @@ import time
 
 import pytest
 
-from cnn_history.commands import UserError
-from cnn_history.training import checkpoint, checksums, log, loop
-from cnn_history.training.checkpoint import restore_variables
+from cnn_history.errors import UserError
+from cnn_history.files import checkpoint, checksums
+from cnn_history.files.checkpoint import restore_variables
+from cnn_history.training import log, loop
 from experiments import lenet5_digits
 from tests.training import runs
 

@@ -6,9 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnn_history import models
+from cnn_history import losses, models
 from cnn_history.models import lenet5
-from cnn_history.training import losses
 from tests.shared import SHARED, needs_shared
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from cnn_history import datasets, layers, models, optimizers
+from cnn_history.files.checkpoint import Checkpoints
 from cnn_history.training import devices
-from cnn_history.training.checkpoint import Checkpoints
 from experiments import lenet5_digits
 from tests.training import settings
 from tests.training.runs import CHECKOUT

@@ -17,8 +17,9 @@ import tempfile
 import jax
 from absl import app, flags
 
+from cnn_history.files import record
 from cnn_history.layers import convolution
-from cnn_history.training import devices, record
+from cnn_history.training import devices
 from tests.training import settings, topologies
 
 DEVICES = flags.DEFINE_integer("devices", 8, "How many virtual ones.")

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 
-from cnn_history.training import record
+from cnn_history.files import record
 from tests.training import runs
 
 STEPS, SAVED_EVERY = 30, 10

@@ -8,9 +8,9 @@ import jax
 import numpy as np
 import pytest
 
-from cnn_history import workdir
-from cnn_history.commands import UserError
-from cnn_history.training import bucket, loop
+from cnn_history.errors import UserError
+from cnn_history.files import bucket, workdir
+from cnn_history.training import loop
 from experiments import lenet5_digits
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import optax
 import pytest
 
-from cnn_history import initializers, layers, models
-from cnn_history.training import curvature, losses
+from cnn_history import initializers, layers, losses, models
+from cnn_history.training import curvature
 
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from cnn_history import build, datasets, layers
+from cnn_history.files.checkpoint import Checkpoints
 from cnn_history.models import resnet
 from cnn_history.training import devices
-from cnn_history.training.checkpoint import Checkpoints
 from cnn_history.training.differentiate import in_parts, plainly
 from experiments import lenet5_digits, resnet_large_batch_imagenet
 from tests.training import settings

@@ -7,7 +7,8 @@ import ml_collections
 import numpy as np
 import pytest
 
-from cnn_history.training import log, progress, record
+from cnn_history.files import record
+from cnn_history.training import log, progress
 
 STEP, BATCH = 0.03, 8
 NUMBERS = {"loss": 1.0, "top1_error": 0.5, "learning_rate": 0.1} | {

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from cnn_history.training import losses
+from cnn_history import losses
 
 LOGITS = jnp.asarray(np.random.default_rng(0).normal(size=(4, 7)) * 3)
 LABELS = jnp.asarray([0, 6, 2, 2])

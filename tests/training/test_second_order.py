@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnn_history import optimizers
-from cnn_history.training import loop, losses
+from cnn_history import losses, optimizers
+from cnn_history.training import loop
 from cnn_history.training.state import State
 from cnn_history.training.step import train_step
 from experiments import lenet5_digits

@@ -25,7 +25,8 @@ import numpy as np
 
 from cnn_history import datasets, evaluation, layers
 from cnn_history.datasets import examples
-from cnn_history.training import checkpoint, devices, feed, processes, record
+from cnn_history.files import checkpoint, record
+from cnn_history.training import devices, feed, processes
 from experiments import lenet5_digits
 from tests.datasets import files
 from tests.training import settings

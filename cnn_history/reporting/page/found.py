@@ -11,7 +11,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from cnn_history.training.record import read_metrics
+from cnn_history.files.record import read_metrics
 
 CONFIG, METRICS, SUMMARY, FIGURES = "config.json", "metrics.jsonl", "summary.json", "figures"
 PASSED_OVER = ("checkpoints", FIGURES)

@@ -10,13 +10,13 @@ import jax
 import ml_collections
 import numpy as np
 
-from cnn_history import build, fields, npz, private
-from cnn_history.commands import UserError
+from cnn_history import build, fields
 from cnn_history.datasets import Source
 from cnn_history.datasets.preprocessing import Preprocessing
 from cnn_history.datasets.statistics import Statistics
+from cnn_history.errors import UserError
+from cnn_history.files import bucket, checkpoint, npz, private, record
 from cnn_history.lookup import nearest
-from cnn_history.training import bucket, checkpoint, record
 
 CONFIG, INPUTS, SUMMARY = "config.json", "inputs.npz", "summary.json"
 STATISTICS = "statistics.npz"

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from etils import epath
 
-from cnn_history.commands import UserError
+from cnn_history.errors import UserError
 
 FETCHED = ("config.json", "metrics.jsonl", "inputs.npz", "statistics.npz", "summary.json")
 LOCAL_ONLY = ("lock",)

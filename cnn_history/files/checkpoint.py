@@ -23,7 +23,8 @@ import jax
 import orbax.checkpoint as ocp
 from etils import epath
 
-from cnn_history.training import checksums, processes
+from cnn_history.files import checksums
+from cnn_history.training import processes
 from cnn_history.training.state import State
 
 FOLDER, STATE = "checkpoints", "default"
