@@ -106,7 +106,7 @@ def constant() -> Found:
         f"after 20 steps {units} different hidden unit of {constant_initialization.HIDDEN}; from "
         f"c = 0 weights moved by {moved:g}; {apart} different from random starts",
         units == 1 and moved == 0 and apart == constant_initialization.HIDDEN,
-        "All hidden units of a layer stay the same, to the bit.",
+        "All hidden units of a layer stay the same.",
     )
 
 
