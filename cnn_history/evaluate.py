@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from cnn_history import commands, datasets, errors, evaluation, literature, models
+from cnn_history import commands, datasets, errors, evaluation, models, papers
 from cnn_history.datasets import examples, preprocessing
 from cnn_history.datasets.images import Unreadable
 from cnn_history.datasets.skipped import Skipped, TooManySkipped
@@ -94,9 +94,9 @@ def main(argv: list[str]) -> None:
         json.dump(result, sys.stdout, indent=2)
         print()
     else:
-        paper = tables.paper_of(config, result["models"][0], source.name)
-        rows = literature.beside(result["models"], source.name, len(source.classes), PROTOCOL.value)
-        tables.evaluation(result, rows, paper)
+        paper = papers.reported({**config, "dataset": source.name, "test_split": source.split})
+        rows = papers.beside(result["models"], source.name, len(source.classes), PROTOCOL.value)
+        tables.evaluation(result, rows, paper if len(folders) == 1 else None)
 
 
 def _protocol() -> Callable:

@@ -15,7 +15,7 @@ import jax
 from absl import flags
 from ml_collections import config_flags
 
-from cnn_history import commands
+from cnn_history import commands, papers
 from cnn_history.files import bucket, record
 from cnn_history.files.workdir import SUMMARY
 from cnn_history.reporting import tables
@@ -61,7 +61,7 @@ def main(argv: list[str]) -> None:
         return
     if SEEDS.value > 1:
         record.write_json(workdir / SUMMARY, over_seeds(summaries))
-    tables.runs(summaries, tables.paper_of(config, config.model.name, config.dataset))
+    tables.runs(summaries, papers.reported(config))
     print(f"\nFigures, metrics and checkpoints are in {workdir}.")
 
 

@@ -107,7 +107,7 @@ def account(model: str, image_size: int | None = None, **options) -> Account:
     h, w, c = info.input
     size = (h, w, c) if image_size is None else (image_size, image_size, c)
     depth, found = trace(models.create(model, **options), size)
-    return Account(model, info.paper, size, depth, tuple(found))
+    return Account(model, str(info.source), size, depth, tuple(found))
 
 
 def trace(network: nn.Module, size: tuple[int, int, int]) -> tuple[int, list[Layer]]:

@@ -57,7 +57,7 @@ def architecture(model: str, **options) -> tuple[Account, Series]:
     info = models.info(model)
     traced = traced_layers(models.create(model, **options), info.input)
     depth, layers = rows(traced)
-    account = Account(model, info.paper, info.input, depth, tuple(layers))
+    account = Account(model, str(info.source), info.input, depth, tuple(layers))
     return account, structure(traced, layers)
 
 

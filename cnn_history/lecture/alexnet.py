@@ -3,7 +3,7 @@
 from cnn_history.lecture.accounts import account, layer, output
 from cnn_history.lecture.claim import AGREES, ERRS, QUOTED, Claim, Found, slide
 from cnn_history.lecture.quoted import errors
-from cnn_history.literature import KRIZHEVSKY_2012
+from cnn_history.papers import KRIZHEVSKY_2012
 
 LECTURES, PAPERS = "alexnet", "alexnet_2012"
 

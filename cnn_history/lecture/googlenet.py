@@ -3,7 +3,7 @@
 from cnn_history.lecture.accounts import account, shape, window
 from cnn_history.lecture.claim import AGREES, ERRS, QUOTED, Claim, Found, slide
 from cnn_history.lecture.quoted import errors
-from cnn_history.literature import SZEGEDY_2014
+from cnn_history.papers import SZEGEDY_2014
 
 MODEL = "googlenet"
 SHORT = {"conv": "Conv", "max_pool": "Pool", "avg_pool": "AvgPool", "fc": "FC"}

@@ -5,7 +5,7 @@ import numpy as np
 from cnn_history.lecture.accounts import shape
 from cnn_history.lecture.claim import AGREES, BY_STUDY, QUOTED, Claim, Found, slide
 from cnn_history.lecture.quoted import errors, rows
-from cnn_history.literature import HE_2015, IOFFE_2015, SIMONYAN_2014, SZEGEDY_2014, SZEGEDY_2015
+from cnn_history.papers import HE_2015, IOFFE_2015, SIMONYAN_2014, SZEGEDY_2014, SZEGEDY_2015
 from cnn_history.studies import auxiliary_heads, factorization
 
 SEEDS, STEPS = 3, 25
@@ -48,7 +48,7 @@ def ensemble(top1: float, top5: float) -> Found:
     near = abs(top1 - val.top1) <= ROUNDING + 1e-9 and abs(top5 - test.top5) <= ROUNDING
     return Found(
         f"printed: val top-1 {val.top1}, val top-5 {val.top5}, test top-5 {test.top5} "
-        f"({val.source}, {val.where})",
+        f"({val.source})",
         near,
         "The abstract agrees to 0.1; the unexplained * says that 3.58 is of the test set.",
     )

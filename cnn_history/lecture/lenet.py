@@ -2,8 +2,8 @@
 
 from cnn_history.lecture.accounts import account, layer, window
 from cnn_history.lecture.claim import AGREES, QUOTED, Claim, Found, slide
-from cnn_history.literature import LECUN_1998, MNIST, PUBLISHED
 from cnn_history.models.lenet5 import C1, C3_INPUTS
+from cnn_history.papers import LECUN_1998, MNIST, PUBLISHED
 
 
 def claims() -> tuple[Claim, ...]:
@@ -44,6 +44,6 @@ def architecture() -> Found:
 
 def mnist() -> Found:
     """Where the data set comes from."""
-    sources = {row.source for row in PUBLISHED if row.dataset == MNIST}
+    printed = {row.paper for row in PUBLISHED if row.dataset == MNIST}
     words = "'the modified NIST, or MNIST, dataset' (LeCun et al. 1998, sec. III-A)"
-    return Found(words, sources == {LECUN_1998})
+    return Found(words, printed == {LECUN_1998})

@@ -1,7 +1,6 @@
 """Batch normalization (Ioffe & Szegedy 2015), and its decorrelated form (Huang et al. 2018)."""
 
 import datetime
-import re
 
 import flax.linen as nn
 import jax
@@ -10,7 +9,7 @@ import numpy as np
 
 from cnn_history import layers, models
 from cnn_history.lecture.claim import AGREES, QUOTED, Claim, Found, slide
-from cnn_history.literature import HUANG_2018
+from cnn_history.papers import HUANG_2018
 
 EXAMPLES, CHANNELS = 32, 8
 DATA = np.random.default_rng(0).normal(3.0, 2.0, (EXAMPLES, CHANNELS)).astype(np.float32)
@@ -153,7 +152,7 @@ def whitened() -> Found:
 
 def appeared(said: str) -> Found:
     """The month, which an arXiv number begins with."""
-    year, month = re.search(r"arXiv:(\d\d)(\d\d)", HUANG_2018).groups()
+    year, month = int(HUANG_2018.arxiv[:2]), int(HUANG_2018.arxiv[2:4])
     date = datetime.datetime.strptime(said, "%m/%d/%Y")
     right = (date.year % 100, date.month) == (int(year), int(month))
-    return Found(f"{HUANG_2018}: {datetime.date(2000 + int(year), int(month), 1):%B %Y}", right)
+    return Found(f"{HUANG_2018.source}: {datetime.date(2000 + year, month, 1):%B %Y}", right)

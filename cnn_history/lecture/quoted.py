@@ -1,35 +1,35 @@
 """Claims about the literature: compared with the papers' cited table, not computed."""
 
 from cnn_history.lecture.claim import Found
-from cnn_history.literature import PUBLISHED, Published
+from cnn_history.papers import PUBLISHED, Paper, Published
 
 TOPS = {"top-1": "top1", "top-5": "top5"}
 
 
-def rows(source: str, label: str | None = None, protocol: str | None = None) -> list[Published]:
+def rows(paper: Paper, label: str | None = None, protocol: str | None = None) -> list[Published]:
     """Return the rows of a paper with a label, up to a comma, and a protocol; None is any."""
     return [
         row
         for row in PUBLISHED
-        if row.source == source
+        if row.paper == paper
         and (label is None or f"{row.label},".startswith(f"{label},"))
         and protocol in (None, row.protocol)
     ]
 
 
-def test_errors(source: str) -> list[float]:
+def test_errors(paper: Paper) -> list[float]:
     """Return the top-5 errors on test images that a paper prints, in percent."""
-    return sorted(row.top5 for row in rows(source) if row.split == "test")
+    return sorted(row.top5 for row in rows(paper) if row.split == "test")
 
 
-def errors(source: str, label: str, protocol: str, said: dict[str, float]) -> Found:
+def errors(paper: Paper, label: str, protocol: str, said: dict[str, float]) -> Found:
     """Error rates in percent; `said` has those of the lecture, by name, such as `val top-1`.
 
     They are right if the paper's are the same, rounded to as many digits.
     """
     printed = {
         f"{row.split} {top}": (getattr(row, name), row.where)
-        for row in rows(source, label, protocol)
+        for row in rows(paper, label, protocol)
         for top, name in TOPS.items()
         if getattr(row, name) is not None
     }
@@ -37,7 +37,7 @@ def errors(source: str, label: str, protocol: str, said: dict[str, float]) -> Fo
     found = {name: printed[name] for name in said if name in printed}
     values = ", ".join(f"{name} {value}" for name, (value, _) in found.items())
     where = ", ".join(dict.fromkeys(where for _, where in found.values()))
-    return Found(f"printed: {values} ({source}, {where})" if found else "not printed", right)
+    return Found(f"printed: {values} ({paper.source}, {where})" if found else "not printed", right)
 
 
 def same(said: float, printed: float) -> bool:

@@ -5,8 +5,8 @@ from cnn_history.lecture.accounts import account, window
 from cnn_history.lecture.claim import AGREES, BY_STUDY, ERRS, QUOTED, Claim, Found, slide
 from cnn_history.lecture.once import once
 from cnn_history.lecture.quoted import errors, rows, test_errors
-from cnn_history.literature import SIMONYAN_2014, SZEGEDY_2014, ZEILER_2013
 from cnn_history.models.vgg import COLUMNS
+from cnn_history.papers import SIMONYAN_2014, SZEGEDY_2014, ZEILER_2013
 from cnn_history.studies import fc7_transfer, receptive_field
 from cnn_history.studies.stack import Window, cost
 

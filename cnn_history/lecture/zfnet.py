@@ -3,7 +3,7 @@
 from cnn_history.lecture.accounts import account, layer, window
 from cnn_history.lecture.claim import AGREES, ERRS, Claim, Found, slide
 from cnn_history.lecture.quoted import rows, test_errors
-from cnn_history.literature import KRIZHEVSKY_2012, SIMONYAN_2014, ZEILER_2013
+from cnn_history.papers import KRIZHEVSKY_2012, SIMONYAN_2014, ZEILER_2013
 
 DEEP = ("conv3", "conv4", "conv5")
 
@@ -61,5 +61,5 @@ def error(before: float, after: float) -> Found:
         f"the paper prints {', '.join(map(str, sorted(own)))} on test",
         after in own and before in alexnet,
         f"The paper's own test errors are {', '.join(map(str, sorted(own)))} (table 2); {after} is "
-        f"{clarifai.label} ({clarifai.source}, {clarifai.where}), an entry of several networks.",
+        f"{clarifai.label} ({clarifai.source}), an entry of several networks.",
     )

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from cnn_history import initializers, layers
 from cnn_history.models.network import Network, check_size, mean_over_positions
+from cnn_history.papers import KRIZHEVSKY_2012, KRIZHEVSKY_2014
 
 
 class Convolution(NamedTuple):
@@ -179,22 +180,21 @@ class AlexNetOWT(AlexNet):
         return mean_over_positions(self.dense(self.num_classes, "fc8")(x))
 
 
-PAPER_2012 = "Krizhevsky et al. 2012"
 INPUT = (IMAGE_SIZE, IMAGE_SIZE, 3)
 ONE_TOWER_INPUT = (ONE_TOWER_IMAGE_SIZE, ONE_TOWER_IMAGE_SIZE, 3)
 NETWORKS = {
     "alexnet": Network(
         functools.partial(AlexNet, convolutions=LECTURE),
-        f"{PAPER_2012} (as lectures draw it)",
+        KRIZHEVSKY_2012.at("(as lectures draw it)"),
         INPUT,
         CLASSES,
     ),
     "alexnet_2012": Network(
-        functools.partial(AlexNet, convolutions=PAPER), PAPER_2012, INPUT, CLASSES
+        functools.partial(AlexNet, convolutions=PAPER), KRIZHEVSKY_2012.at(), INPUT, CLASSES
     ),
     "alexnet_owt": Network(
         functools.partial(AlexNetOWT, convolutions=ONE_TOWER),
-        "Krizhevsky 2014 (as torchvision has it)",
+        KRIZHEVSKY_2014.at("(as torchvision has it)"),
         ONE_TOWER_INPUT,
         CLASSES,
     ),

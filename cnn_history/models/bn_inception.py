@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from cnn_history import initializers, layers
 from cnn_history.models.conv_unit import ConvUnit
 from cnn_history.models.network import Network, check_size
+from cnn_history.papers import IOFFE_2015
 
 
 class Row(NamedTuple):
@@ -148,6 +149,6 @@ class BNInception(nn.Module):
 
 NETWORKS = {
     "bn_inception": Network(
-        BNInception, "Ioffe & Szegedy 2015, fig. 5", (IMAGE_SIZE, IMAGE_SIZE, 3), CLASSES
+        BNInception, IOFFE_2015.at("fig. 5"), (IMAGE_SIZE, IMAGE_SIZE, 3), CLASSES
     ),
 }

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from cnn_history import initializers, layers
 from cnn_history.models.conv_unit import ConvUnit
 from cnn_history.models.network import Network, check_size, mean_over_positions
+from cnn_history.papers import SZEGEDY_2014
 
 
 class Widths(NamedTuple):
@@ -232,9 +233,10 @@ class GoogLeNetBN(GoogLeNet):
     smallest = smallest_with_heads = 15
 
 
-PAPER = "Szegedy et al. 2014"
 INPUT = (IMAGE_SIZE, IMAGE_SIZE, 3)
 NETWORKS = {
-    "googlenet": Network(GoogLeNet, f"{PAPER}, table 1", INPUT, CLASSES),
-    "googlenet_bn": Network(GoogLeNetBN, f"{PAPER} (as torchvision ports it)", INPUT, CLASSES),
+    "googlenet": Network(GoogLeNet, SZEGEDY_2014.at("table 1"), INPUT, CLASSES),
+    "googlenet_bn": Network(
+        GoogLeNetBN, SZEGEDY_2014.at("(as torchvision ports it)"), INPUT, CLASSES
+    ),
 }

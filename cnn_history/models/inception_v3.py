@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from cnn_history import initializers, layers
 from cnn_history.models.conv_unit import ConvUnit
 from cnn_history.models.network import Network, check_size
+from cnn_history.papers import SZEGEDY_2015
 
 # Table 1 from above, under the release's names, which number the sizes.
 STEM = (
@@ -228,7 +229,7 @@ class InceptionV3(nn.Module):
 NETWORKS = {
     "inception_v3": Network(
         InceptionV3,
-        "Szegedy et al. 2015 (1512.00567), as released",
+        SZEGEDY_2015.at("as released"),
         (IMAGE_SIZE, IMAGE_SIZE, 3),
         CLASSES,
     ),

@@ -15,6 +15,7 @@ import numpy as np
 
 from cnn_history import initializers, layers
 from cnn_history.models.network import Network, check_size, mean_over_positions
+from cnn_history.papers import LECUN_1998
 
 # Maps and units of fig. 2.
 C1, C3, C5, F6, CLASSES = 6, 16, 120, 84, 10
@@ -120,9 +121,8 @@ class LeNet51998(nn.Module):
         return mean_over_positions(layers.RBFOutput(rbf_codes(), name="output")(x))
 
 
-PAPER = "LeCun et al. 1998"
 INPUT = (IMAGE_SIZE, IMAGE_SIZE, 1)
 NETWORKS = {
-    "lenet5": Network(LeNet5, f"{PAPER} (as lectures draw it)", INPUT, CLASSES),
-    "lenet5_1998": Network(LeNet51998, PAPER, INPUT, CLASSES),
+    "lenet5": Network(LeNet5, LECUN_1998.at("(as lectures draw it)"), INPUT, CLASSES),
+    "lenet5_1998": Network(LeNet51998, LECUN_1998.at(), INPUT, CLASSES),
 }

@@ -7,6 +7,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from cnn_history.papers import Place
+
 
 @dataclasses.dataclass(frozen=True)
 class Network:
@@ -14,13 +16,13 @@ class Network:
 
     Attributes:
       build: keyword options -> `nn.Module`.
-      paper: where it was published.
+      source: paper, and place in it.
       input: (h, w, c) of the paper's images.
       classes: number of classes in the paper.
     """
 
     build: Callable[..., nn.Module]
-    paper: str
+    source: Place
     input: tuple[int, int, int]
     classes: int
 

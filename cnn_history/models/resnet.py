@@ -19,6 +19,7 @@ import jax.numpy as jnp
 
 from cnn_history import initializers, layers
 from cnn_history.models.network import Network, check_size
+from cnn_history.papers import HE_2015, Place
 
 # Table 1: blocks of conv2_x, conv3_x, conv4_x, conv5_x, and the maps of their 3x3 convolutions.
 IMAGENET_BLOCKS = {
@@ -269,10 +270,11 @@ class CifarResNet(nn.Module):
         return logits.astype(jnp.promote_types(self.dtype, jnp.float32))
 
 
-PAPER = "He et al. 2015"
+TABLE_1 = HE_2015.at("table 1")
+V1_5 = HE_2015.at("in torchvision's reading (v1.5)")
 
 
-def imagenet(depth: int, source: str = f"{PAPER}, table 1", **options) -> Network:
+def imagenet(depth: int, source: Place = TABLE_1, **options) -> Network:
     """Return the network of `depth` layers for ImageNet."""
     if depth in BOTTLENECK_DEPTHS:
         options = {"bottleneck": True, **options}
@@ -283,10 +285,9 @@ def imagenet(depth: int, source: str = f"{PAPER}, table 1", **options) -> Networ
 def cifar(depth: int, **options) -> Network:
     """Return the network of 6n+2 = `depth` layers."""
     build = functools.partial(CifarResNet, blocks=(depth - 2) // 6, **options)
-    return Network(build, f"{PAPER}, sec. 4.2", (32, 32, 3), 10)
+    return Network(build, HE_2015.at("sec. 4.2"), (32, 32, 3), 10)
 
 
-V1_5 = f"{PAPER}, in torchvision's reading (v1.5)"
 NETWORKS = {
     **{f"resnet{depth}": imagenet(depth, stride_on_1x1=True) for depth in IMAGENET_BLOCKS},
     **{

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 from cnn_history import initializers, layers
 from cnn_history.models import resnet
 from cnn_history.models.network import Network, check_size
+from cnn_history.papers import HE_2016
 
 # Table 4: CIFAR networks. 6n+2 layers of basic units, and 9n+2 of bottlenecks.
 CIFAR_BASIC_DEPTHS = (110,)
@@ -153,9 +154,6 @@ class CifarBottleneckResNetV2(ResNetV2):
     num_classes: int = 10
 
 
-PAPER = "He et al. 2016"
-
-
 def imagenet(depth: int) -> Network:
     """Return the pre-activation network of `depth` layers for ImageNet."""
     build = functools.partial(
@@ -165,7 +163,7 @@ def imagenet(depth: int) -> Network:
         bottleneck=depth in resnet.BOTTLENECK_DEPTHS,
         imagenet=True,
     )
-    return Network(build, PAPER, (224, 224, 3), 1000)
+    return Network(build, HE_2016.at(), (224, 224, 3), 1000)
 
 
 def cifar(depth: int) -> Network:
@@ -179,7 +177,7 @@ def cifar(depth: int) -> Network:
         bottleneck=bottleneck,
         imagenet=False,
     )
-    return Network(build, f"{PAPER}, table 4", (32, 32, 3), 10)
+    return Network(build, HE_2016.at("table 4"), (32, 32, 3), 10)
 
 
 NETWORKS = {

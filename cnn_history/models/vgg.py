@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from cnn_history import initializers, layers
 from cnn_history.models.network import Network, check_size, mean_over_positions
+from cnn_history.papers import SIMONYAN_2014
 
 # Table 1, a column a line, a group of rows between two max-pools a string; conv3-64 is a 3x3
 # convolution with 64 maps.
@@ -149,7 +150,6 @@ class VGGBatchNorm(VGG):
     norm: Callable | None = layers.BatchNorm
 
 
-PAPER = "Simonyan & Zisserman 2014, table 1"
 INPUT = (IMAGE_SIZE, IMAGE_SIZE, 3)
 COLUMNS = {
     "vgg11": "A",
@@ -162,13 +162,18 @@ COLUMNS = {
 BATCH_NORMALIZED = ("vgg11", "vgg13", "vgg16", "vgg19")
 NETWORKS = {
     **{
-        name: Network(functools.partial(VGG, column=column), f"{PAPER}, {column}", INPUT, CLASSES)
+        name: Network(
+            functools.partial(VGG, column=column),
+            SIMONYAN_2014.at(f"table 1, {column}"),
+            INPUT,
+            CLASSES,
+        )
         for name, column in COLUMNS.items()
     },
     **{
         f"{name}_bn": Network(
             functools.partial(VGGBatchNorm, column=COLUMNS[name]),
-            f"{PAPER}, {COLUMNS[name]} (batch-normalized, as torchvision has it)",
+            SIMONYAN_2014.at(f"table 1, {COLUMNS[name]} (batch-normalized, as torchvision has it)"),
             INPUT,
             CLASSES,
         )

@@ -1,4 +1,4 @@
-"""ZFNet: Zeiler, Fergus 2014, "Visualizing and understanding convolutional networks",
+"""ZFNet: Zeiler, Fergus 2013, "Visualizing and understanding convolutional networks",
 arXiv:1311.2901, fig. 3.
 
 `zfnet` is the network of fig. 3. `zfnet_b` is the one with 512, 1024 and 512 maps in layers 3 to 5
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from cnn_history import initializers, layers
 from cnn_history.models.network import Network, check_size, mean_over_positions
+from cnn_history.papers import ZEILER_2013
 
 
 class Convolution(NamedTuple):
@@ -108,13 +109,15 @@ class ZFNet(nn.Module):
         return mean_over_positions(nn.Dense(self.num_classes, name="fc8", **typed)(x))
 
 
-PAPER = "Zeiler & Fergus 2014"
 INPUT = (IMAGE_SIZE, IMAGE_SIZE, 3)
 NETWORKS = {
     "zfnet": Network(
-        functools.partial(ZFNet, convolutions=FIGURE_3), f"{PAPER}, fig. 3", INPUT, CLASSES
+        functools.partial(ZFNet, convolutions=FIGURE_3), ZEILER_2013.at("fig. 3"), INPUT, CLASSES
     ),
     "zfnet_b": Network(
-        functools.partial(ZFNet, convolutions=VARIANT_B), f"{PAPER}, table 2, (b)", INPUT, CLASSES
+        functools.partial(ZFNet, convolutions=VARIANT_B),
+        ZEILER_2013.at("table 2, (b)"),
+        INPUT,
+        CLASSES,
     ),
 }

@@ -5,20 +5,21 @@ import pathlib
 import jax
 import numpy as np
 
+from cnn_history.papers import Published
 from cnn_history.reporting import style
 
 SHOWN = 40  # test images in the grid
 MANY_CLASSES = 20  # above, the confusion matrix has no numbers and no names
 
 
-def curves(path: pathlib.Path, lines: list[dict], title: str, paper: dict | None) -> None:
+def curves(path: pathlib.Path, lines: list[dict], title: str, paper: Published | None) -> None:
     """Draw loss and error over steps, from the lines of metrics.jsonl.
 
     Args:
       path: of the PNG.
       lines: of metrics.jsonl.
       title: of the run.
-      paper: `top1_error` and `source` of the paper's number, drawn as a line; None for none.
+      paper: its number is drawn as a line; None for none.
     """
     with style.figure(path, 1, 2, figsize=(8.4, 3.2)) as (drawing, (loss, error)):
         from matplotlib.ticker import LogFormatter  # after style has said that there is no display
@@ -31,9 +32,8 @@ def curves(path: pathlib.Path, lines: list[dict], title: str, paper: dict | None
             percent = [100 * x["top1_error"] for x in chosen]
             error.plot(steps, percent, color=colour, label=split, **mark)
         if paper:
-            value = 100 * paper["top1_error"]
-            name = f"{paper['source']}: {value:.2f}"
-            error.axhline(value, color=style.PAPER, linestyle="--", linewidth=1, label=name)
+            name = f"{paper.cited}: {paper.top1:.2f}"
+            error.axhline(paper.top1, color=style.PAPER, linestyle="--", linewidth=1, label=name)
         for axes, name in ((loss, "loss"), (error, "error, %")):
             axes.set(title=name, xlabel="step", yscale="log")
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -146,7 +146,7 @@ def run(
     folder: pathlib.Path,
     lines: list[dict],
     title: str,
-    paper: dict | None,
+    paper: Published | None,
     images: np.ndarray,
     labels: np.ndarray,
     probabilities: np.ndarray,

@@ -10,6 +10,7 @@ import json
 import pathlib
 import sys
 
+from cnn_history import papers
 from cnn_history.reporting.tables import spread
 
 RESULTS = pathlib.Path(__file__).parents[2] / "results"
@@ -33,9 +34,8 @@ def table(folder: pathlib.Path = RESULTS) -> str:
         result = json.loads(path.read_text())
         if result.get("kind") != "run":
             continue
-        paper, test = result["config"]["paper"], result["test"]
-        same = (paper["model"], paper["dataset"]) == (result["model"], result["dataset"])
-        quoted = f"{paper['top1_error']:.2%} ({paper['source']})" if same else "–"
+        paper, test = papers.reported(result["config"]), result["test"]
+        quoted = f"{paper.top1:.2f}% ({paper.cited})" if paper else "–"
         errors = test.get("top1_errors", [test["top1_error"]])
         ours = spread(errors) + (" (n=1)" if len(errors) == 1 else "")
         rule = result["config"]["optimizer"]["name"]

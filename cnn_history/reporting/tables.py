@@ -6,16 +6,10 @@ import statistics
 from rich.console import Console
 from rich.table import Table
 
-from cnn_history.literature import Published
+from cnn_history.papers import Published
 
 
-def paper_of(config, model: str, dataset: str) -> dict | None:
-    """Return the config's paper's number if it is of this model and data set, else None."""
-    paper = config.paper
-    return paper.to_dict() if (paper.model, paper.dataset) == (model, dataset) else None
-
-
-def runs(summaries: list[dict], paper: dict | None) -> None:
+def runs(summaries: list[dict], paper: Published | None) -> None:
     """Print what runs that differ in their seed reached, beside the paper's number."""
     first = summaries[0]
     seconds = statistics.fmean(summary["seconds"] for summary in summaries)
@@ -32,13 +26,13 @@ def runs(summaries: list[dict], paper: dict | None) -> None:
     _show(row)
 
 
-def evaluation(result: dict, published: list[Published], paper: dict | None) -> None:
+def evaluation(result: dict, published: list[Published], paper: Published | None) -> None:
     """Print the errors that `evaluate` found, and the papers' rows of the same below.
 
     Args:
       result: of `evaluate`.
-      published: rows of the literature.
-      paper: the config's number, shown where the literature has none.
+      published: the papers' rows of the same measurement.
+      paper: the number that the run is put beside, shown where there is no such row.
     """
     row = {
         "network": " + ".join(result["models"]),
@@ -53,7 +47,7 @@ def evaluation(result: dict, published: list[Published], paper: dict | None) -> 
         row["paper's error"] = _quote(paper)
     quoted = [
         {
-            "network": f"{theirs.label} ({theirs.source}, {theirs.where})",
+            "network": f"{theirs.label} ({theirs.source})",
             "data set": f"{theirs.dataset} {theirs.split}",
             "images": "",
             "protocol": theirs.protocol,
@@ -88,8 +82,8 @@ def _cell(value) -> str:
     return f"{value:.4g}" if isinstance(value, numbers.Real) else str(value)
 
 
-def _quote(paper: dict) -> str:
-    return f"{paper['top1_error']:.2%} ({paper['source']})"
+def _quote(paper: Published) -> str:
+    return f"{paper.top1:.2f}% ({paper.cited})"
 
 
 def _show(*found: dict[str, str]) -> None:

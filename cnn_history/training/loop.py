@@ -9,14 +9,14 @@ from collections.abc import Callable
 import flax.linen as nn
 import ml_collections
 
-from cnn_history import build
+from cnn_history import build, papers
 from cnn_history.datasets import Source, examples
 from cnn_history.datasets.images import Unreadable
 from cnn_history.datasets.skipped import Skipped, TooManySkipped
 from cnn_history.errors import UserError
 from cnn_history.files import bucket, private, record, workdir
 from cnn_history.files.checkpoint import Checkpoints, Damaged, NotSaved
-from cnn_history.reporting import figures, tables
+from cnn_history.reporting import figures
 from cnn_history.training import (
     beginning,
     devices,
@@ -177,7 +177,7 @@ def _train(
             folder / "figures",
             metrics.lines,
             title=f"{config.model.name} on {train.name}",
-            paper=tables.paper_of(config, config.model.name, train.name),
+            paper=papers.reported(config),
             images=testing,
             labels=made["label"],
             probabilities=made["probabilities"],

@@ -12,7 +12,7 @@ from cnn_history.lecture.accounts import output
 from cnn_history.lecture.claim import ADVICE, AGREES, BY_STUDY, ERRS, QUOTED, evaluate, slide
 from cnn_history.lecture.outcome import outcome
 from cnn_history.lecture.quoted import errors
-from cnn_history.literature import KRIZHEVSKY_2012
+from cnn_history.papers import KRIZHEVSKY_2012
 from tests.shared import SHARED, needs_shared
 from tests.training.runs import CHECKOUT
 

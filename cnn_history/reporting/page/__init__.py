@@ -49,8 +49,8 @@ def write(
     for file in SHIPPED:
         shutil.copy(HERE / file, assets)
     pictures = Pictures(assets, found.left_out)
-    papers = networks.sections()
-    depths = {n.account.model: n.account.depth for _, nets in papers for n in nets}
+    sections = networks.sections()
+    depths = {n.account.model: n.account.depth for _, nets in sections for n in nets}
     studies = experiments.studies(found, pictures)
     text = _templates().get_template(INDEX).render(
         generator=GENERATOR,
@@ -58,8 +58,8 @@ def write(
         ideas=history.IDEAS,
         depths=depths,
         deepest=max(depths[entry.network] for entry in history.ENTRIES if entry.network),
-        papers=papers,
-        points=networks.plot(papers),
+        sections=sections,
+        points=networks.plot(sections),
         studies=studies,
         missing_studies=experiments.missing(studies, known),
         claims=claims.claims(found),
@@ -95,7 +95,6 @@ def _templates() -> jinja2.Environment:
         cell=values.cell,
         short=values.short,
         percent=values.percent,
-        cite=values.cite,
         ratio=digits,
     )
     return environment

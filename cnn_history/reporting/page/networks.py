@@ -3,89 +3,66 @@
 import dataclasses
 import functools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from markupsafe import Markup
 
-from cnn_history import literature, models
+from cnn_history import models, papers
 from cnn_history.accounting import Account
 from cnn_history.accounting.structure import Branches, Repeat, Series, Step, architecture
+from cnn_history.papers import Paper, Published
 from cnn_history.reporting.page import drawing
-from cnn_history.reporting.page.values import cite
 
 BUDGETS = ("parameters", "macs", "activations")
 
 
-@dataclasses.dataclass(frozen=True)
-class Paper:
-    """A paper of the lecture.
+class Section(NamedTuple):
+    """A paper as the page shows it.
 
     Attributes:
-      key: how the registry's sources begin that belong to it.
-      year: of its first appearance.
-      title: of the paper.
-      authors: of the paper.
+      paper: that the networks below come from.
       new: what was new, a sentence each.
       first: the network that is shown open.
     """
 
-    key: str
-    year: int
-    title: str
-    authors: str
+    paper: Paper
     new: tuple[str, ...]
     first: str
 
 
-PAPERS = (
-    Paper("LeCun et al. 1998", 1998,
-          "Gradient-based learning applied to document recognition",
-          "Y. LeCun, L. Bottou, Y. Bengio, P. Haffner",
+SECTIONS = (
+    Section(papers.LECUN_1998,
           ("Convolution and subsampling in turn, trained end to end on digits.",
            "Layer C3 reads only some of the maps before it; subsampling is trained; the output "
            "measures the distance to drawn codes."), "lenet5_1998"),
-    Paper("Krizhevsky et al. 2012", 2012,
-          "ImageNet classification with deep convolutional neural networks",
-          "A. Krizhevsky, I. Sutskever, G. E. Hinton",
+    Section(papers.KRIZHEVSKY_2012,
           ("A network of this kind on a million photographs, trained on two GPUs.",
            "ReLU, local response normalization, overlapping pooling, dropout, augmentation."),
           "alexnet_2012"),
-    Paper("Zeiler & Fergus 2014", 2013,
-          "Visualizing and understanding convolutional networks", "M. D. Zeiler, R. Fergus",
+    Section(papers.ZEILER_2013,
           ("What the layers see, made visible by a deconvolutional network.",
            "AlexNet's first layer mended by it: 7x7 at stride 2 for 11x11 at stride 4."), "zfnet"),
-    Paper("Krizhevsky 2014", 2014,
-          "One weird trick for parallelizing convolutional neural networks", "A. Krizhevsky",
+    Section(papers.KRIZHEVSKY_2014,
           ("AlexNet without groups and response normalization; the one that torchvision has.",),
           "alexnet_owt"),
-    Paper("Simonyan & Zisserman 2014", 2014,
-          "Very deep convolutional networks for large-scale image recognition",
-          "K. Simonyan, A. Zisserman",
+    Section(papers.SIMONYAN_2014,
           ("Depth alone: stacks of 3x3 convolutions, 11 to 19 layers with weights.",
            "Two of them see 5x5, three see 7x7, with fewer weights and more non-linearity."),
           "vgg16"),
-    Paper("Szegedy et al. 2014", 2014,
-          "Going deeper with convolutions",
-          "C. Szegedy, W. Liu, Y. Jia, P. Sermanet, S. Reed, D. Anguelov, D. Erhan, "
-          "V. Vanhoucke, A. Rabinovich",
+    Section(papers.SZEGEDY_2014,
           ("Inception: filters of several sizes side by side, made cheap by 1x1 bottlenecks.",
            "A global average in the place of large fully-connected layers; auxiliary classifiers."),
           "googlenet"),
-    Paper("Ioffe & Szegedy 2015", 2015,
-          "Batch normalization: accelerating deep network training by reducing internal covariate "
-          "shift", "S. Ioffe, C. Szegedy",
+    Section(papers.IOFFE_2015,
           ("Every layer's input standardized over the batch, then scaled and shifted.",
            "Inception with it, and two 3x3 in the place of each 5x5."), "bn_inception"),
-    Paper("Szegedy et al. 2015", 2015,
-          "Rethinking the Inception architecture for computer vision",
-          "C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens, Z. Wojna",
+    Section(papers.SZEGEDY_2015,
           ("Convolutions factorized, 7x7 into 1x7 and 7x1; smaller grids without a bottleneck.",
            "Label smoothing."), "inception_v3"),
-    Paper("He et al. 2015", 2015,
-          "Deep residual learning for image recognition", "K. He, X. Zhang, S. Ren, J. Sun",
+    Section(papers.HE_2015,
           ("Each block adds to what it was given, so that depth no longer hurts: 152 layers.",
            "Plain networks of the same shape get worse as they get deeper."), "resnet50"),
-    Paper("He et al. 2016", 2016,
-          "Identity mappings in deep residual networks", "K. He, X. Zhang, S. Ren, J. Sun",
+    Section(papers.HE_2016,
           ("Normalization and ReLU before the weights: the shortcut is the identity all the way.",
            "1,001 layers on CIFAR-10."), "resnet50_v2"),
 )  # fmt: skip
@@ -124,10 +101,10 @@ class Network:
     drawing: Markup
     budget: list[Share]
     rows: list[tuple[int, Step]]
-    published: list[literature.Published]
+    published: list[Published]
 
     @property
-    def best(self) -> literature.Published | None:
+    def best(self) -> Published | None:
         """The lowest error that was published: top-5 where one was printed, else top-1."""
         top5 = [row for row in self.published if row.top5 is not None]
         if top5:
@@ -135,23 +112,20 @@ class Network:
         return min(self.published, key=lambda row: row.top1, default=None)
 
 
-def sections() -> list[tuple[Paper, list[Network]]]:
+def sections() -> list[tuple[Section, list[Network]]]:
     """Return the papers in order of time, each with its networks."""
-    papers = {paper.key: paper for paper in PAPERS}
-    found = {paper: [] for paper in PAPERS}
+    found = {section.paper: (section, []) for section in SECTIONS}
     for name in models.NETWORKS:
-        network = _network(name)
-        source = network.account.paper
-        key = max((k for k in papers if source.startswith(k)), key=len, default=source)
-        paper = papers.setdefault(key, Paper(key, 0, key, "", (), name))
-        found.setdefault(paper, []).append(network)
-    return [(paper, networks) for paper, networks in found.items() if networks]
+        paper = models.info(name).source.paper
+        _, networks = found.setdefault(paper, (Section(paper, (), name), []))
+        networks.append(_network(name))
+    return [(section, networks) for section, networks in found.values() if networks]
 
 
 @functools.cache
 def _network(name: str) -> Network:
     account, series = architecture(name)
-    published = [row for row in literature.PUBLISHED if (row.network, row.models) == (name, 1)]
+    published = [row for row in papers.PUBLISHED if (row.network, row.models) == (name, 1)]
     return Network(
         account=account,
         drawing=drawing.architecture(account, series),
@@ -189,12 +163,12 @@ def _share(account: Account, piece: Step | Branches | Repeat) -> Share:
     return Share(drawing.name(piece), drawing.output(piece), amounts, fractions)
 
 
-def plot(papers: list[tuple[Paper, list[Network]]]) -> list[dict]:
+def plot(shown: list[tuple[Section, list[Network]]]) -> list[dict]:
     """Return the points of accuracy against cost: what papers report of single networks."""
     return [
         {
             "network": network.account.model,
-            "paper": paper.key,
+            "paper": str(section.paper),
             "macs": network.account.macs,
             "parameters": network.account.parameters,
             "depth": network.account.depth,
@@ -203,10 +177,10 @@ def plot(papers: list[tuple[Paper, list[Network]]]) -> list[dict]:
             "protocol": row.protocol,
             "top1": row.top1,
             "top5": row.top5,
-            "source": cite(row),
+            "source": row.source,
             "label": row.label,
         }
-        for paper, networks in papers
+        for section, networks in shown
         for network in networks
         for row in network.published
     ]

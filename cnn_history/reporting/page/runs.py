@@ -5,8 +5,8 @@ import json
 import pathlib
 import statistics
 from collections.abc import Iterable
-from typing import Any
 
+from cnn_history import papers
 from cnn_history.reporting.page.found import FIGURES, Found, Run
 from cnn_history.reporting.page.pictures import Picture, Pictures
 from cnn_history.reporting.page.values import percent
@@ -103,13 +103,13 @@ def _shown(run: Run, pictures: Pictures) -> Shown:
             "jax": str(summary["versions"].get("jax", "")),
             "commit": str(summary["versions"].get("commit", "")),
         }
-    paper = _paper(config, network, str(config["dataset"]))
+    paper = papers.reported(config)
     return Shown(
         name=run.name,
         title=f"{network} on {config['dataset']}",
         state=state,
         error=None if error is None else percent(error),
-        paper=f"{percent(paper['top1_error'])} ({paper['source']})" if paper else None,
+        paper=f"{paper.top1:.2f} % ({paper.cited})" if paper else None,
         facts=facts,
         figures=list(_figures(run, pictures)),
         config=json.dumps(config, indent=2, ensure_ascii=False),
@@ -132,11 +132,6 @@ def _figures(run: Run, pictures: Pictures) -> Iterable[Picture]:
         caption = CAPTIONS.get(file.name, "{name}: {file}").format(name=run.name, file=file.stem)
         if picture := pictures.add(file, caption, folder):
             yield picture
-
-
-def _paper(config: dict[str, Any], network: str, dataset: str) -> dict[str, Any] | None:
-    paper = config.get("paper") or {}
-    return paper if (paper.get("model"), paper.get("dataset")) == (network, dataset) else None
 
 
 def table(found: Found) -> list[Row]:
@@ -170,14 +165,14 @@ def table(found: Found) -> list[Row]:
 def _row(name: str, summary: dict, config: dict, tests: list[dict]) -> Row:
     errors = [e for test in tests for e in test.get("top1_errors", [test["top1_error"]])]
     spread = f" ± {percent(statistics.stdev(errors))}" if len(errors) > 1 else ""
-    paper = _paper(config, summary["model"], summary["dataset"])
+    paper = papers.reported(config)
     return Row(
         name=name,
         network=str(summary["model"]),
         dataset=str(summary["dataset"]),
         ours=f"{percent(statistics.fmean(errors))}{spread} (n={len(errors)})",
-        paper=percent(paper["top1_error"]) if paper else "–",
-        source=str(paper["source"]) if paper else "",
+        paper=f"{paper.top1:.2f} %" if paper else "–",
+        source=paper.cited if paper else "",
         steps=f"{summary['steps']:,}",
         devices=str(summary["devices"]),
     )

@@ -3,8 +3,6 @@
 import numbers
 from typing import Any
 
-from cnn_history.literature import Published
-
 
 def cell(value: Any) -> str:
     """Return a value as a table shows it: numbers to four digits, groups as `name=value`."""
@@ -38,8 +36,3 @@ def short(number: float) -> str:
 def percent(fraction: float) -> str:
     """Return a fraction as percent: 1.22 %."""
     return f"{100 * fraction:.2f} %"
-
-
-def cite(row: Published) -> str:
-    """Return where a published number stands."""
-    return row.source if row.source.endswith(row.where) else f"{row.source}, {row.where}"

@@ -12,11 +12,10 @@ HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)> & \"
 FEW = ("lenet5_1998", "alexnet_2012", "zfnet", "vgg19", "googlenet", "resnet152")
 VERSIONS = {"jax": "0", "commit": "c"}
 SUMMARY = {
-    "model": "lenet5", "dataset": "digits", "parameters": 61706, "steps": 20, "seconds": 3.0,
+    "model": "lenet5", "dataset": "mnist", "parameters": 61706, "steps": 20, "seconds": 3.0,
     "images_per_second": 100.0, "devices": "1 cpu", "versions": VERSIONS,
     "test": {"top1_error": 0.25, "count": 8, "protocol": "single_crop"},
 }  # fmt: skip
-PAPER = {"model": "lenet5", "dataset": "digits", "top1_error": 0.0095, "source": "A paper 1998"}
 CLAIMS = [
     ("C001", "LeNet-5", "5x5 filters", "5x5", "agrees", ""),
     ("C002", "AlexNet", HOSTILE, "62,378,344", "errs", "the truth"),
@@ -37,7 +36,7 @@ def picture(path, size=(40, 30), frames=1):
     first.save(path, **({"save_all": True, "append_images": others} if others else {}))
 
 
-def run(folder, *, error=0.25, finished=True, label="digits", **config):
+def run(folder, *, error=0.25, finished=True, label="mnist", **config):
     """Make a run that has two lines of each split and its curves."""
     lines = [
         {"step": step, "split": split, "loss": k / step, "top1_error": k * error / step}
@@ -45,7 +44,8 @@ def run(folder, *, error=0.25, finished=True, label="digits", **config):
         for split, k in (("train", 1.0), ("test", 2.0))
     ]
     write(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines) + '{"torn')
-    config = {"model": {"name": "lenet5"}, "dataset": label, "steps": 20, "paper": PAPER, **config}
+    config = {"model": {"name": "lenet5"}, "dataset": label, "steps": 20, **config}
+    config |= {"train_split": "train", "test_split": "test"}
     write(folder / "config.json", config)
     picture(folder / "figures" / "curves.png")
     if finished:
