@@ -5,6 +5,7 @@ import os
 import hypothesis
 import pytest
 
+from cnn_history.reporting import figures
 from cnn_history.training import devices
 from tests.shared import SHARED
 
@@ -27,3 +28,9 @@ def data_dir():
     if not folder.is_dir():
         pytest.skip("no prepared data sets here")
     return str(folder)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Let runs draw no figures, which takes them longer than training does."""
+    monkeypatch.setattr(figures, "run", lambda *arguments, **options: None)

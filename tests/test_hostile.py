@@ -24,6 +24,8 @@ from experiments import lenet5_digits
 from tests.training import runs
 from tests.weights.payload import Evil
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 PACKAGE = pathlib.Path(npz.__file__).parent
 UNPICKLERS = {"pickle", "cPickle", "shelve", "dill", "joblib", "cloudpickle", "marshal"}
 UNPACKERS = {"tarfile", "shutil.unpack_archive"}

@@ -15,6 +15,8 @@ from cnn_history.training import loop
 from cnn_history.training.state import State
 from experiments import lenet5_digits
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def state(step):
     """Return a small state that tells its step."""

@@ -17,6 +17,8 @@ from cnn_history.training import log, loop
 from experiments import lenet5_digits
 from tests.training import runs
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def config():
     made = lenet5_digits.get_config("smoke")

@@ -15,6 +15,8 @@ from cnn_history.training.signals import Stop
 from experiments import lenet5_digits
 from tests.training import runs
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 LONG = 40  # seconds that what is interrupted would take
 AT_ONCE = 10  # seconds within which a signal has to be obeyed
 NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

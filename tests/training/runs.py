@@ -8,6 +8,8 @@ import sys
 import numpy as np
 import orbax.checkpoint as ocp
 
+from tests.forked import Forked
+
 CHECKOUT = pathlib.Path(__file__).parents[2]
 
 # LeNet-5 on digits, short, with all that a run does.
@@ -21,7 +23,7 @@ SHORT = (
 
 
 def start(verb, *arguments, cwd=CHECKOUT, **environment):
-    """Start a verb as a process of its own, by the code of a checkout."""
+    """Start a verb anew, by the code of a checkout, where a fork would not do."""
     return subprocess.Popen(
         [sys.executable, "-m", f"cnn_history.{verb}", *arguments],
         cwd=cwd,
@@ -32,6 +34,11 @@ def start(verb, *arguments, cwd=CHECKOUT, **environment):
     )
 
 
+def fork(verb, *arguments, **environment):
+    """Start a verb as a process that is spared its imports."""
+    return Forked(verb, arguments, environment)
+
+
 def finish(process, seconds=300):
     """Wait; return (exit status, standard output, standard error)."""
     out, err = process.communicate(timeout=seconds)
@@ -40,7 +47,7 @@ def finish(process, seconds=300):
 
 def run(verb, *arguments, **environment):
     """Run a verb to its end; return (exit status, standard output, standard error)."""
-    return finish(start(verb, *arguments, **environment))
+    return finish(fork(verb, *arguments, **environment))
 
 
 def state(workdir, step):

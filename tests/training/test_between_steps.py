@@ -2,11 +2,14 @@
 
 import jax
 import numpy as np
+import pytest
 
 import cnn_history
 from cnn_history.training import loop
 from experiments import common, lenet5_digits
 from tests.training import runs
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def config(steps):

@@ -11,6 +11,8 @@ from cnn_history.training.log import NonFinite
 from experiments import lenet5_digits
 from tests.training import runs
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 PARAMS = {"conv1": {"bias": jnp.ones(2), "kernel": jnp.ones(3)}, "fc": {"bias": jnp.ones(1)}}
 STATISTICS = {"batch_stats": {"norm1": {"mean": jnp.ones(2), "var": jnp.ones(2)}}}
 MADE = (jnp.ones((2, 3)), (jnp.ones((2, 4)), (jnp.ones((2, 4)),)), jnp.ones(()), PARAMS, PARAMS)

@@ -14,7 +14,8 @@ from tests.training import runs
 def whole(tmp_path_factory):
     """Return the work directory of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("whole")
-    status, out, err = runs.run("train", *runs.SHORT, f"--workdir={folder}")
+    process = runs.start("train", *runs.SHORT, f"--workdir={folder}")  # the others are forks
+    status, out, err = runs.finish(process)
     assert status == 0, err
     assert "lenet5" in out
     return folder
@@ -72,7 +73,7 @@ def test_a_finished_run_ends_at_once(whole):
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_at_a_random_step(whole, tmp_path, seed):
     rng = random.Random(seed)
-    process = runs.start("train", *runs.SHORT, f"--workdir={tmp_path}")
+    process = runs.fork("train", *runs.SHORT, f"--workdir={tmp_path}")
     wait_for(tmp_path, process, rng.randrange(30, 110, 10))
     time.sleep(rng.random() * 0.05)
     process.send_signal(signal.SIGKILL)
@@ -88,7 +89,7 @@ def test_killed_at_a_random_step(whole, tmp_path, seed):
     ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
 )
 def test_a_signal_saves_at_the_current_step(whole, tmp_path, number, status):
-    process = runs.start("train", *runs.SHORT, f"--workdir={tmp_path}")
+    process = runs.fork("train", *runs.SHORT, f"--workdir={tmp_path}")
     wait_for(tmp_path, process, 40)
     process.send_signal(number)
     got, _, err = runs.finish(process)
@@ -100,7 +101,7 @@ def test_a_signal_saves_at_the_current_step(whole, tmp_path, number, status):
 
 
 def test_two_runs_in_one_directory(tmp_path):
-    process = runs.start("train", *runs.SHORT, f"--workdir={tmp_path}")
+    process = runs.fork("train", *runs.SHORT, f"--workdir={tmp_path}")
     wait_for(tmp_path, process, 10)
     process.send_signal(signal.SIGSTOP)  # so that it cannot end before the second one looks
     status, _, err = runs.run("train", *runs.SHORT, f"--workdir={tmp_path}")

@@ -14,6 +14,8 @@ from cnn_history.training.state import State
 from cnn_history.training.step import train_step
 from experiments import lenet5_digits
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 class Net(nn.Module):
     """Dropout and batch norm on the way to three classes."""

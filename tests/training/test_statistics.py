@@ -11,6 +11,8 @@ from cnn_history.training import keys, loop
 from cnn_history.training.statistics import recompute
 from experiments import resnet_cifar10
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 BATCHES, BATCH, STEPS = 3, 16, 2
 
 

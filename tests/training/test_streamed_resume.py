@@ -37,7 +37,7 @@ def last_step(folder):
 
 def kill(streamed, folder, step):
     """Start the run, and kill it once it has made that step."""
-    process = runs.start("train", *streamed, f"--workdir={folder}")
+    process = runs.fork("train", *streamed, f"--workdir={folder}")
     while process.poll() is None and last_step(folder) < step:
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
