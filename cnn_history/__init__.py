@@ -9,8 +9,8 @@ Nothing is computed, and no device is touched, by importing any of these.
 def load(workdir):
     """Return (model, variables, preprocessing) of a run or an imported network.
 
-    See `cnn_history.files.workdir.load`, which this calls.
+    See `cnn_history.loading.load`, which this calls.
     """
-    from cnn_history.files import workdir as module
+    from cnn_history import loading
 
-    return module.load(workdir)
+    return loading.load(workdir)

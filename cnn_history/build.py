@@ -1,6 +1,7 @@
 """From a config to the objects that it names: the only place where names become objects.
 
-A wrong field raises UserError with the field's name, before anything is compiled.
+`experiment` makes all of them, once; what a run is made of knows no config. A wrong field raises
+UserError with the field's name, and nothing is compiled here.
 """
 
 import functools
@@ -26,6 +27,7 @@ from cnn_history import (
 )
 from cnn_history.datasets import augment, examples, preprocessing, scalings, statistics, stream
 from cnn_history.errors import UserError, blame, field
+from cnn_history.experiment import Experiment, Images, Plan
 from cnn_history.lookup import lookup, nearest
 from cnn_history.training import devices
 from cnn_history.training import differentiate as differentiation
@@ -77,11 +79,55 @@ EVALUATED = {
 OPTIMIZER_STATES = {"replicated": devices.all_replicated, "sharded": devices.sharded}
 
 
+def experiment(
+    config: ConfigDict,
+    data: tuple[datasets.Source, datasets.Source] | None = None,
+    network: nn.Module | None = None,
+) -> Experiment:
+    """Return everything that a run is made of.
+
+    Raises UserError for a field that is missing, unknown, or of a wrong type or value, and where
+    parts do not fit together.
+
+    Args:
+      config: of the run.
+      data: training and test examples instead of the config's.
+      network: instead of the config's.
+    """
+    check(config)
+    rate = schedule(config)
+    rule = optimizer(config, rate)
+    objective, chosen, prepare = loss(config), evaluated(config), images(config)
+    train, test = data or sources(config)
+    network = network or model(config, len(train.classes))
+    _check_input(config, network, rule, train)
+    _check_batches(config)
+    return Experiment(
+        model=config.model.name,
+        network=network,
+        train=train,
+        test=test,
+        size=config.image_size,
+        adapter=config.adapter,
+        images=prepare,
+        loss=objective,
+        optimizer=rule,
+        schedule=rate,
+        differentiate=differentiate(config),
+        evaluated=chosen,
+        of_last_batch=of_last_batch(network) if config.statistics_batches else None,
+        shardings=OPTIMIZER_STATES[config.optimizer_state],
+        init_from=config.init_from,
+        init_layers=tuple(config.init_layers),
+        plan=Plan(**{name: config[name] for name in Plan._fields}),
+    )
+
+
 def check(config: ConfigDict) -> None:
-    """Raise UserError for a field that is missing, unknown, or of a wrong type or value."""
+    """Raise UserError for fields that hold what they cannot, or do not fit together."""
     fields.check(config)
-    tables = {"dtype": DTYPES, "decayed": DECAYED, "evaluated": EVALUATED}
-    for name, table in {**tables, "optimizer_state": OPTIMIZER_STATES}.items():
+    tables = {"dtype": DTYPES, "decayed": DECAYED, "optimizer_state": OPTIMIZER_STATES}
+    for name, table in {**tables, "adapter": preprocessing.ADAPTERS}.items():
         with field(name):
             lookup(table, config[name], name)
     if config.micro_batches > 1 and config.optimizer.name in optimizers.TAKE_BATCH:
@@ -93,18 +139,6 @@ def check(config: ConfigDict) -> None:
         raise UserError("config.init_layers: of which network? config.init_from names its run.")
     if config.dtype == "float64" and not jax.config.jax_enable_x64:
         raise UserError("config.dtype: float64 needs JAX_ENABLE_X64=1 in the environment.")
-    with field("adapter"):
-        lookup(preprocessing.ADAPTERS, config.adapter, "adapter")
-    scaling(config)
-    with blame(f"config.augmentation.{config.augmentation.name}, config.image_size"):
-        augmentation(config)(statistics.unknown, config.image_size)
-    loss(config)
-    optimizer(config)
-    evaluated(config)
-    network = model(config, num_classes=10)
-    if config.statistics_batches:
-        with field("statistics_batches"):
-            of_last_batch(network)
 
 
 def choice(
@@ -148,18 +182,18 @@ def sources(config: ConfigDict) -> tuple[datasets.Source, datasets.Source]:
     return tuple(made)
 
 
-def scaling(config: ConfigDict) -> Callable:
-    """Return (() -> statistics of the training images, size, adapter) -> Preprocessing."""
+def images(config: ConfigDict) -> Callable[[Callable[[], statistics.Statistics]], Images]:
+    """Return (() -> statistics of the training images) -> what is done to images."""
+    size, adapter = config.image_size, config.adapter
     with field("scaling"):
-        return lookup(scalings.SCALINGS, config.scaling, "scaling")
-
-
-def augmentation(config: ConfigDict) -> Callable:
-    """Return (() -> statistics of the training images, size) -> Augmentation."""
+        scaling = lookup(scalings.SCALINGS, config.scaling, "scaling")
     with field("augmentation.name"):
-        return choice(
+        augmentation = choice(
             config.augmentation, augment.AUGMENTATIONS, "augmentation", ("statistics", "size")
         )
+    with blame(f"config.augmentation.{config.augmentation.name}, config.image_size"):
+        augmentation(statistics.unknown, size)
+    return lambda measured: Images(scaling(measured, size, adapter), augmentation(measured, size))
 
 
 def model(config: ConfigDict, num_classes: int) -> nn.Module:
@@ -184,26 +218,9 @@ def model(config: ConfigDict, num_classes: int) -> nn.Module:
 
 
 def of_last_batch(network: nn.Module) -> nn.Module:
-    """Return the network with running statistics of the last batch; ValueError if it has none."""
-    norm = norms.of_last_batch(getattr(network, "norm", None))
-    return network.clone(norm=norm)
-
-
-def check_group(config: ConfigDict, examples: int) -> None:
-    """Raise UserError if micro-batches or batch norm's groups do not divide a device's examples."""
-    if examples % config.micro_batches:
-        raise UserError(
-            f"config.micro_batches: {config.micro_batches} parts do not divide the {examples} "
-            "examples of a device."
-        )
-    examples //= config.micro_batches
-    if "norm" in config.model and config.model.norm.name == "batch_norm":
-        size = config.model.norm.batch_norm.group_size
-        if size and examples % size:
-            raise UserError(
-                f"config.model.norm.batch_norm.group_size: {size} does not divide the {examples} "
-                "examples of a device."
-            )
+    """Return the network with running statistics of the last batch; UserError if it has none."""
+    with field("statistics_batches"):
+        return network.clone(norm=norms.of_last_batch(getattr(network, "norm", None)))
 
 
 def loss(config: ConfigDict) -> Callable:
@@ -222,7 +239,7 @@ def schedule(config: ConfigDict) -> optimizers.Rate:
     return schedules.warmup(made, config.warmup, config.warmup_from) if config.warmup else made
 
 
-def optimizer(config: ConfigDict) -> optax.GradientTransformation:
+def optimizer(config: ConfigDict, rate: optimizers.Rate) -> optax.GradientTransformation:
     """Return the rule, between what prepares the gradient and what corrects the update.
 
     The gradient of the loss is clipped, then weight decay is added to it, as in Krizhevsky et al.
@@ -234,7 +251,7 @@ def optimizer(config: ConfigDict) -> optax.GradientTransformation:
     with field("optimizer"):
         given = ("learning_rate", *decay)
         make = choice(config.optimizer, optimizers.OPTIMIZERS, "optimizer", given)
-        rule = make(schedule(config), **decay if themselves else {})
+        rule = make(rate, **decay if themselves else {})
     with field("averaging"):
         average = choice(config.averaging, optimizers.AVERAGES, "averaging")()
     if config.weight_decay and not themselves:
@@ -253,7 +270,8 @@ def evaluated(config: ConfigDict) -> Callable:
     """Return (params, optimizer's state) -> the parameters that are evaluated."""
     if config.evaluated == "averaged" and config.averaging.name == "none":
         raise UserError("config.evaluated: nothing is averaged; config.averaging.name says how.")
-    return lookup(EVALUATED, config.evaluated, "choice of parameters")
+    with field("evaluated"):
+        return lookup(EVALUATED, config.evaluated, "evaluated")
 
 
 def biases(params):
@@ -282,11 +300,6 @@ def differentiate(config: ConfigDict) -> Callable:
     return differentiation.plainly
 
 
-def optimizer_sharding(config: ConfigDict) -> Callable:
-    """Return (tree of arrays or their shapes, mesh) -> where the optimizer's state lives."""
-    return OPTIMIZER_STATES[config.optimizer_state]
-
-
 def _piecewise(rate: float, steps: tuple[int, ...], factors: tuple[float, ...]) -> Callable:
     if len(steps) != len(factors):
         raise ValueError(f"piecewise has {len(steps)} steps, but {len(factors)} factors.")
@@ -295,23 +308,49 @@ def _piecewise(rate: float, steps: tuple[int, ...], factors: tuple[float, ...]) 
     return schedules.piecewise(rate, dict(zip(steps, factors, strict=True)))
 
 
-def check_input(network: nn.Module, config: ConfigDict, data: datasets.Source) -> None:
-    """Raise UserError if images cannot reach the network, or the optimizer cannot take it.
-
-    Nothing is computed or allocated.
-    """
-    channels = data.shape[-1]
+def _check_input(
+    config: ConfigDict,
+    network: nn.Module,
+    rule: optax.GradientTransformation,
+    data: datasets.Source,
+) -> None:
+    """Raise UserError if images cannot reach the network, or the optimizer cannot take it."""
+    size, channels = config.image_size, data.shape[-1]
     with field("adapter"):
         if examples.streamed(data):
             stream.adapter(config.adapter)
         else:
             jax.eval_shape(
-                lambda x: preprocessing.unit_range(x, config.image_size, config.adapter),
+                lambda x: preprocessing.unit_range(x, size, config.adapter),
                 jax.ShapeDtypeStruct((1, *data.shape), jnp.uint8),
             )
-    images = jax.ShapeDtypeStruct((1, config.image_size, config.image_size, channels), jnp.float32)
     with blame("config.model, config.image_size"):
         init = functools.partial(network.init, train=False)
-        variables = jax.eval_shape(init, jax.random.key(0), images)
+        image = jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32)
+        variables = jax.eval_shape(init, jax.random.key(0), image)
     with field("optimizer"):
-        jax.eval_shape(optimizer(config).init, variables["params"])
+        jax.eval_shape(rule.init, variables["params"])
+
+
+def _check_batches(config: ConfigDict) -> None:
+    """Raise UserError if devices, micro-batches or batch norm's groups do not divide a batch."""
+    devices = jax.device_count()
+    for name in ("batch_size", "eval_batch_size"):
+        if config[name] % devices:
+            raise UserError(
+                f"config.{name}: {config[name]} is no multiple of the {devices} devices."
+            )
+    count = config.batch_size // devices
+    if count % config.micro_batches:
+        raise UserError(
+            f"config.micro_batches: {config.micro_batches} parts do not divide the {count} "
+            "examples of a device."
+        )
+    count //= config.micro_batches
+    if "norm" in config.model and config.model.norm.name == "batch_norm":
+        size = config.model.norm.batch_norm.group_size
+        if size and count % size:
+            raise UserError(
+                f"config.model.norm.batch_norm.group_size: {size} does not divide the {count} "
+                "examples of a device."
+            )

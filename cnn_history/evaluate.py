@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from cnn_history import commands, datasets, errors, evaluation, models, papers
+from cnn_history import commands, datasets, errors, evaluation, loading, models, papers
 from cnn_history.datasets import examples, preprocessing
 from cnn_history.datasets.images import Unreadable
 from cnn_history.datasets.skipped import Skipped, TooManySkipped
@@ -132,7 +132,7 @@ def _member(
 
     No examples where the images are to be seen whole, one at a time.
     """
-    model, variables, scaling = workdir.load(folder)
+    model, variables, scaling = loading.load(folder)
     _, channels, classes = workdir.load_inputs(folder)
     if len(classes) != len(source.classes):
         raise UserError(

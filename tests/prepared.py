@@ -4,19 +4,28 @@ import jax
 import numpy as np
 
 from cnn_history import build
-from cnn_history.datasets import statistics
-from cnn_history.training import beginning, devices, setting
+from cnn_history.datasets import Source, statistics
+from cnn_history.training import devices, feed, program
+
+
+def check(config):
+    """Build the experiment of a config on no data: raise UserError where its fields are wrong."""
+    fake = Source("none", "", tuple("0123456789"), (64, 64, 3), 640, read=None)
+    return build.experiment(config, data=(fake, fake))
 
 
 def prepare(config):
     """Return the shapes of the state after a step, and of its metrics. Nothing is compiled."""
-    build.check(config)
-    network, train, test = beginning.parts(config)
-    shape = (config.image_size, config.image_size, train.shape[-1])
+    experiment, mesh = build.experiment(config), devices.mesh()
+    shape = (experiment.size, experiment.size, experiment.train.shape[-1])
     kept = statistics.Statistics(np.zeros(shape, np.float32), np.eye(shape[-1]), 1)
-    made = setting.make(config, network, train, lambda: kept, print, devices.mesh())
-    state = jax.eval_shape(made.compiled.init)
-    cursor = made.training.at(0, 1)
-    batch = {"image": np.zeros((1, *test.shape), np.uint8), "label": np.zeros(1, np.int32)}
-    jax.eval_shape(made.compiled.evaluate, state, batch)
-    return jax.eval_shape(made.compiled.step, state, made.training.data, cursor)
+    images = experiment.images(lambda: kept)
+    training = feed.feed(experiment, images, print, mesh)
+    compiled = program.make(experiment, images, training, mesh)
+    state = jax.eval_shape(compiled.init)
+    batch = {
+        "image": np.zeros((1, *experiment.test.shape), np.uint8),
+        "label": np.zeros(1, np.int32),
+    }
+    jax.eval_shape(compiled.evaluate, state, batch)
+    return jax.eval_shape(compiled.step, state, training.data, training.at(0, 1))

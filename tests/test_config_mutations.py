@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnn_history import build, fields, studies
+from cnn_history import fields, studies
 from cnn_history.errors import UserError
 from experiments import common
 from tests import mutations
-from tests.prepared import prepare
+from tests.prepared import check, prepare
 
 HERE = pathlib.Path(common.__file__).parent
 NAMES = sorted(p.stem for p in HERE.glob("*.py") if p.stem not in ("__init__", "common"))
@@ -64,7 +64,7 @@ def refused(path, check, config):
 @given(mutated(CONFIGS))
 def test_a_config_is_refused_by_name_or_right(case):
     path, config = case
-    refused(path, build.check, ml_collections.ConfigDict(config))
+    refused(path, check, ml_collections.ConfigDict(config))
 
 
 @settings(max_examples=settings().max_examples // 10)
@@ -135,7 +135,7 @@ def study_options(name):
 
 def test_every_config_as_it_is_is_right():
     for name, config in CONFIGS.items():
-        assert not refused(("",), build.check, ml_collections.ConfigDict(config)), name
+        assert not refused(("",), check, ml_collections.ConfigDict(config)), name
     for name, options in OPTIONS.items():
         assert not refused(("",), check_study, options), name
 
@@ -160,11 +160,11 @@ def test_every_kind_of_wrong_value_is_refused_somewhere():
     for path, values in wrong.items():
         for value in values:
             config = mutations.changed(CONFIGS["lenet5_digits"], path, value)
-            assert refused(path, build.check, ml_collections.ConfigDict(config)), (path, value)
+            assert refused(path, check, ml_collections.ConfigDict(config)), (path, value)
     for path in mutations.leaves(CONFIGS["lenet5_digits"]):
         if path[0] != "model":  # of which more is said below
             renamed, _ = mutations.misspelt(CONFIGS["lenet5_digits"], path)
-            assert refused(path, build.check, ml_collections.ConfigDict(renamed)), path
+            assert refused(path, check, ml_collections.ConfigDict(renamed)), path
 
 
 def test_every_option_of_a_choice_has_a_kind():
@@ -187,7 +187,7 @@ def test_a_wrong_name_is_told_the_nearest():
     ):
         renamed, _ = mutations.misspelt(config, path)
         with pytest.raises(UserError) as error:
-            build.check(ml_collections.ConfigDict(renamed))
+            check(ml_collections.ConfigDict(renamed))
         assert nearest in str(error.value), path
 
 
@@ -197,4 +197,4 @@ def test_every_mutation(name):
     config = CONFIGS[name]
     for path in mutations.leaves(config):
         for one in mutations.all_of(config, path):
-            refused(path, build.check, ml_collections.ConfigDict(one))
+            refused(path, check, ml_collections.ConfigDict(one))

@@ -11,6 +11,7 @@ from cnn_history.datasets import statistics
 from cnn_history.training import loop
 from experiments import common, lenet5_1998_mnist, lenet5_digits, lenet5_mnist, resnet_cifar10
 from tests import test_recipes
+from tests.prepared import check
 from tests.training import runs
 
 EXPERIMENTS = {
@@ -33,7 +34,7 @@ def test_config_is_whole_and_right(name):
     module = EXPERIMENTS[name]
     for arg in (None, "smoke", "dataset=digits", "smoke,dataset=cifar10"):
         config = module.get_config(arg)
-        build.check(config)
+        check(config)
         assert set(FIELDS.split()) <= set(config)
     assert config.dataset == "cifar10"
     assert f"experiments/{name}.py" in module.__doc__ or "./launch.sh" in module.__doc__

@@ -18,6 +18,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from cnn_history import loading
 from cnn_history.errors import UserError
 from cnn_history.files import npz, private, record, workdir
 from experiments import lenet5_digits
@@ -169,7 +170,7 @@ def test_a_link_that_leads_out_is_not_followed(tmp_path, name):
     message = rf"{re.escape(str(folder / name))}' is a link that leads out of the work directory"
     for refuse in (
         lambda: workdir.read_config(folder),
-        lambda: workdir.load(folder),
+        lambda: loading.load(folder),
         lambda: workdir.check_run(folder),
         lambda: train(folder),
     ):

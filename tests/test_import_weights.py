@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import cnn_history
-from cnn_history import models
+from cnn_history import loading, models
 from cnn_history.errors import UserError
 from cnn_history.files import workdir
 from tests.shared import SHARED, needs_shared
@@ -70,7 +70,7 @@ def test_evaluate_has_to_be_told_the_data_set(imported):
 def test_training_starts_from_it(imported):
     _, variables, _ = cnn_history.load(imported)
     fresh = jax.tree.map(np.zeros_like, variables["params"])
-    started = workdir.start_from(str(imported), fresh, 10)
+    started = loading.start_from(str(imported), fresh, 10)
     same = jax.tree.map(np.array_equal, started, variables["params"])
     assert all(jax.tree.leaves(same))
 
@@ -83,15 +83,15 @@ def test_a_deeper_network_starts_from_some_layers(imported):
     shapes = jax.eval_shape(init, jax.random.key(0), image)["params"]
     fresh = jax.tree.map(lambda p: np.zeros(p.shape, p.dtype), shapes)
     layers = ("conv1", "conv4_1", "fc")
-    started = workdir.start_from(str(imported), fresh, 10, layers)
+    started = loading.start_from(str(imported), fresh, 10, layers)
     for name, leaves in started.items():
         expected = variables["params"][name] if name in layers else fresh[name]
         jax.tree.map(np.testing.assert_array_equal, leaves, expected)
     assert np.any(started["conv4_1"]["conv1"]["kernel"])
     with pytest.raises(UserError, match=r"config.init_layers: .* no layer 'conv41'; did you mean"):
-        workdir.start_from(str(imported), fresh, 10, ("conv41",))
+        loading.start_from(str(imported), fresh, 10, ("conv41",))
     with pytest.raises(UserError, match=r"has no parameter conv4_5"):
-        workdir.start_from(str(imported), fresh, 10, ("conv4_5",))
+        loading.start_from(str(imported), fresh, 10, ("conv4_5",))
 
 
 @needs_shared

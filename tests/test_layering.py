@@ -8,75 +8,38 @@ import sys
 CHECKOUT = pathlib.Path(__file__).parents[1]
 PACKAGE = CHECKOUT / "cnn_history"
 
-# What a part may import of ours, beside itself. The longest prefix of a module's name counts.
-ALLOWED = {
-    "lookup": set(),
-    "errors": set(),
-    "commands": {"errors", "lookup"},
-    "fields": {"errors", "lookup"},
-    "papers": set(),
-    "losses": set(),
-    "files": set(),
-    "initializers": set(),
-    "schedules": set(),
-    "layers": set(),
-    "norms": {"layers"},
-    "datasets": {"lookup"},
-    "optimizers": {"schedules"},
-    "models": {"initializers", "layers", "lookup", "papers"},
-    "evaluation": set(),
-    "accounting": {"layers", "models"},
-    "weights": {"lookup", "models"},
-    "reporting": {"accounting", "papers"},
-    "reporting.page": {"accounting", "files", "models", "papers", "reporting"},
-    "training.state": set(),
-    "training.curvature": {"layers"},
-    "training.statistics": set(),
-    "training.layer_factors": {"layers"},
-    "training.differentiate": {"training.devices", "training.layer_factors"},
-    "training.finite": set(),
-    "training.step": {"training.differentiate", "training.finite", "training.state"},
-    "training.losses": set(),
-    "training.devices": {"private"},
-    "training.processes": {"commands", "training.devices"},
-    "training.signals": {"training.processes"},
-    "training.record": set(),
-    "training.bucket": {"commands"},
-    "training.progress": set(),
-    "training.checksums": set(),
-    "training.checkpoint": {"training.checksums", "training.processes", "training.state"},
-    "training.log": {"evaluation", "training.progress", "training.record"},
-    "build": {
-        *("commands", "datasets", "fields", "initializers", "layers", "lookup", "models", "norms"),
-        *("optimizers", "schedules"),
-        *("training.devices", "training.differentiate", "training.losses"),
-    },
-    "studies": {
-        *("accounting", "build", "commands", "datasets", "evaluation", "fields", "initializers"),
-        *("layers", "models", "norms", "optimizers", "reporting", "schedules", "training"),
-        *("training.differentiate", "training.state", "training.statistics", "training.step"),
-        "workdir",
-    },
-    "benchmarks": {
-        *("accounting", "build", "commands", "datasets", "initializers", "layers", "models"),
-        *("optimizers", "training.devices", "training.keys", "training.losses"),
-        *("training.program", "training.setting", "training.state", "training.step"),
-    },
-    "lecture": {
-        *("accounting", "datasets", "layers", "models", "optimizers", "papers", "schedules"),
-        "studies",
-    },
-    "workdir": {
-        *("build", "commands", "datasets", "fields", "lookup", "npz", "private"),
-        *("training.bucket", "training.checkpoint", "training.record"),
-    },
+# From the bottom to the top: a part imports of ours what stands above it in this list, and itself.
+# Of a module, the longest entry that it belongs to counts.
+LAYERS = (
+    *("errors", "lookup", "papers"),
+    *("initializers", "schedules", "losses", "layers", "norms", "models", "optimizers"),
+    *("datasets", "evaluation", "accounting", "weights"),
+    *("fields", "files", "reporting", "experiment"),
+    *("training.events", "training.finite", "training.keys", "training.state"),
+    *("training", "build", "loading", "training.loop"),
+    *("studies", "lecture", "commands", "benchmarks"),
+)
+VERBS = {
+    *("train", "evaluate", "summarize", "claims", "study", "report"),
+    *("import_weights", "prepare_data", "benchmark"),
 }
+# Files in which a config is a parameter; all else takes what is made of it.
+MOST_WITH_CONFIG = 8
 
 
-def part(module):
-    """Return the longest entry of ALLOWED that the module belongs to, or the module itself."""
-    found = [p for p in ALLOWED if module == p or module.startswith(p + ".")]
-    return max(found, key=len, default=module)
+def place(module):
+    """Return the place in LAYERS of a module; verbs, and the package itself, stand above all."""
+    if module in VERBS or not module:
+        return len(LAYERS)
+    found = [p for p in LAYERS if module == p or module.startswith(p + ".")]
+    assert found, f"{module} has no place in LAYERS"
+    return LAYERS.index(max(found, key=len))
+
+
+def modules():
+    """Return the name of each module, without `cnn_history.`, and its file."""
+    for path in PACKAGE.rglob("*.py"):
+        yield ".".join(path.relative_to(PACKAGE).parts).removesuffix(".py"), path
 
 
 def imports(path):
@@ -98,17 +61,32 @@ def _exists(module):
 
 
 def test_imports_point_downwards():
-    seen = set()
-    for path in PACKAGE.rglob("*.py"):
-        module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        here = part(module.removesuffix(".__init__"))
-        if here not in ALLOWED:
-            continue  # the verbs and the loop: they may import everything
-        seen.add(here)
+    used = set()
+    for module, path in modules():
+        here = module.removesuffix("__init__").removesuffix(".")
+        used.add(place(here))
         for target in imports(path):
-            there = part(target)
-            assert there == here or there in ALLOWED[here], f"{module} imports {target}"
-    assert seen == set(ALLOWED)
+            assert target == here or target not in VERBS, f"{module} imports the verb {target}"
+            assert place(target) <= place(here), f"{module} imports {target}"
+    assert used == set(range(len(LAYERS) + 1))
+
+
+def test_few_files_know_the_config():
+    found = {name for name, path in modules() if any(map(_is_config, _parameters(path)))}
+    assert len(found) <= MOST_WITH_CONFIG, sorted(found)
+
+
+def _parameters(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.Lambda):
+            given = node.args
+            several = filter(None, (given.vararg, given.kwarg))
+            yield from (*given.posonlyargs, *given.args, *given.kwonlyargs, *several)
+
+
+def _is_config(parameter):
+    annotation = parameter.annotation and ast.unparse(parameter.annotation)
+    return parameter.arg == "config" or "ConfigDict" in (annotation or "")
 
 
 def test_experiments_import_only_ml_collections():
@@ -123,7 +101,7 @@ def test_import_computes_nothing_and_needs_no_tensorflow():
     code = """
 import sys, jax
 from cnn_history import initializers, layers, models, optimizers, schedules, evaluation
-from cnn_history import train, workdir
+from cnn_history import loading, train
 from jax._src import xla_bridge
 assert not xla_bridge._backends, "a device was touched"
 assert "tensorflow" not in sys.modules

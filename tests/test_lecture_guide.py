@@ -5,8 +5,9 @@ import runpy
 
 import pytest
 
-from cnn_history import build, lecture, models
+from cnn_history import lecture, models
 from cnn_history.lookup import lookup
+from tests.prepared import check
 
 CHECKOUT = pathlib.Path(__file__).parents[1]
 GUIDE = (CHECKOUT / "docs" / "lecture.md").read_text()
@@ -35,4 +36,4 @@ def test_the_command_exists(command):
                     node = node[group]
                 node[field] = type(node[field])(value)
         if verb == "train":
-            build.check(config)
+            check(config)

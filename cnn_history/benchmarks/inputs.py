@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 
 import jax
 
-from cnn_history import build, datasets, models
+from cnn_history import build, datasets
 from cnn_history.benchmarks import ours, rounds
 from cnn_history.benchmarks.cases import Case
 from cnn_history.benchmarks.suite import How, Suite
-from cnn_history.datasets import crops, examples, stream
+from cnn_history.datasets import crops, stream
 from cnn_history.datasets.order import Order
-from cnn_history.training import devices, keys, program, setting
+from cnn_history.training import keys, program
 
 WARM_UP = 2  # batches of a turn that are not timed: workers start, and functions are compiled
 FEWEST = 4  # batches that are timed in a turn
@@ -116,19 +116,12 @@ def in_memory(case: Case) -> Loader:
     config = importlib.import_module("experiments.resnet_cifar10").get_config()
     config.update(batch_size=case.batch)
     source = ours.noise(case)
-
-    def measured():
-        return examples.measure(source, config.image_size, config.adapter, skip=None)
-
-    network = build.model(config, models.info(case.network).classes)
-    _, feed, preprocessing, augmentation = setting.make(
-        config, network, source, measured, skip=None, mesh=devices.mesh()
-    )
+    _, feed, images = ours.parts(build.experiment(config, data=(source, source)))
     key = keys.keys(config.seed)
 
     @jax.jit
     def batch(data, cursor):
-        return program.batch(feed.take(data, cursor), cursor, preprocessing, augmentation, key)
+        return program.batch(feed.take(data, cursor), cursor, images, key)
 
     def load(count: int) -> Iterator:
         for step in range(count):

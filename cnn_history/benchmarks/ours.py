@@ -14,7 +14,8 @@ import numpy as np
 from cnn_history import build, losses, models, optimizers
 from cnn_history.benchmarks.cases import DECAY, LEARNING_RATE, RESIDENT, WEIGHT_DECAY, Case
 from cnn_history.datasets import Source, examples
-from cnn_history.training import devices, setting
+from cnn_history.experiment import Experiment, Images
+from cnn_history.training import devices, feed, program
 from cnn_history.training.state import State
 from cnn_history.training.step import train_step
 
@@ -140,28 +141,30 @@ def _program(case: Case, options) -> Ours:
     config = importlib.import_module("experiments.resnet_cifar10").get_config(f"depth={depth}")
     config.update(batch_size=case.batch, dtype=case.dtype)
     source = noise(case)
-
-    def statistics():
-        return examples.measure(source, config.image_size, config.adapter, skip=None)
-
-    network = build.model(config, len(source.classes))
-    program, feed, _, _ = setting.make(
-        config, network, source, statistics, skip=None, mesh=devices.mesh()
-    )
-    state, made, steps = program.init(), 0, feed.stride
+    made, training, _ = parts(build.experiment(config, data=(source, source)))
+    state, at, steps = made.init(), 0, training.stride
     parameters = _parameters(state.params)
-    advance = program.steps if steps > 1 else program.step
-    compiled, seconds = _compile(advance, options, state, feed.data, feed.at(0, steps))
+    advance = made.steps if steps > 1 else made.step
+    compiled, seconds = _compile(advance, options, state, training.data, training.at(0, steps))
 
     def run(count: int) -> None:
-        nonlocal state, made
+        nonlocal state, at
         for _ in range(count):
-            state, metrics = compiled(state, feed.data, feed.at(made, steps))
-            made += steps
+            state, metrics = compiled(state, training.data, training.at(at, steps))
+            at += steps
         _check(metrics)
         jax.block_until_ready(state)
 
     return Ours(run, steps, seconds, compiled, parameters)
+
+
+def parts(experiment: Experiment) -> tuple[program.Program, feed.Feed, Images]:
+    """Return the program and the feed of an experiment whose images are whole, and their way."""
+    mesh, train = devices.mesh(), experiment.train
+    sizes = experiment.size, experiment.adapter
+    images = experiment.images(lambda: examples.measure(train, *sizes, skip=None))
+    training = feed.feed(experiment, images, skip=None, mesh=mesh)
+    return program.make(experiment, images, training, mesh), training, images
 
 
 def _compile(function, options, *arguments):

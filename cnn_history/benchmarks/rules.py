@@ -6,11 +6,9 @@ from collections.abc import Iterator
 import flax.linen as nn
 import jax
 
-from cnn_history import datasets, initializers, layers, optimizers
-from cnn_history.benchmarks import rounds
+from cnn_history import build, initializers, layers, optimizers
+from cnn_history.benchmarks import ours, rounds
 from cnn_history.benchmarks.suite import How, Suite
-from cnn_history.datasets import examples
-from cnn_history.training import devices, setting
 
 BATCH = 128
 SIZE = 8  # of scikit-learn's digits
@@ -60,14 +58,7 @@ def _make(rule: str):
     config.optimizer.name = rule
     config.optimizer.newton.damping = DAMPING
     config.augmentation.name = "none"
-    source = datasets.source("digits", "train")
-
-    def statistics():
-        return examples.measure(source, SIZE, config.adapter, skip=None)
-
-    program, feed, _, _ = setting.make(
-        config, SmallNet(), source, statistics, skip=None, mesh=devices.mesh()
-    )
+    program, feed, _ = ours.parts(build.experiment(config, network=SmallNet()))
     state, made = program.init(), 0
 
     def run(count: int) -> None:

@@ -88,6 +88,11 @@ class Place:
             target.write_bytes(file.read_bytes())
             self._copied[file] = copied
 
+    def remove(self, name: str) -> None:
+        """Remove a file, wherever it is."""
+        for folder in (self.files, self.folder):
+            (folder / name).unlink(missing_ok=True)
+
 
 @contextlib.contextmanager
 def place(folder: Folder, writes: bool) -> Iterator[Place]:

@@ -18,14 +18,13 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
 from etils import epath
 
 from cnn_history.files import checksums
-from cnn_history.training import processes
-from cnn_history.training.state import State
 
 FOLDER, STATE = "checkpoints", "default"
 UNFINISHED, DAMAGED = ".unfinished", ".damaged"
@@ -50,27 +49,41 @@ class Checkpoints:
     are set aside. Raises Damaged if no step is whole though there are some.
     """
 
-    def __init__(self, workdir: Folder, keep: int):
+    def __init__(
+        self,
+        workdir: Folder,
+        keep: int,
+        writes: bool = True,
+        agreed: Callable[[int], int] = lambda step: step,
+    ):
+        """Open them.
+
+        Args:
+          workdir: of the run.
+          keep: how many stay.
+          writes: whether this process, of several, renames and removes; all write their arrays.
+          agreed: a number -> that of the process that `writes`, in every process.
+        """
         # Orbax tells the log each thing that it does, and each error that it raises too.
         logging.getLogger("absl").setLevel(logging.CRITICAL)
-        self._folder, self._keep = _folder(workdir), keep
+        self._folder, self._keep, self._writes = _folder(workdir), keep, writes
         self._files = ocp.Checkpointer(ocp.StandardCheckpointHandler())
         newest = None
-        if processes.chief():
+        if writes:
             self._folder.mkdir(parents=True, exist_ok=True)
             for path in list(self._folder.glob("*")):
                 if _unfinished(path):
                     _remove_tree(path)
             newest = _newest_whole(self._folder, self._set_aside)
-        found = processes.from_chief(-1 if newest is None else newest)
+        found = agreed(-1 if newest is None else newest)
         self._latest = None if found < 0 else found
 
     def latest(self) -> int | None:
         """Return the newest step, None if there is none."""
         return self._latest
 
-    def save(self, step: int, state: State) -> None:
-        """Write the state, unless that step is there already; raise NotSaved if it cannot be."""
+    def save(self, step: int, state: Any) -> None:
+        """Write a tree of arrays, unless that step is there; raise NotSaved if it cannot be."""
         if step == self._latest:
             return
         try:
@@ -85,12 +98,12 @@ class Checkpoints:
             raise NotSaved(f"step {step} could not be saved, {last}: {_why(error)}") from error
         self._latest = step
 
-    def restore(self, abstract: State) -> State:
-        """Return the newest state, as `abstract` says: shapes, dtypes and shardings."""
+    def restore(self, abstract: Any) -> Any:
+        """Return the newest tree, as `abstract` says: shapes, dtypes and shardings."""
         path = self._folder / str(self._latest) / STATE
         return self._files.restore(path, args=ocp.args.StandardRestore(abstract))
 
-    def _save(self, step: int, state: State) -> None:
+    def _save(self, step: int, state: Any) -> None:
         if _on_this_machine(self._folder):
             needed = BESIDE + sum(leaf.nbytes for leaf in jax.tree.leaves(state))
             free = shutil.disk_usage(self._folder).free
@@ -98,7 +111,7 @@ class Checkpoints:
                 raise OSError(f"no space left: it takes {needed:,} bytes, and {free:,} are free")
         written = self._written(step)
         self._files.save(written / STATE, args=ocp.args.StandardSave(state))
-        if not processes.chief():
+        if not self._writes:
             return
         checksums.write(written)
         if _on_this_machine(self._folder):
@@ -130,6 +143,11 @@ class Checkpoints:
 
     def __exit__(self, *exception):
         self._files.close()
+
+
+def saved(workdir: Folder, step: int) -> bool:
+    """Say whether a work directory has a checkpoint of a step, whole or not."""
+    return (workdir / FOLDER / str(step)).exists()
 
 
 def restore_variables(workdir: Folder) -> dict:

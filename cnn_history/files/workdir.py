@@ -1,22 +1,19 @@
-"""A work directory: what a run was, and its network, from the files it left."""
+"""A work directory: what a run was, from the files that it left."""
 
 import dataclasses
 import json
 import pathlib
 from collections.abc import Callable
 
-import flax.linen as nn
-import jax
 import ml_collections
 import numpy as np
 
-from cnn_history import build, fields
+from cnn_history import fields
 from cnn_history.datasets import Source
 from cnn_history.datasets.preprocessing import Preprocessing
 from cnn_history.datasets.statistics import Statistics
 from cnn_history.errors import UserError
-from cnn_history.files import bucket, checkpoint, npz, private, record
-from cnn_history.lookup import nearest
+from cnn_history.files import npz, private, record
 
 CONFIG, INPUTS, SUMMARY = "config.json", "inputs.npz", "summary.json"
 STATISTICS = "statistics.npz"
@@ -54,6 +51,23 @@ def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
     except UserError as error:
         raise UserError(f"'{workdir / CONFIG}' is damaged: {error}") from error
     return config
+
+
+def read_summary(workdir: pathlib.Path) -> dict | None:
+    """Return the summary of a run, in which `steps` is always; None where there is none.
+
+    Raises UserError where it is damaged.
+    """
+    path = workdir / SUMMARY
+    if not path.exists():
+        return None
+    try:
+        return {"steps": None, **json.loads(path.read_bytes())}
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"'{path}' is damaged: {error}; remove it, and the run makes it again from its newest "
+            "checkpoint."
+        ) from error
 
 
 def check_links(workdir: pathlib.Path) -> None:
@@ -154,65 +168,3 @@ def load_inputs(workdir: pathlib.Path) -> tuple[Preprocessing, int, tuple[str, .
         raise UserError(error) from error
     except (KeyError, TypeError) as error:
         raise UserError(f"'{workdir / INPUTS}' is damaged: {error}") from error
-
-
-def load(workdir: str | pathlib.Path) -> tuple[nn.Module, dict, Preprocessing]:
-    """Return (model, variables, preprocessing) of a run's newest checkpoint, or an imported net's.
-
-        model, variables, preprocessing = load("runs/lenet5_digits")
-        logits = model.apply(variables, preprocessing(images_uint8), train=False)
-
-    Raises UserError if the directory holds no run.
-    """
-    workdir = bucket.path(workdir)
-    config = read_config(workdir)
-    preprocessing, _, classes = load_inputs(workdir)
-    try:
-        state = checkpoint.restore_variables(workdir)
-    except ValueError as error:
-        raise UserError(error) from error
-    params = build.evaluated(config)(state["params"], state["opt_state"])
-    variables = {"params": params, **state["model_state"]}
-    return build.model(config, len(classes)), variables, preprocessing
-
-
-def start_from(workdir: str, params, num_classes: int, layers: tuple[str, ...] = ()):
-    """Return `params` with the values of another work directory's, for `config.init_from`.
-
-    A head for another number of classes keeps its fresh values. Raises UserError if anything else
-    differs in name or shape.
-
-    Args:
-      workdir: of a run, or of an imported network.
-      params: fresh ones.
-      num_classes: of the network that they belong to.
-      layers: those that take the other's values, as VGG's deeper nets take some of the shallowest
-        one's; empty for all.
-    """
-    _, variables, _ = load(workdir)
-    _, _, classes = load_inputs(bucket.path(workdir))
-    theirs = dict(jax.tree_util.tree_leaves_with_path(variables["params"]))
-    for layer in layers:
-        if layer not in params:
-            raise UserError(
-                f"config.init_layers: the network has no layer '{layer}'; {nearest(layer, params)}"
-            )
-
-    def choose(path, ours):
-        if layers and path[0].key not in layers:
-            return ours
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
-        if path not in theirs:
-            raise UserError(f"config.init_from: '{workdir}' has no parameter {name}.")
-        value = theirs[path]
-        if value.shape == ours.shape:
-            return value.astype(ours.dtype)
-        heads = (value.shape[-1], ours.shape[-1]) == (len(classes), num_classes)
-        if heads and value.shape[:-1] == ours.shape[:-1]:
-            return ours
-        raise UserError(
-            f"config.init_from: {name} is {list(value.shape)} in '{workdir}', "
-            f"and {list(ours.shape)} here."
-        )
-
-    return jax.tree_util.tree_map_with_path(choose, params)

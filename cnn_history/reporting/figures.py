@@ -8,6 +8,7 @@ import numpy as np
 from cnn_history.papers import Published
 from cnn_history.reporting import style
 
+FOLDER, LAST = "figures", "curves.png"  # of a work directory; drawn last, it says that all are
 SHOWN = 40  # test images in the grid
 MANY_CLASSES = 20  # above, the confusion matrix has no numbers and no names
 
@@ -154,9 +155,9 @@ def run(
     params,
 ) -> None:
     """Draw all figures of a run into `folder`; `params` are the network's, the others as above."""
-    curves(folder / "curves.png", lines, title, paper)
     predictions(folder / "predictions.png", images, labels, probabilities, classes)
     confusion(folder / "confusion.png", labels, probabilities, classes)
     kernel = first_kernel(params, images.shape[-1])
     if kernel is not None:
         filters(folder / "filters.png", kernel)
+    curves(folder / LAST, lines, title, paper)

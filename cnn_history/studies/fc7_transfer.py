@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnn_history import datasets, layers, models, optimizers
+from cnn_history import datasets, layers, loading, models, optimizers
 from cnn_history.datasets import examples as every
 from cnn_history.datasets import preprocessing
 from cnn_history.errors import blame, field
@@ -175,7 +175,7 @@ def _trained(
 
 def _taken(folder: str, endpoints: Sequence[str]) -> tuple[Callable, Callable]:
     """As `_trained`, of a work directory."""
-    model, variables, see = workdir.load(folder)
+    model, variables, see = loading.load(folder)
     channels = workdir.load_inputs(pathlib.Path(folder))[1]
     image = jnp.zeros((1, see.size, see.size, channels))
     _check_endpoints(model, image.shape, endpoints)

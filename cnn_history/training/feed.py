@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import ml_collections
 import numpy as np
 from jax.sharding import Mesh
 
@@ -19,8 +18,8 @@ from cnn_history import evaluation
 from cnn_history.datasets import Source, augment, crops, examples, stream
 from cnn_history.datasets.order import Order
 from cnn_history.datasets.preprocessing import unit_range
-from cnn_history.training import devices
-from cnn_history.training.keys import Keys
+from cnn_history.experiment import Experiment, Images
+from cnn_history.training import devices, keys
 
 
 class Resident:
@@ -28,10 +27,8 @@ class Resident:
 
     def __init__(
         self,
-        images: np.ndarray,
-        labels: np.ndarray,
         order: Order,
-        config: ml_collections.ConfigDict,
+        experiment: Experiment,
         crop: crops.CropFunction | None,
         key: jax.Array,
         mesh: Mesh,
@@ -39,23 +36,18 @@ class Resident:
         """Put them on the devices.
 
         Args:
-          images: uint8 [n, h, w, c].
-          labels: int32 [n].
           order: of the examples.
-          config: of the run.
-          crop: what is cut out of each; None for the config's adapter.
+          experiment: whose training examples they are.
+          crop: what is cut out of each; None for the experiment's adapter.
           key: of the crops' draws.
           mesh: of the devices.
         """
+        images, labels = experiment.train.arrays()
         self.data = devices.put({"image": images, "label": labels}, devices.replicated(mesh))
-        self.stride = devices.steps_per_call(config.log_every, config.batch_size)
-        self._order, self._batch_size, self._mesh = order, config.batch_size, mesh
-        self._size, self._adapter, self._crop, self._key = (
-            config.image_size,
-            config.adapter,
-            crop,
-            key,
-        )
+        self._order, self._batch_size, self._mesh = order, experiment.plan.batch_size, mesh
+        self.stride = devices.steps_per_call(experiment.plan.log_every, self._batch_size)
+        self._size, self._adapter = experiment.size, experiment.adapter
+        self._crop, self._key = crop, key
 
     def take(self, data: dict, cursor: dict) -> tuple[jax.Array, jax.Array]:
         """Return (images in [0, 1], labels); traced."""
@@ -105,26 +97,26 @@ class Streamed:
 
     def __init__(
         self,
-        source: Source,
         order: Order,
-        config: ml_collections.ConfigDict,
+        experiment: Experiment,
         crop: crops.CropFunction | None,
         skip: stream.Skip,
         mesh: Mesh,
     ):
         """Begin nothing yet; arguments as above, and `skip` is told of images that are replaced."""
+        plan = experiment.plan
         self.data, self.stride = {}, 1
-        self._order, self._mesh, self._batch_size = order, mesh, config.batch_size
-        self._stop = config.steps + config.statistics_batches  # no step takes what comes later
-        self._rows = devices.rows(devices.over_batch(mesh), config.batch_size)
+        self._order, self._mesh, self._batch_size = order, mesh, plan.batch_size
+        self._stop = plan.steps + plan.statistics_batches  # no step takes what comes later
+        self._rows = devices.rows(devices.over_batch(mesh), plan.batch_size)
         self._open = functools.partial(
             stream.training,
-            source,
+            experiment.train,
             order,
-            crop or stream.adapter(config.adapter),
-            config.image_size,
-            config.seed,
-            config.batch_size,
+            crop or stream.adapter(experiment.adapter),
+            experiment.size,
+            plan.seed,
+            plan.batch_size,
             self._rows,
             skip=skip,
         )
@@ -197,16 +189,17 @@ def one_by_one(function: Callable[[dict], dict], source: Source, mesh: Mesh) -> 
 Feed = Resident | Streamed
 
 
-def feed(
-    source: Source,
-    config: ml_collections.ConfigDict,
-    keys: Keys,
-    crop: crops.CropFunction | None,
-    skip: stream.Skip,
-    mesh: Mesh,
-) -> Feed:
-    """Return the feed of a data set, by its size; arguments as above."""
-    order = Order(keys.order, len(source))
-    if examples.streamed(source):
-        return Streamed(source, order, config, crop, skip, mesh)
-    return Resident(*source.arrays(), order, config, crop, keys.crop, mesh)
+def feed(experiment: Experiment, images: Images, skip: stream.Skip, mesh: Mesh) -> Feed:
+    """Return the feed of the training examples, by their size.
+
+    Args:
+      experiment: whose they are.
+      images: what is done to them.
+      skip: is told of images that cannot be decoded.
+      mesh: of the devices.
+    """
+    drawn, crop = keys.keys(experiment.plan.seed), images.augmentation.crop
+    order = Order(drawn.order, len(experiment.train))
+    if examples.streamed(experiment.train):
+        return Streamed(order, experiment, crop, skip, mesh)
+    return Resident(order, experiment, crop, drawn.crop, mesh)

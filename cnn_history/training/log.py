@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 
 import jax
-import ml_collections
 import numpy as np
 
 from cnn_history.evaluation import errors
+from cnn_history.experiment import Plan
 from cnn_history.files.record import Metrics
 from cnn_history.training.progress import ProgressBar
 
@@ -31,7 +31,8 @@ class Log:
         self,
         metrics: Metrics,
         bar: ProgressBar,
-        config: ml_collections.ConfigDict,
+        plan: Plan,
+        split: str,
         quantities: Sequence[str],
         examples: Callable[[int], np.ndarray],
     ):
@@ -40,12 +41,13 @@ class Log:
         Args:
           metrics: where lines go.
           bar: what a person sees.
-          config: of the run.
+          plan: of the run.
+          split: whose examples it takes.
           quantities: of a step, as `finite.quantities` names them.
           examples: a step -> which of them it takes, by number.
         """
-        self._metrics, self._bar, self._config = metrics, bar, config
-        self._quantities, self._examples = quantities, examples
+        self._metrics, self._bar, self._plan = metrics, bar, plan
+        self._split, self._quantities, self._examples = split, quantities, examples
         self._started = time.monotonic() - metrics.seconds()
         self._pending, self._window = None, []
         # The rate counts the time of steps alone, from the second call on: the first compiles.
@@ -92,7 +94,7 @@ class Log:
         made = {name: np.reshape(values, -1) for name, values in jax.device_get(made).items()}
         finished = finished or time.monotonic()
         if self._mark is not None:
-            self._timed_images += count * self._config.batch_size
+            self._timed_images += count * self._plan.batch_size
             self._timed_seconds += finished - self._mark
         self._mark = finished
         for i in range(count):
@@ -106,9 +108,9 @@ class Log:
                 raise NonFinite(
                     f"{self._blame(step + i, int(first_bad), one)}. The update was not applied and "
                     "no checkpoint was written since; a lower learning_rate is the usual mend, and "
-                    f"config.skipped_steps={self._config.skipped_steps + 1} would pass over it."
+                    f"config.skipped_steps={self._plan.skipped_steps + 1} would pass over it."
                 )
-            if (step + i + 1) % self._config.log_every == 0 or step + i + 1 == self._config.steps:
+            if (step + i + 1) % self._plan.log_every == 0 or step + i + 1 == self._plan.steps:
                 self._write(step + i + 1)
 
     def _write(self, step: int) -> None:
@@ -127,7 +129,7 @@ class Log:
         ids = ", ".join(map(str, self._examples(step)))
         return (
             f"step {step}: the first that is not finite is the {self._quantities[first_bad]} "
-            f"({', '.join(numbers)}), of {self._config.train_split}'s examples {ids}"
+            f"({', '.join(numbers)}), of {self._split}'s examples {ids}"
         )
 
 

@@ -1,17 +1,16 @@
-"""The functions of a run, compiled for its mesh: pure, with the config bound in."""
+"""The functions of a run, compiled for its mesh: pure, with the experiment bound in."""
 
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import ml_collections
 
-from cnn_history import build, optimizers
+from cnn_history import optimizers
 from cnn_history.datasets import augment
-from cnn_history.datasets.preprocessing import Preprocessing
+from cnn_history.experiment import Experiment, Images
+from cnn_history.schedules import Plateau
 from cnn_history.training import curvature, devices, keys
 from cnn_history.training.feed import Feed
 from cnn_history.training.state import State
@@ -31,7 +30,8 @@ class Program(NamedTuple):
       step: (state, data, cursor) -> (state, metrics); the state is donated.
       steps: the same over cursors with a leading axis, as one scan; metrics have that axis too.
       statistics: (state, data, cursor) -> the network's `batch_stats` of that batch alone.
-      observe: (state, error) -> the state after its schedule has seen a validation error.
+      observe: (state, error) -> the state after its schedule has seen a validation error; None
+        where the schedule looks at none.
       evaluate: (state, `{"image": uint8, "label": [n]}`) -> `{"probabilities": [n, classes],
         "loss": [n], "label": [n]}`.
     """
@@ -41,46 +41,36 @@ class Program(NamedTuple):
     step: Callable[..., tuple[State, dict]]
     steps: Callable[..., tuple[State, dict]]
     statistics: Callable[..., dict]
-    observe: Callable[[State, float], State]
+    observe: Callable[[State, float], State] | None
     evaluate: Callable[..., dict]
 
 
-def make(
-    config: ml_collections.ConfigDict,
-    network: nn.Module,
-    preprocessing: Preprocessing,
-    augmentation: augment.Augmentation,
-    feed: Feed,
-    channels: int,
-    mesh: jax.sharding.Mesh,
-) -> Program:
-    """Return the program of a config.
+def make(experiment: Experiment, images: Images, feed: Feed, mesh: jax.sharding.Mesh) -> Program:
+    """Return the program of an experiment.
 
     Args:
-      config: of the run.
-      network: with images [n, h, w, channels].
-      preprocessing: of evaluated images; training images are scaled by it.
-      augmentation: its colours and shifts; the feed makes its crops.
+      experiment: whose network takes images [n, size, size, channels of the training images].
+      images: what is done to them; the feed makes the augmentation's crops.
       feed: of the steps.
-      channels: of the images.
       mesh: of the devices.
     """
-    key = keys.keys(config.seed)
-    optimizer, loss = devices.whole_outside(build.optimizer(config), mesh), build.loss(config)
-    schedule, evaluated = build.schedule(config), build.evaluated(config)
+    network, loss, evaluated = experiment.network, experiment.loss, experiment.evaluated
+    key, preprocessing = keys.keys(experiment.plan.seed), images.preprocessing
+    optimizer = devices.whole_outside(experiment.optimizer, mesh)
     update = functools.partial(
         train_step,
         apply=network.apply,
         loss=loss,
         optimizer=optimizer,
         applied_rate=optimizers.applied_rate,
-        differentiate=build.differentiate(config),
-        skips=config.skipped_steps,
+        differentiate=experiment.differentiate,
+        skips=experiment.plan.skipped_steps,
     )
     divide = functools.partial(devices.divide, mesh)
 
     def init() -> State:
-        image = jnp.zeros((1, config.image_size, config.image_size, channels))
+        size, channels = experiment.size, experiment.train.shape[-1]
+        image = jnp.zeros((1, size, size, channels))
         variables = dict(network.init(key.init, image, train=False))
         params = variables.pop("params")
         zero = jnp.zeros((), jnp.int32)
@@ -89,7 +79,7 @@ def make(
     def step(state: State, data: dict, cursor: dict) -> tuple[State, dict]:
         return update(
             state,
-            batch(feed.take(data, cursor), cursor, preprocessing, augmentation, key),
+            batch(feed.take(data, cursor), cursor, images, key),
             extra={
                 "curvature_fn": functools.partial(second_derivatives, state, data, cursor),
                 "divide": divide,
@@ -99,19 +89,18 @@ def make(
     def second_derivatives(state: State, data: dict, cursor: dict, params: Any) -> Any:
         """The diagonal of the Hessian, on examples drawn for this step."""
         draw = jax.random.fold_in(jax.random.fold_in(state.key, state.step), curvature.EXAMPLES)
-        images, labels = feed.sample(data, cursor, draw, curvature.EXAMPLES)
+        unit, labels = feed.sample(data, cursor, draw, curvature.EXAMPLES)
         variables = {"params": params, **state.model_state}
-        images = preprocessing.values(images)
-        return curvature.diagonal(network.apply, loss, variables, images, labels)
+        values = preprocessing.values(unit)
+        return curvature.diagonal(network.apply, loss, variables, values, labels)
 
     def steps(state: State, data: dict, cursors: dict) -> tuple[State, dict]:
         return jax.lax.scan(lambda state, cursor: step(state, data, cursor), state, cursors)
 
     def statistics(state: State, data: dict, cursor: dict) -> dict:
-        images = batch(feed.take(data, cursor), cursor, preprocessing, augmentation, key)["image"]
-        _, updated = build.of_last_batch(network).apply(
+        _, updated = experiment.of_last_batch.apply(
             {"params": evaluated(state.params, state.opt_state), **state.model_state},
-            images,
+            batch(feed.take(data, cursor), cursor, images, key)["image"],
             train=True,
             rngs={"dropout": jax.random.fold_in(state.key, cursor["step"])},
             mutable=["batch_stats"],
@@ -119,7 +108,9 @@ def make(
         return updated["batch_stats"]
 
     def observe(state: State, error: float) -> State:
-        return state.replace(opt_state=optimizers.observe(schedule, state.opt_state, error))
+        return state.replace(
+            opt_state=optimizers.observe(experiment.schedule, state.opt_state, error)
+        )
 
     def evaluate(state: State, examples: dict) -> dict[str, jax.Array]:
         variables = {"params": evaluated(state.params, state.opt_state), **state.model_state}
@@ -129,9 +120,8 @@ def make(
         return {"probabilities": probabilities, "loss": loss(logits, labels), "label": labels}
 
     everywhere, shapes = devices.replicated(mesh), jax.eval_shape(init)
-    place = build.optimizer_sharding(config)
     where = devices.all_replicated(shapes, mesh)
-    where = where.replace(opt_state=place(shapes.opt_state, mesh))
+    where = where.replace(opt_state=experiment.shardings(shapes.opt_state, mesh))
     advance = functools.partial(
         jax.jit,
         donate_argnums=0,
@@ -150,7 +140,9 @@ def make(
         step=advance(step),
         steps=advance(steps),
         statistics=jax.jit(statistics, out_shardings=everywhere),
-        observe=jax.jit(observe, donate_argnums=0, out_shardings=where),
+        observe=jax.jit(observe, donate_argnums=0, out_shardings=where)
+        if isinstance(experiment.schedule, Plateau)
+        else None,
         evaluate=jax.jit(
             evaluate,
             out_shardings=everywhere,
@@ -160,15 +152,12 @@ def make(
 
 
 def batch(
-    taken: tuple[jax.Array, jax.Array],
-    cursor: dict,
-    preprocessing: Preprocessing,
-    augmentation: augment.Augmentation,
-    key: keys.Keys,
+    taken: tuple[jax.Array, jax.Array], cursor: dict, images: Images, key: keys.Keys
 ) -> dict[str, jax.Array]:
     """Return the batch that a feed has taken, as `train_step` gets it."""
-    images, labels = taken
+    unit, labels = taken
     places = cursor["ids"], cursor["epochs"]
-    images = augment.batch(augmentation.colour, key.colour, images, *places)
-    images = augment.batch(augmentation.shift, key.augment, preprocessing.values(images), *places)
-    return {"image": images, "label": labels, "step": cursor["step"]}
+    unit = augment.batch(images.augmentation.colour, key.colour, unit, *places)
+    values = images.preprocessing.values(unit)
+    values = augment.batch(images.augmentation.shift, key.augment, values, *places)
+    return {"image": values, "label": labels, "step": cursor["step"]}

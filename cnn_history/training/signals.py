@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+from collections.abc import Callable
 
 import jax
 
@@ -56,22 +57,22 @@ class StopRequest:
 
         Inside a compilation too, of which jax from 0.11 on makes an end first.
         """
-        before, self._at_once = self._at_once, jax.process_count() == 1
+        self._at_once = jax.process_count() == 1
         try:
             if self.signal and self._at_once:
                 raise Asked(self.signal)
             yield
         finally:
-            self._at_once = before
+            self._at_once = False
 
-    @contextlib.contextmanager
-    def later(self):
-        """A signal is noted."""
-        before, self._at_once = self._at_once, False
+    def interrupts(self, work: Callable[[], None]) -> int:
+        """Do some work at_once; return the number of a signal that broke it off, 0 for none."""
         try:
-            yield
-        finally:
-            self._at_once = before
+            with self.at_once():
+                work()
+        except Asked as asked:
+            return asked.number
+        return 0
 
     def __exit__(self, *exception):
         for number, handler in self._before.items():

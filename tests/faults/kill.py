@@ -114,7 +114,7 @@ def _where(workdir) -> str:
     if any(name.endswith(".unfinished") for name in names):
         return "in a save or a clean-up"
     if str(lives.STEPS) in names:
-        return "after the last save: figures and summary"
+        return "after the last save: summary and figures"
     return "in steps and evaluations" if names else "before the first save"
 
 

@@ -78,9 +78,10 @@ POINTS = {
     "old checkpoint renamed, not removed": _wrap(pathlib.Path, "rename", _removes, after=True),
     "old checkpoint half removed": _wrap(shutil, "rmtree", half=_half_a_folder),
     "old checkpoint removed": _wrap(shutil, "rmtree", after=True),
-    "last step saved, before the figures": _wrap(figures, "run"),
-    "figures drawn, no summary": _wrap(record, "write_json", _names("summary.json")),
+    "last step saved, no summary": _wrap(record, "write_json", _names("summary.json")),
     "summary written, not renamed": _wrap(
         os, "replace", lambda source, target: str(target).endswith("summary.json")
     ),
+    "summary written, before the figures": _wrap(figures, "run"),
+    "figures drawn but the last": _wrap(figures, "curves"),
 }

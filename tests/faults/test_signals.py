@@ -71,9 +71,9 @@ COMPILES = """
 import os, signal, sys, threading, time
 import jax, jax.numpy as jnp
 from cnn_history import commands, train
-from cnn_history.training import loop
+from cnn_history.training import program
 
-real = loop.setting.make
+real = program.make
 
 def slow_to_compile(x):
     for i in range(OPERATIONS):
@@ -81,7 +81,7 @@ def slow_to_compile(x):
     return x
 
 def make(*arguments):
-    compiled, *rest = real(*arguments)
+    compiled = real(*arguments)
 
     def step(*arguments):
         lowered = jax.jit(slow_to_compile).lower(jnp.ones((8, 8)))
@@ -91,9 +91,9 @@ def make(*arguments):
         print("compiled", flush=True)
         return compiled.step(*arguments)
 
-    return compiled._replace(step=step), *rest
+    return compiled._replace(step=step)
 
-loop.setting.make = make
+program.make = make
 commands.run(train.main)
 """
 # From 0.11 on jax lets no signal through before it has compiled: what takes long would take long.

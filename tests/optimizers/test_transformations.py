@@ -32,7 +32,7 @@ def walk(count=1, **fields):
     config.update(fields)
     build.check(config)
     with jax.enable_x64(True):
-        rule = build.optimizer(config)
+        rule = build.optimizer(config, build.schedule(config))
         params = jax.tree.map(jnp.asarray, PARAMS)
         state, path = rule.init(params), []
         for _ in range(count):

@@ -2,12 +2,13 @@
 
 import numpy as np
 
+from cnn_history import build
 from cnn_history.datasets import Source, examples
-from cnn_history.training import devices, setting
+from cnn_history.training import devices, feed, program
 
 
 def of(config, network, source, mesh=None):
-    """Return the setting of a config on a source that has no damaged images."""
+    """Return (program, feed, preprocessing, augmentation) on a source without damaged images."""
 
     def skip(name, why):
         raise AssertionError(f"{name}: {why}")
@@ -15,7 +16,11 @@ def of(config, network, source, mesh=None):
     def statistics():
         return examples.measure(source, config.image_size, config.adapter, skip)
 
-    return setting.make(config, network, source, statistics, skip, mesh or devices.mesh())
+    mesh = mesh or devices.mesh()
+    experiment = build.experiment(config, data=(source, source), network=network)
+    images = experiment.images(statistics)
+    training = feed.feed(experiment, images, skip, mesh)
+    return program.make(experiment, images, training, mesh), training, *images
 
 
 def source(images, labels, classes=10):

@@ -8,8 +8,9 @@ import jax
 import numpy as np
 import pytest
 
+from cnn_history import loading
 from cnn_history.errors import UserError
-from cnn_history.files import bucket, workdir
+from cnn_history.files import bucket
 from cnn_history.training import loop
 from experiments import lenet5_digits
 
@@ -53,7 +54,7 @@ def test_a_run_goes_on_from_its_bucket_and_is_the_same_run(server, tmp_path):
     assert {"config.json", "inputs.npz", "figures", "checkpoints"} <= found
     assert len([name for name in found if name.startswith("events")]) == 2
     assert loop.run(config, there) == summary  # nothing is left to do
-    ours, theirs = (workdir.load(folder)[1] for folder in ("gs://bucket/runs/lenet5", tmp_path))
+    ours, theirs = (loading.load(folder)[1] for folder in ("gs://bucket/runs/lenet5", tmp_path))
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -66,7 +67,7 @@ def test_what_is_missing_is_named(server, monkeypatch):
     with pytest.raises(UserError, match="neither a folder nor gs://BUCKET/FOLDER"):
         bucket.path("s3://bucket/run")
     with pytest.raises(UserError, match="'gs://bucket/none' is no work directory of a run"):
-        workdir.load("gs://bucket/none")
+        loading.load("gs://bucket/none")
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     with pytest.raises(UserError, match="takes gcsfs, which the extra tpu brings"):
         bucket.path("gs://bucket/run")

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from cnn_history.datasets.order import Order
 from cnn_history.training import finite, loop, program
 from cnn_history.training.keys import keys
 from cnn_history.training.log import NonFinite
@@ -80,7 +81,7 @@ def test_a_run_stops_and_says_step_examples_and_quantity(tmp_path, poison, batch
     poison(6)
     with pytest.raises(NonFinite) as error:
         loop.run(config(batch_size=batch_size), tmp_path)
-    ids, _ = loop.feed.Order(keys(0).order, 160)(6 * batch_size, 7 * batch_size)
+    ids, _ = Order(keys(0).order, 160)(6 * batch_size, 7 * batch_size)
     assert str(error.value).startswith(
         "step 6: the first that is not finite is the input (loss nan, gradient norm nan, update "
         f"norm nan), of train[:160]'s examples {', '.join(map(str, ids))}. The update was not "

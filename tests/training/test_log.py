@@ -1,9 +1,9 @@
 """The rate of images, of a device that is done when a call returns, and of one that goes on."""
 
 import time
+import types
 
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import pytest
 
@@ -45,12 +45,10 @@ def call(i, began):
 @pytest.mark.parametrize("log_every", [1, 2, 4])
 def test_no_rate_is_above_that_of_the_steps(advance, within, log_every, tmp_path):
     """Evaluated after every fourth; who fetches what is still to come may be late."""
-    config = ml_collections.ConfigDict(
-        {"batch_size": BATCH, "log_every": log_every, "steps": 8, "train_split": "train"}
-    )
+    plan = types.SimpleNamespace(batch_size=BATCH, log_every=log_every, steps=8)
     with record.Metrics(tmp_path, -1, writes=True) as metrics:
         with progress.ProgressBar(0, 8, quiet=True) as bar:
-            made = log.Log(metrics, bar, config, ("loss",), lambda step: np.arange(BATCH))
+            made = log.Log(metrics, bar, plan, "train", ("loss",), lambda step: np.arange(BATCH))
             for half in range(2):
                 began = time.monotonic()
                 for i in range(4):

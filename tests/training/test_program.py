@@ -1,11 +1,9 @@
-import itertools
-
 import jax
 import numpy as np
 
 from cnn_history import build, datasets
 from cnn_history.datasets import crops
-from cnn_history.training import keys, loop
+from cnn_history.training import keys
 from experiments import lenet5_digits
 from tests.training import settings
 
@@ -44,18 +42,6 @@ def test_crops_of_data_on_the_device_are_keyed_by_epoch_and_example():
         image = pixels[example].astype(np.float32) / 255
         np.testing.assert_allclose(made[j], crops.cut(image, part, 32), atol=1e-5)
         assert labels[j] == train.read([example])[1][0]
-
-
-def test_a_scan_never_passes_over_an_event():
-    config = lenet5_digits.get_config()
-    config.update(steps=1030, log_every=50, eval_every=120, checkpoint_every=200)
-    step, events = 7, []  # as resumed after a signal
-    while step < config.steps:
-        step += loop._steps_to_make(step, 50, config)
-        events.append(step)
-    due = {s for s in range(8, 1031) if s % 120 == 0 or s % 200 == 0} | {1030}
-    assert due <= set(events)
-    assert any(b - a == 50 for a, b in itertools.pairwise(events))
 
 
 def test_evaluation_does_not_depend_on_how_it_is_cut():

@@ -109,7 +109,8 @@ def _run(kind, dtype, folder, photos):
             # The first velocity of momentum is minus the rate times the gradient.
             gradient = _flat(state.opt_state, of=("trace",)) / -RATE
         if (kind, step + 1) == ("whole", SAVED):
-            with checkpoint.Checkpoints(folder / "saved", keep=1) as checkpoints:
+            chief = processes.chief(), processes.from_chief
+            with checkpoint.Checkpoints(folder / "saved", 1, *chief) as checkpoints:
                 checkpoints.save(SAVED, state)
     training.close()
     testing = examples.examples(test, setup.image_size, setup.adapter, skip=None)
@@ -137,7 +138,8 @@ def _go_on(saved):
     compiled, training, *_ = settings.of(
         config("whole", "float64"), Net(), sources("whole", None)[0], mesh
     )
-    with checkpoint.Checkpoints(saved / "saved", keep=1) as checkpoints:
+    chief = processes.chief(), processes.from_chief
+    with checkpoint.Checkpoints(saved / "saved", 1, *chief) as checkpoints:
         state = checkpoints.restore(compiled.abstract)
     assert int(state.step) == SAVED
     for step in range(SAVED, STEPS):
