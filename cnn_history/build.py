@@ -5,7 +5,6 @@ UserError with the field's name, and nothing is compiled here.
 """
 
 import functools
-import inspect
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -14,67 +13,16 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
-from cnn_history import (
-    datasets,
-    fields,
-    initializers,
-    layers,
-    losses,
-    models,
-    norms,
-    optimizers,
-    schedules,
-)
-from cnn_history.datasets import augment, examples, preprocessing, scalings, statistics, stream
+from cnn_history import choices, datasets, losses, models, norms, optimizers, schedules
+from cnn_history import config as fields
+from cnn_history.config import ACTIVATIONS, DTYPES
+from cnn_history.datasets import examples, preprocessing, scalings, statistics, stream
 from cnn_history.errors import UserError, blame, field
 from cnn_history.experiment import Experiment, Images, Plan
-from cnn_history.lookup import lookup, nearest
 from cnn_history.training import devices
 from cnn_history.training import differentiate as differentiation
 
 ConfigDict = ml_collections.ConfigDict
-
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float64": jnp.float64}
-ACTIVATIONS = {
-    "relu": nn.relu,
-    "tanh": nn.tanh,
-    "sigmoid": nn.sigmoid,
-    "scaled_tanh": layers.scaled_tanh,
-}
-KERNEL_INITS = {
-    "constant": initializers.constant,
-    "gaussian": initializers.gaussian,
-    "lecun_1998": initializers.lecun_1998,
-    "xavier": initializers.xavier,
-    "he": initializers.he,
-}
-NORMS = {
-    "none": norms.none,
-    "batch_norm": norms.batch_norm,
-    "decorrelated_batch_norm": norms.decorrelated_batch_norm,
-    "local_response_norm": norms.local_response_norm,
-}
-# (rate at the start, steps of the run, **options) -> schedule
-SCHEDULES = {
-    "constant": lambda rate, run: schedules.constant(rate),
-    "step_decay": lambda rate, run, factor, every: schedules.step_decay(rate, factor, every),
-    "exponential_decay": lambda rate, run, k: schedules.exponential_decay(rate, k),
-    "inverse_time_decay": lambda rate, run, k: schedules.inverse_time_decay(rate, k),
-    "polynomial_decay": lambda rate, run, power: schedules.polynomial_decay(rate, run, power),
-    "piecewise": lambda rate, run, steps, factors: _piecewise(rate, steps, factors),
-    "plateau": lambda rate, run, factor, patience, drops: schedules.plateau(
-        rate, factor, patience, drops
-    ),
-}
-DECAYED = {
-    "all": lambda params: True,
-    "kernels": lambda params: jax.tree.map(lambda p: p.ndim > 1, params),
-}
-# State -> the parameters that are evaluated.
-EVALUATED = {
-    "newest": lambda params, opt_state: params,
-    "averaged": lambda params, opt_state: optimizers.averaged_params(opt_state),
-}
 
 OPTIMIZER_STATES = {"replicated": devices.all_replicated, "sharded": devices.sharded}
 
@@ -126,11 +74,7 @@ def experiment(
 def check(config: ConfigDict) -> None:
     """Raise UserError for fields that hold what they cannot, or do not fit together."""
     fields.check(config)
-    tables = {"dtype": DTYPES, "decayed": DECAYED, "optimizer_state": OPTIMIZER_STATES}
-    for name, table in {**tables, "adapter": preprocessing.ADAPTERS}.items():
-        with field(name):
-            lookup(table, config[name], name)
-    if config.micro_batches > 1 and config.optimizer.name in optimizers.TAKE_BATCH:
+    if config.micro_batches > 1 and optimizers.OPTIMIZERS[config.optimizer.name].whole_batch:
         raise UserError(
             f"config.micro_batches: {config.optimizer.name} asks for more of a batch than its "
             "gradient, and takes it whole; set it to 1."
@@ -139,38 +83,6 @@ def check(config: ConfigDict) -> None:
         raise UserError("config.init_layers: of which network? config.init_from names its run.")
     if config.dtype == "float64" and not jax.config.jax_enable_x64:
         raise UserError("config.dtype: float64 needs JAX_ENABLE_X64=1 in the environment.")
-
-
-def choice(
-    group: ConfigDict, table: dict[str, Callable], name: str, given: tuple[str, ...] = ()
-) -> Callable:
-    """Return the chosen candidate of `table` with its options bound.
-
-    Raises ValueError for a candidate or an option that is not there.
-
-    Args:
-      group: `name`, and for each candidate a group of its options.
-      table: of the candidates.
-      name: of what they are.
-      given: the arguments that are no options; the caller gives them.
-    """
-    for candidate, options in group.items():
-        if candidate != "name":
-            _check_options(lookup(table, candidate, name), candidate, options, given)
-    chosen = lookup(table, group.name, name)
-    if group.name not in group:
-        raise ValueError(f"it has no options of '{group.name}'.")
-    return functools.partial(chosen, **group[group.name])
-
-
-def _check_options(make: Callable, name: str, options: ConfigDict, given: tuple[str, ...]) -> None:
-    takes = {k: p for k, p in inspect.signature(make).parameters.items() if k not in given}
-    for option in options:
-        if option not in takes:
-            raise ValueError(f"{name} has no option '{option}'; {nearest(option, takes)}")
-    for option, parameter in takes.items():
-        if parameter.default is parameter.empty and option not in options:
-            raise ValueError(f"{name} lacks its option '{option}'.")
 
 
 def sources(config: ConfigDict) -> tuple[datasets.Source, datasets.Source]:
@@ -185,36 +97,34 @@ def sources(config: ConfigDict) -> tuple[datasets.Source, datasets.Source]:
 def images(config: ConfigDict) -> Callable[[Callable[[], statistics.Statistics]], Images]:
     """Return (() -> statistics of the training images) -> what is done to images."""
     size, adapter = config.image_size, config.adapter
-    with field("scaling"):
-        scaling = lookup(scalings.SCALINGS, config.scaling, "scaling")
-    with field("augmentation.name"):
-        augmentation = choice(
-            config.augmentation, augment.AUGMENTATIONS, "augmentation", ("statistics", "size")
-        )
+    scaling = scalings.SCALINGS[config.scaling]
+    make = fields.AUGMENTATION.bind(config.augmentation)
+
+    def made(measured):
+        augmentation = choices.call(make, statistics=measured, size=size)
+        return Images(scaling(measured, size, adapter), augmentation)
+
     with blame(f"config.augmentation.{config.augmentation.name}, config.image_size"):
-        augmentation(statistics.unknown, size)
-    return lambda measured: Images(scaling(measured, size, adapter), augmentation(measured, size))
+        choices.call(make, statistics=statistics.unknown, size=size)
+    return made
 
 
 def model(config: ConfigDict, num_classes: int) -> nn.Module:
     """Return the network with its options."""
-    options, ours = {}, {"num_classes": num_classes, "dtype": DTYPES[config.dtype]}
-    for name, value in config.model.items():
-        if name in ours:
-            raise UserError(f"config.model.{name}: the data set and config.dtype say this.")
-        with field(f"model.{name}"):
-            if name == "kernel_init":
-                options[name] = choice(value, KERNEL_INITS, "initializer")()
-            elif name == "norm":
-                options[name] = choice(value, NORMS, "normalization")()
-            elif name == "activation":
-                options[name] = lookup(ACTIVATIONS, value, "activation")
-            elif name != "name":
-                options[name] = value
-    with field("model.name"):
-        models.info(config.model.name)
+    options = {name: value for name, value in config.model.items() if name != "name"}
+    for name in options.keys() & fields.OF_NETWORKS.keys():
+        options[name] = network_option(name, options[name])
     with field("model"):
-        return models.create(config.model.name, **ours, **options)
+        return models.create(
+            config.model.name, num_classes=num_classes, dtype=DTYPES[config.dtype], **options
+        )
+
+
+def network_option(name: str, chosen: ConfigDict | str) -> Callable | None:
+    """Return what a network takes for its option `name`: an initializer, norm or activation."""
+    if name == "kernel_init":
+        return fields.INITIALIZER.bind(chosen)()
+    return fields.NORM.bind(chosen) if name == "norm" else ACTIVATIONS[chosen]
 
 
 def of_last_batch(network: nn.Module) -> nn.Module:
@@ -225,8 +135,7 @@ def of_last_batch(network: nn.Module) -> nn.Module:
 
 def loss(config: ConfigDict) -> Callable:
     """Return (logits, labels) -> [n], also of `(logits, heads)`."""
-    with field("loss"):
-        return losses.with_heads(choice(config.loss, losses.LOSSES, "loss")(), config.aux_weight)
+    return losses.with_heads(fields.LOSS.bind(config.loss)(), config.aux_weight)
 
 
 def schedule(config: ConfigDict) -> optimizers.Rate:
@@ -234,8 +143,8 @@ def schedule(config: ConfigDict) -> optimizers.Rate:
     rate = config.learning_rate
     if config.rate_batch:
         rate = schedules.linear_scaling(rate, config.rate_batch, config.batch_size)
-    with field("schedule"):
-        made = choice(config.schedule, SCHEDULES, "schedule", ("rate", "run"))(rate, config.steps)
+    with field(f"schedule.{config.schedule.name}"):
+        made = choices.call(fields.SCHEDULE.bind(config.schedule), initial=rate, steps=config.steps)
     return schedules.warmup(made, config.warmup, config.warmup_from) if config.warmup else made
 
 
@@ -246,16 +155,12 @@ def optimizer(config: ConfigDict, rate: optimizers.Rate) -> optax.GradientTransf
     2012, sec. 5. Biases get their own multiple of the whole update, so that it multiplies their
     rate whatever the rule. Filters are limited where they would land, and averaged last.
     """
-    decay = {"weight_decay": config.weight_decay, "decayed": DECAYED[config.decayed]}
-    themselves = config.optimizer.name in optimizers.DECAY_THEMSELVES
-    with field("optimizer"):
-        given = ("learning_rate", *decay)
-        make = choice(config.optimizer, optimizers.OPTIMIZERS, "optimizer", given)
-        rule = make(rate, **decay if themselves else {})
-    with field("averaging"):
-        average = choice(config.averaging, optimizers.AVERAGES, "averaging")()
-    if config.weight_decay and not themselves:
-        rule = optimizers.add_l2(rule, config.weight_decay, DECAYED[config.decayed])
+    decay, decayed = config.weight_decay, optimizers.DECAYED[config.decayed]
+    make = fields.OPTIMIZER.bind(config.optimizer)
+    with field(f"optimizer.{config.optimizer.name}"):
+        rule = choices.call(make, learning_rate=rate, weight_decay=decay, decayed=decayed)
+    if decay and not choices.takes(make, "weight_decay"):
+        rule = optimizers.add_l2(rule, decay, decayed)
     parts = [rule]
     if config.gradient_clipping:
         parts.insert(0, optax.clip_by_global_norm(config.gradient_clipping))
@@ -263,15 +168,14 @@ def optimizer(config: ConfigDict, rate: optimizers.Rate) -> optax.GradientTransf
         parts.append(optax.masked(optax.scale(config.bias_rate), biases))
     if config.filter_radius:
         parts.append(optimizers.limit_filter_rms(config.filter_radius, conv_filters))
-    return optax.chain(*parts, average)
+    return optax.chain(*parts, fields.AVERAGE.bind(config.averaging)())
 
 
 def evaluated(config: ConfigDict) -> Callable:
     """Return (params, optimizer's state) -> the parameters that are evaluated."""
     if config.evaluated == "averaged" and config.averaging.name == "none":
         raise UserError("config.evaluated: nothing is averaged; config.averaging.name says how.")
-    with field("evaluated"):
-        return lookup(EVALUATED, config.evaluated, "evaluated")
+    return optimizers.EVALUATED[config.evaluated]
 
 
 def biases(params):
@@ -293,19 +197,11 @@ def conv_filters(params):
 
 def differentiate(config: ConfigDict) -> Callable:
     """Return how a step gets its gradient, and what else the optimizer asks for."""
-    if config.optimizer.name in optimizers.TAKE_FACTORS:
+    if optimizers.OPTIMIZERS[config.optimizer.name].factors:
         return differentiation.with_factors
     if config.micro_batches > 1:
         return differentiation.in_parts(config.micro_batches)
     return differentiation.plainly
-
-
-def _piecewise(rate: float, steps: tuple[int, ...], factors: tuple[float, ...]) -> Callable:
-    if len(steps) != len(factors):
-        raise ValueError(f"piecewise has {len(steps)} steps, but {len(factors)} factors.")
-    if len(set(steps)) < len(steps):
-        raise ValueError(f"piecewise has a step twice, in {tuple(steps)}.")
-    return schedules.piecewise(rate, dict(zip(steps, factors, strict=True)))
 
 
 def _check_input(

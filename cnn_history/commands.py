@@ -26,7 +26,7 @@ CHECKOUT = pathlib.Path(__file__).parents[1]  # experiments/ stands there, besid
 def run(main: Callable[[list[str]], None]) -> None:
     """Parse the flags, call `main(argv)`, and exit with the status documented above."""
     logging.set_verbosity(logging.ERROR)  # the libraries' advice is not for who runs an experiment
-    sys.path.append(str(CHECKOUT))  # config files import experiments.common, from whichever folder
+    sys.path.append(str(CHECKOUT))  # config files import cnn_history, from whichever folder
 
     def guarded(argv):
         try:

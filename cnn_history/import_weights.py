@@ -17,6 +17,7 @@ import numpy as np
 from absl import flags
 
 from cnn_history import commands, datasets, models, weights
+from cnn_history import config as fields
 from cnn_history.datasets.preprocessing import Preprocessing
 from cnn_history.errors import UserError
 from cnn_history.files import private, record, workdir
@@ -30,7 +31,6 @@ HALF = (0.5, 0.5, 0.5)
 SYMMETRIC = ("googlenet_bn", "inception_v3")
 CIFAR_SIZE = 32
 EVAL_BATCH_SIZE = 100
-SKIPPED_IMAGES = 50  # that cannot be decoded, until an evaluation stops
 
 MODEL = flags.DEFINE_string("model", None, "Network: " + ", ".join(sorted(weights.NAMES)) + ".")
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "File.pth or file.safetensors.")
@@ -95,25 +95,12 @@ def write(
     # The names of the classes are not in the file; their numbers stand for them.
     source = datasets.Source(checkpoint.name, "", classes, shape, 0, read=lambda indices: ([], []))
     workdir.save_inputs(folder, Preprocessing(size, adapter, mean, std), source)
-    config = {
-        "model": {"name": name, **build_options},
-        "dtype": "float32",
-        "dataset": "",  # evaluate has to be told
-        "data_dir": "",
-        "test_split": "test",
-        "image_size": size,
-        "adapter": adapter,
-        "averaging": {"name": "none"},
-        "evaluated": "newest",
-        "eval_batch_size": EVAL_BATCH_SIZE,
-        "skipped_images": SKIPPED_IMAGES,
-        "paper": {"model": "", "dataset": "", "top1_error": 0.0, "source": ""},
-        "imported": {
-            "file": checkpoint.name,
-            "sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
-        },
-    }
-    record.write_json(folder / workdir.CONFIG, config)
+    config = fields.imported()
+    config.model.update(name=name, **build_options)
+    config.update(image_size=size, adapter=adapter, eval_batch_size=EVAL_BATCH_SIZE)
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    imported = {"imported": {"file": checkpoint.name, "sha256": digest}}
+    record.write_json(folder / workdir.CONFIG, {**record.config_json(config), **imported})
 
 
 def _numbers(flag: str, given: list[str] | None, default: tuple[float, ...]) -> np.ndarray:

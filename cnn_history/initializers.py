@@ -11,19 +11,22 @@ Biases start as the networks' files say, whatever the kernels' initializer: at 0
 
 import math
 from collections.abc import Callable
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
 
+from cnn_history.choices import FINITE, NOT_NEGATIVE, checked
+
 Initializer = Callable[..., jax.Array]
 
 
-def constant(value: float) -> Initializer:
+def constant(value: Annotated[float, FINITE] = 0.0) -> Initializer:
     """Every weight equal to `value`: units of a layer stay equal for ever (lecture, "W = 0")."""
     return jax.nn.initializers.constant(value)
 
 
-def gaussian(std: float) -> Initializer:
+def gaussian(std: Annotated[float, NOT_NEGATIVE] = 0.01) -> Initializer:
     """N(0, std²), untruncated. AlexNet: std 0.01 (Krizhevsky et al. 2012, sec. 5).
 
     VGG's "10^-2 variance" (sec. 3.1) is std 0.1 to the letter, and 0.01 as it is often read.
@@ -41,24 +44,32 @@ def lecun_1998() -> Initializer:
     return init
 
 
-def xavier(mode: str = "fan_in", distribution: str = "normal") -> Initializer:
+@checked
+def xavier(
+    mode: Literal["fan_in", "fan_avg"] = "fan_in",
+    distribution: Literal["normal", "uniform"] = "normal",
+) -> Initializer:
     """Variance 1/fan_in (`fan_in`, the lecture's) or 2/(fan_in + fan_out) (`fan_avg`, the paper's).
 
     Source: Glorot & Bengio 2010, eq. 12 and 16. `distribution` is `normal` or `uniform`.
     Raises ValueError for another mode or distribution.
     """
-    if mode not in ("fan_in", "fan_avg"):
-        raise ValueError(f"xavier's mode is fan_in or fan_avg, not '{mode}'.")
-    if distribution not in ("normal", "uniform"):
-        raise ValueError(f"xavier's distribution is normal or uniform, not '{distribution}'.")
     return jax.nn.initializers.variance_scaling(1.0, mode, distribution)
 
 
-def he(mode: str = "fan_in") -> Initializer:
+@checked
+def he(mode: Literal["fan_in", "fan_out"] = "fan_in") -> Initializer:
     """N(0, 2/fan), untruncated, fan being `fan_in` (eq. 10) or `fan_out` (eq. 14).
 
     Source: He et al. 2015, "Delving deep into rectifiers". Raises ValueError for another mode.
     """
-    if mode not in ("fan_in", "fan_out"):
-        raise ValueError(f"he's mode is fan_in or fan_out, not '{mode}'.")
     return jax.nn.initializers.variance_scaling(2.0, mode, "normal")
+
+
+INITIALIZERS = {
+    "constant": constant,
+    "gaussian": gaussian,
+    "lecun_1998": lecun_1998,
+    "xavier": xavier,
+    "he": he,
+}

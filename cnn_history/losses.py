@@ -1,10 +1,13 @@
 """Losses: (logits [n, classes], labels int [n]) -> [n]."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import optax
+
+from cnn_history.choices import SHARE, checked
 
 
 def cross_entropy():
@@ -12,14 +15,13 @@ def cross_entropy():
     return optax.softmax_cross_entropy_with_integer_labels
 
 
-def smoothed_cross_entropy(epsilon: float = 0.1):
+@checked
+def smoothed_cross_entropy(epsilon: Annotated[float, SHARE] = 0.1):
     """Cross-entropy with (1 - ε) of the label and ε of the uniform distribution over all classes.
 
     Source: Szegedy et al. 2015 (arXiv:1512.00567), sec. 7: ε = 0.1, u(k) = 1/K.
     Raises ValueError for an ε outside [0, 1).
     """
-    if not 0 <= epsilon < 1:
-        raise ValueError(f"epsilon is at least 0 and below 1, not {epsilon}.")
 
     def loss(logits, labels):
         scores = jax.nn.log_softmax(logits)

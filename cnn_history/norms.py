@@ -4,60 +4,32 @@ A network's `norm` stands at all its places; which places those are is the netwo
 paper.
 """
 
-import dataclasses
 import functools
+import inspect
 from collections.abc import Callable
+from typing import Annotated, Literal
 
 from cnn_history import layers
-from cnn_history.layers.decorrelated_batch_norm import METHODS
+from cnn_history.choices import SHARE
 
 Norm = Callable | None
-PLACES = ("every", "first")
-
-
-def none() -> None:
-    """No normalization."""
-    return None
-
-
-def batch_norm(momentum: float, epsilon: float, unbiased: bool, group_size: int) -> Norm:
-    """`layers.BatchNorm`; a `group_size` of 0 is the whole batch.
-
-    Raises ValueError for options out of their range.
-    """
-    _check(momentum, epsilon)
-    if group_size < 0:
-        raise ValueError(f"group_size is a number of examples, or 0 for all, not {group_size}.")
-    return functools.partial(
-        layers.BatchNorm,
-        momentum=momentum,
-        epsilon=epsilon,
-        unbiased=unbiased,
-        group_size=group_size or None,
-    )
 
 
 def decorrelated_batch_norm(
-    group_size: int,
-    epsilon: float,
-    momentum: float,
-    method: str,
-    iterations: int,
-    scale_and_shift: bool,
-    place: str,
+    group_size: int = 16,
+    epsilon: float = 1e-5,
+    momentum: Annotated[float, SHARE] = 0.9,
+    method: Literal["zca", "iterative"] = "zca",
+    iterations: int = 5,
+    scale_and_shift: bool = True,
+    place: Literal["every", "first"] = "every",
+    **options,
 ) -> Norm:
     """`layers.DecorrelatedBatchNorm`, at every place, or at the first and batch norm elsewhere.
 
     Huang et al. 2018 have both: every place in VGG (sec. 4.1), the first in residual networks
     (sec. 4.2). Batch norm then has the same momentum and epsilon.
-    Raises ValueError for options out of their range.
     """
-    _check(momentum, epsilon)
-    if group_size < 1 or iterations < 1:
-        raise ValueError("group_size and iterations are positive.")
-    for name, value, allowed in (("method", method, METHODS), ("place", place, PLACES)):
-        if value not in allowed:
-            raise ValueError(f"{name} is {' or '.join(allowed)}, not '{value}'.")
     decorrelated = functools.partial(
         layers.DecorrelatedBatchNorm,
         group_size=group_size,
@@ -67,18 +39,17 @@ def decorrelated_batch_norm(
         scale_and_shift=scale_and_shift,
     )
     if place == "every":
-        return functools.partial(decorrelated, momentum=momentum)
+        return decorrelated(momentum=momentum, **options)
     others = functools.partial(layers.BatchNorm, epsilon=epsilon)
-    return functools.partial(
-        layers.DecorrelatedFirst, first=decorrelated, others=others, momentum=momentum
-    )
+    return layers.DecorrelatedFirst(decorrelated, others, momentum, **options)
 
 
-def local_response_norm(k: float, n: int, alpha: float, beta: float) -> Norm:
-    """`layers.LocalResponseNorm`; raise ValueError for a k that would divide by 0."""
-    if not k > 0:
-        raise ValueError(f"k is positive, not {k}.")
-    return functools.partial(layers.LocalResponseNorm, k=k, n=n, alpha=alpha, beta=beta)
+NORMS = {
+    "none": None,
+    "batch_norm": layers.BatchNorm,
+    "decorrelated_batch_norm": decorrelated_batch_norm,
+    "local_response_norm": layers.LocalResponseNorm,
+}
 
 
 def of_last_batch(norm: Norm) -> Norm:
@@ -86,14 +57,6 @@ def of_last_batch(norm: Norm) -> Norm:
 
     Raises ValueError if it keeps none.
     """
-    layer = norm.func if isinstance(norm, functools.partial) else norm
-    if norm is None or "momentum" not in (field.name for field in dataclasses.fields(layer)):
+    if norm is None or "momentum" not in inspect.signature(norm).parameters:
         raise ValueError("the network keeps no running statistics.")
     return functools.partial(norm, momentum=0.0)
-
-
-def _check(momentum: float, epsilon: float) -> None:
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum is in [0, 1), not {momentum}.")
-    if not epsilon > 0:
-        raise ValueError(f"epsilon is positive, not {epsilon}.")

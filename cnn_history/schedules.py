@@ -6,10 +6,12 @@ alone looks at more than the step: at the validation error.
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
+
+from cnn_history.choices import COUNT, NOT_NEGATIVE, checked, several
 
 Schedule = Callable[[jax.typing.ArrayLike], jax.Array]
 
@@ -19,22 +21,26 @@ def constant(initial: float) -> Schedule:
     return lambda step: jnp.full(jnp.shape(step), initial)
 
 
-def step_decay(initial: float, factor: float, every: int) -> Schedule:
+def step_decay(
+    initial: float, factor: Annotated[float, NOT_NEGATIVE] = 0.1, every: int = 1000
+) -> Schedule:
     """a0 · factor^floor(t / every) (lecture, "step decay")."""
     return lambda step: initial * jnp.power(factor, jnp.floor_divide(step, every))
 
 
-def exponential_decay(initial: float, k: float) -> Schedule:
+def exponential_decay(initial: float, k: Annotated[float, NOT_NEGATIVE] = 1e-4) -> Schedule:
     """a0 · exp(-k t) (lecture, "exponential decay")."""
     return lambda step: initial * jnp.exp(-k * jnp.asarray(step))
 
 
-def inverse_time_decay(initial: float, k: float) -> Schedule:
+def inverse_time_decay(initial: float, k: Annotated[float, NOT_NEGATIVE] = 1e-4) -> Schedule:
     """a0 / (1 + k t) (lecture, "1/t decay")."""
     return lambda step: initial / (1 + k * jnp.asarray(step))
 
 
-def polynomial_decay(initial: float, steps: int, power: float) -> Schedule:
+def polynomial_decay(
+    initial: float, steps: int, power: Annotated[float, NOT_NEGATIVE] = 1.0
+) -> Schedule:
     """a0 · (1 - t / steps)^power, and 0 from `steps` on (Caffe's "poly" policy)."""
     return lambda step: initial * jnp.power(1 - jnp.minimum(step, steps) / steps, power)
 
@@ -53,6 +59,22 @@ def piecewise(initial: float, factors: Mapping[int, float]) -> Schedule:
         return rate
 
     return schedule
+
+
+def piecewise_at(
+    initial: float,
+    steps: Annotated[tuple[int, ...], several(COUNT)] = (1000,),
+    factors: Annotated[tuple[float, ...], several(NOT_NEGATIVE)] = (0.1,),
+) -> Schedule:
+    """`piecewise`, its steps and their factors apart, as a config says them.
+
+    Raises ValueError where they do not belong together.
+    """
+    if len(steps) != len(factors):
+        raise ValueError(f"piecewise has {len(steps)} steps, but {len(factors)} factors.")
+    if len(set(steps)) < len(steps):
+        raise ValueError(f"piecewise has a step twice, in {tuple(steps)}.")
+    return piecewise(initial, dict(zip(steps, factors, strict=True)))
 
 
 def warmup(schedule: "Schedule | Plateau", steps: int, start: float = 0.0) -> "Schedule | Plateau":
@@ -124,7 +146,13 @@ class Plateau:
         )
 
 
-def plateau(initial: float, factor: float = 0.1, patience: int = 3, drops: int = 3) -> Plateau:
+@checked
+def plateau(
+    initial: float,
+    factor: Annotated[float, NOT_NEGATIVE] = 0.1,
+    patience: int = 3,
+    drops: Annotated[int, COUNT] = 3,
+) -> Plateau:
     """Divide the rate "when the validation error rate stopped improving with the current" one.
 
     Krizhevsky et al. 2012, sec. 5, by hand, by 10, three times; likewise Zeiler & Fergus 2013,
@@ -135,6 +163,16 @@ def plateau(initial: float, factor: float = 0.1, patience: int = 3, drops: int =
 
     Raises ValueError for a patience below 1.
     """
-    if patience < 1:
-        raise ValueError(f"plateau's patience is 1 evaluation or more, not {patience}.")
     return Plateau(constant(initial), factor, patience, drops)
+
+
+# The program gives the rate at the start, and the steps of the run where a schedule takes them.
+SCHEDULES = {
+    "constant": constant,
+    "step_decay": step_decay,
+    "exponential_decay": exponential_decay,
+    "inverse_time_decay": inverse_time_decay,
+    "polynomial_decay": polynomial_decay,
+    "piecewise": piecewise_at,
+    "plateau": plateau,
+}

@@ -14,7 +14,7 @@ import numpy as np
 from absl import flags
 from ml_collections import config_flags
 
-from cnn_history import commands, fields, studies
+from cnn_history import choices, commands, studies
 from cnn_history.errors import UserError, blame
 from cnn_history.files import private, record
 from cnn_history.lookup import lookup
@@ -59,7 +59,7 @@ def _study(options: dict):
         raise UserError("--config: this is no study; those are in experiments/studies.")
     with blame("config.study"):
         run = lookup(studies.STUDIES, options.pop("study"), "study")
-    fields.check_arguments(options, run)
+    choices.check_arguments(options, run)
     return run
 
 

@@ -18,37 +18,38 @@ Expected: 40.7 % top-1 and 18.2 % top-5 error (validation, one network, ten crop
 and its time not measured: that would take an accelerator.
 """
 
-from experiments import common
+from cnn_history.config import (
+    IMAGENET_EXAMPLES,
+    base,
+    choose,
+    parse,
+    photos,
+    plateau,
+    smoke_on_photos,
+    steps,
+)
 
 
 def get_config(arg=None):
-    options = common.parse(arg)
-    config = common.base()
+    options = parse(arg)
+    config = base()
     config.model.name = "alexnet_2012"
-    config.model.kernel_init = common.choose(common.KERNEL_INITS, "gaussian", std=0.01)
-    config.model.norm = common.choose(
-        common.NORMS, "local_response_norm", k=2.0, n=5, alpha=1e-4, beta=0.75
-    )
+    config.model.kernel_init = choose("kernel_init", "gaussian", std=0.01)
+    config.model.norm = choose("norm", "local_response_norm", k=2.0, n=5, alpha=1e-4, beta=0.75)
     config.model.dropout = 0.5
 
-    common.photos(config, options.dataset, batch_size=128)
+    photos(config, options.dataset, batch_size=128)
     config.image_size = 227
     config.adapter = "resize_crop"
     config.scaling = "per_pixel_mean_255"
-    config.augmentation = common.choose(common.AUGMENTATIONS, "alexnet", colour_std=0.1)
+    config.augmentation = choose("augmentation", "alexnet", colour_std=0.1)
 
-    config.steps = common.steps(90, common.IMAGENET_EXAMPLES, config.batch_size)
-    config.optimizer = common.choose(common.OPTIMIZERS, "momentum", decay=0.9)
+    config.steps = steps(90, IMAGENET_EXAMPLES, config.batch_size)
+    config.optimizer = choose("optimizer", "momentum", decay=0.9)
     config.learning_rate = 0.01
-    config.schedule = common.plateau()
+    config.schedule = plateau()
     config.weight_decay = 5e-4
 
-    config.paper.update(
-        model="alexnet_2012",
-        dataset="imagenet2012",
-        top1_error=0.407,
-        source="Krizhevsky et al. 2012, table 2, ten crops",
-    )
     if options.smoke:
-        common.smoke_on_photos(config)
+        smoke_on_photos(config)
     return config

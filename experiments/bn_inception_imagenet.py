@@ -18,46 +18,46 @@ Expected: 25.2 % top-1 and 7.82 % top-5 error by one crop, 21.99 and 5.82 % by 1
 network); not run here, and its time not measured: that would take an accelerator.
 """
 
-from experiments import common
+from cnn_history.config import (
+    IMAGENET_EXAMPLES,
+    base,
+    choose,
+    parse,
+    photos,
+    smoke_on_photos,
+    steps,
+)
 
 INCEPTION_RATE = 0.0015
 DECAY_FASTER = 6
 
 
 def get_config(arg=None):
-    options = common.parse(arg, rate=30)
+    options = parse(arg, rate=30)
     if options.rate not in (5, 30):
         raise ValueError(f"rate is 5 or 30, not {options.rate}.")
-    config = common.base()
+    config = base()
     config.model.name = "bn_inception"
-    config.model.kernel_init = common.choose(common.KERNEL_INITS, "he", mode="fan_in")
-    config.model.norm = common.choose(common.NORMS, "batch_norm")
+    config.model.kernel_init = choose("kernel_init", "he", mode="fan_in")
+    config.model.norm = choose("norm", "batch_norm")
 
-    common.photos(config, options.dataset, batch_size=32)
+    photos(config, options.dataset, batch_size=32)
     config.image_size = 224
     config.adapter = "resize_crop"
     config.scaling = "per_channel_mean_255"
-    config.augmentation = common.choose(
-        common.AUGMENTATIONS, "googlenet", amounts=(0.75, 1.25), colour_std=0.0
-    )
+    config.augmentation = choose("augmentation", "googlenet", amounts=(0.75, 1.25), colour_std=0.0)
 
     config.steps = 6_000_000
-    config.optimizer = common.choose(common.OPTIMIZERS, "momentum", decay=0.9)
+    config.optimizer = choose("optimizer", "momentum", decay=0.9)
     config.learning_rate = options.rate * INCEPTION_RATE
-    config.schedule = common.choose(
-        common.SCHEDULES,
+    config.schedule = choose(
+        "schedule",
         "step_decay",
         factor=0.96,
-        every=common.steps(8 / DECAY_FASTER, common.IMAGENET_EXAMPLES, config.batch_size),
+        every=steps(8 / DECAY_FASTER, IMAGENET_EXAMPLES, config.batch_size),
     )
     config.weight_decay = 4e-5
 
-    config.paper.update(
-        model="bn_inception",
-        dataset="imagenet2012",
-        top1_error=0.252,
-        source="Ioffe & Szegedy 2015, fig. 4, one crop",
-    )
     if options.smoke:
-        common.smoke_on_photos(config)
+        smoke_on_photos(config)
     return config

@@ -19,39 +19,47 @@ Expected: 10.07 % top-5 error by one crop, 9.15 % by ten, 7.89 % by 144 (validat
 not run here, and its time not measured: that would take an accelerator.
 """
 
-from experiments import common
+from cnn_history.config import (
+    IMAGENET_EXAMPLES,
+    base,
+    choose,
+    parse,
+    photos,
+    smoke_on_photos,
+    steps,
+)
 
 
 def get_config(arg=None):
-    options = common.parse(arg)
-    config = common.base()
+    options = parse(arg)
+    config = base()
     config.model.name = "googlenet"
     config.model.aux_heads = True
     config.model.dropout = 0.4
     config.model.aux_dropout = 0.7
-    config.model.kernel_init = common.choose(
-        common.KERNEL_INITS, "xavier", mode="fan_in", distribution="uniform"
+    config.model.kernel_init = choose(
+        "kernel_init", "xavier", mode="fan_in", distribution="uniform"
     )
     config.aux_weight = 0.3
 
-    common.photos(config, options.dataset, batch_size=32)
+    photos(config, options.dataset, batch_size=32)
     config.image_size = 224
     config.adapter = "resize_crop"
     config.scaling = "per_channel_mean_255"
-    config.augmentation = common.choose(common.AUGMENTATIONS, "googlenet")
+    config.augmentation = choose("augmentation", "googlenet")
 
     config.steps = 2_400_000
-    config.optimizer = common.choose(common.OPTIMIZERS, "momentum", decay=0.9)
+    config.optimizer = choose("optimizer", "momentum", decay=0.9)
     config.learning_rate = 0.01
-    config.schedule = common.choose(
-        common.SCHEDULES,
+    config.schedule = choose(
+        "schedule",
         "step_decay",
         factor=0.96,
-        every=common.steps(8, common.IMAGENET_EXAMPLES, config.batch_size),
+        every=steps(8, IMAGENET_EXAMPLES, config.batch_size),
     )
     config.weight_decay = 2e-4
-    config.averaging = common.choose(common.AVERAGES, "polyak")
+    config.averaging = choose("averaging", "polyak")
     config.evaluated = "averaged"
     if options.smoke:
-        common.smoke_on_photos(config)
+        smoke_on_photos(config)
     return config

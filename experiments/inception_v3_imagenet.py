@@ -19,45 +19,47 @@ network; the paper left out blacklisted images); not run here, and its time not 
 take an accelerator.
 """
 
-from experiments import common
+from cnn_history.config import (
+    IMAGENET_EXAMPLES,
+    base,
+    choose,
+    parse,
+    photos,
+    smoke_on_photos,
+    steps,
+)
 
 
 def get_config(arg=None):
-    options = common.parse(arg)
-    config = common.base()
+    options = parse(arg)
+    config = base()
     config.model.name = "inception_v3"
     config.model.aux_heads = True
-    config.model.kernel_init = common.choose(common.KERNEL_INITS, "he", mode="fan_in")
-    config.model.norm = common.choose(common.NORMS, "batch_norm", epsilon=0.001)
+    config.model.kernel_init = choose("kernel_init", "he", mode="fan_in")
+    config.model.norm = choose("norm", "batch_norm", epsilon=0.001)
     config.aux_weight = 0.3
-    config.loss = common.choose(common.LOSSES, "smoothed_cross_entropy", epsilon=0.1)
+    config.loss = choose("loss", "smoothed_cross_entropy", epsilon=0.1)
 
-    common.photos(config, options.dataset, batch_size=32)
+    photos(config, options.dataset, batch_size=32)
     config.image_size = 299
     config.adapter = "resize_crop"
     config.scaling = "symmetric"
-    config.augmentation = common.choose(common.AUGMENTATIONS, "inception")
+    config.augmentation = choose("augmentation", "inception")
 
-    config.steps = common.steps(100, common.IMAGENET_EXAMPLES, config.batch_size)
-    config.optimizer = common.choose(common.OPTIMIZERS, "rmsprop", decay=0.9, eps=1.0)
+    config.steps = steps(100, IMAGENET_EXAMPLES, config.batch_size)
+    config.optimizer = choose("optimizer", "rmsprop", decay=0.9, eps=1.0)
     config.learning_rate = 0.045
-    config.schedule = common.choose(
-        common.SCHEDULES,
+    config.schedule = choose(
+        "schedule",
         "step_decay",
         factor=0.94,
-        every=common.steps(2, common.IMAGENET_EXAMPLES, config.batch_size),
+        every=steps(2, IMAGENET_EXAMPLES, config.batch_size),
     )
     config.weight_decay = 4e-5
     config.gradient_clipping = 2.0
-    config.averaging = common.choose(common.AVERAGES, "exponential", decay=0.9999)
+    config.averaging = choose("averaging", "exponential", decay=0.9999)
     config.evaluated = "averaged"
 
-    config.paper.update(
-        model="inception_v3",
-        dataset="imagenet2012",
-        top1_error=0.212,
-        source="Szegedy et al. 2015, table 3, one crop",
-    )
     if options.smoke:
-        common.smoke_on_photos(config)
+        smoke_on_photos(config)
     return config

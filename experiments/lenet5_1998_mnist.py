@@ -19,7 +19,7 @@ from 2.5 to 5.0 %: its estimates were far smaller in all layers up to C5, its ra
 It fell again with the global rate.
 """
 
-from experiments import common
+from cnn_history.config import base, choose, parse, smoke, steps
 
 TRAIN_EXAMPLES = 60_000
 
@@ -29,46 +29,41 @@ DROPS = {2: 0.4, 5: 0.5, 8: 0.5, 12: 0.2}  # 0.0002, 0.0001, 0.00005, 0.00001
 
 
 def get_config(arg=None):
-    options = common.parse(arg, sdlm=False)
-    config = common.base()
+    options = parse(arg, sdlm=False)
+    config = base()
     config.model.name = "lenet5_1998"
-    config.model.kernel_init = common.choose(common.KERNEL_INITS, "lecun_1998")
+    config.model.kernel_init = choose("kernel_init", "lecun_1998")
     config.model.activation = "scaled_tanh"
 
     config.dataset = options.dataset or "mnist"
     config.adapter = "pad"  # 28x28 centred in 32x32
     config.scaling = "lenet_1998"
-    config.loss = common.choose(common.LOSSES, "rbf_map")
+    config.loss = choose("loss", "rbf_map")
     (as_in_1998 if options.sdlm else by_momentum)(config)
 
-    config.paper.update(
-        model="lenet5_1998", dataset="mnist", top1_error=0.0095, source="LeCun et al. 1998, fig. 9"
-    )
     if options.smoke:
-        common.smoke(config)
+        smoke(config)
     return config
 
 
 def by_momentum(config):
     config.batch_size = 128
-    config.steps = common.steps(passes=20, examples=TRAIN_EXAMPLES, batch_size=128)
+    config.steps = steps(passes=20, examples=TRAIN_EXAMPLES, batch_size=128)
     config.learning_rate = 0.001
-    config.schedule = common.choose(common.SCHEDULES, "polynomial_decay", power=1.0)
+    config.schedule = choose("schedule", "polynomial_decay", power=1.0)
 
 
 def as_in_1998(config):
-    one_pass = common.steps(passes=1, examples=TRAIN_EXAMPLES, batch_size=1)
-    config.model.kernel_init = common.choose(
-        common.KERNEL_INITS, "xavier", mode="fan_in", distribution="uniform"
+    one_pass = steps(passes=1, examples=TRAIN_EXAMPLES, batch_size=1)
+    config.model.kernel_init = choose(
+        "kernel_init", "xavier", mode="fan_in", distribution="uniform"
     )
     config.batch_size = 1
     config.steps = 20 * one_pass
-    config.optimizer = common.choose(
-        common.OPTIMIZERS, "stochastic_diagonal_lm", mu=0.02, every=one_pass
-    )
+    config.optimizer = choose("optimizer", "stochastic_diagonal_lm", mu=0.02, every=one_pass)
     config.learning_rate = RATE
-    config.schedule = common.choose(
-        common.SCHEDULES,
+    config.schedule = choose(
+        "schedule",
         "piecewise",
         steps=tuple(passes * one_pass for passes in DROPS),
         factors=tuple(DROPS.values()),

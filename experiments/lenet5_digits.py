@@ -7,16 +7,16 @@ The lecture's LeNet-5 (LeCun et al. 1998, fig. 2) on real handwritten digits tha
     ./launch.sh
 """
 
-from experiments import common
+from cnn_history.config import base, choose, parse, smoke, steps
 
 TRAIN_EXAMPLES = 1_437
 
 
 def get_config(arg=None):
-    options = common.parse(arg)
-    config = common.base()
+    options = parse(arg)
+    config = base()
     config.model.name = "lenet5"
-    config.model.kernel_init = common.choose(common.KERNEL_INITS, "xavier")
+    config.model.kernel_init = choose("kernel_init", "xavier")
     config.model.activation = "scaled_tanh"
 
     config.dataset = options.dataset or "digits"
@@ -24,12 +24,12 @@ def get_config(arg=None):
     config.augmentation.name = "translate"  # 1,437 images alone are learnt by heart
 
     config.batch_size = 32
-    config.steps = common.steps(passes=40, examples=TRAIN_EXAMPLES, batch_size=32)
+    config.steps = steps(passes=40, examples=TRAIN_EXAMPLES, batch_size=32)
     config.learning_rate = 0.05
-    config.schedule = common.choose(common.SCHEDULES, "polynomial_decay", power=1.0)
+    config.schedule = choose("schedule", "polynomial_decay", power=1.0)
 
     config.eval_every = 500
     config.checkpoint_every = 500
     if options.smoke:
-        common.smoke(config)
+        smoke(config)
     return config

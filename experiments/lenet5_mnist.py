@@ -7,16 +7,16 @@ two CPU cores that others used too (results/lenet5_mnist.json).
     ./launch.sh train --config=experiments/lenet5_mnist.py --workdir=runs/lenet5_mnist
 """
 
-from experiments import common
+from cnn_history.config import base, choose, parse, smoke, steps
 
 TRAIN_EXAMPLES = 60_000
 
 
 def get_config(arg=None):
-    options = common.parse(arg)
-    config = common.base()
+    options = parse(arg)
+    config = base()
     config.model.name = "lenet5"
-    config.model.kernel_init = common.choose(common.KERNEL_INITS, "xavier")
+    config.model.kernel_init = choose("kernel_init", "xavier")
     config.model.activation = "scaled_tanh"
 
     config.dataset = options.dataset or "mnist"
@@ -24,15 +24,12 @@ def get_config(arg=None):
     config.scaling = "lenet_1998"
 
     config.batch_size = 128
-    config.steps = common.steps(passes=20, examples=TRAIN_EXAMPLES, batch_size=128)
+    config.steps = steps(passes=20, examples=TRAIN_EXAMPLES, batch_size=128)
     config.learning_rate = 0.05
-    config.schedule = common.choose(common.SCHEDULES, "polynomial_decay", power=1.0)
+    config.schedule = choose("schedule", "polynomial_decay", power=1.0)
     config.weight_decay = 5e-4
     config.decayed = "kernels"
 
-    config.paper.update(
-        model="lenet5", dataset="mnist", top1_error=0.0095, source="LeCun et al. 1998, fig. 9"
-    )
     if options.smoke:
-        common.smoke(config)
+        smoke(config)
     return config

@@ -17,24 +17,24 @@ CPU cores a step of ResNet-20 took 0.72 s (results/resnet20_beside_torch.json): 
 whole would take 13 hours.
 """
 
-from experiments import common
+from cnn_history.config import base, choose, parse, smoke
 
-TABLE_6 = {20: 0.0875, 32: 0.0751, 44: 0.0717, 56: 0.0697, 110: 0.0643}  # 110: best of 5
+DEPTHS = (20, 32, 44, 56, 110)  # table 6
 
 
 def get_config(arg=None):
-    options = common.parse(arg, depth=20, plain=False, split="50k")
-    if options.depth not in TABLE_6:
-        raise ValueError(f"depth is one of {', '.join(map(str, TABLE_6))}, not {options.depth}.")
+    options = parse(arg, depth=20, plain=False, split="50k")
+    if options.depth not in DEPTHS:
+        raise ValueError(f"depth is one of {', '.join(map(str, DEPTHS))}, not {options.depth}.")
     if options.plain and options.depth == 110:
         raise ValueError("the paper has no plain net of depth 110 in table 6; 56 is the deepest.")
     if options.split not in ("50k", "45k"):
         raise ValueError(f"split is 50k or 45k, not {options.split}.")
 
-    config = common.base()
+    config = base()
     config.model.name = f"{'plain' if options.plain else 'resnet'}{options.depth}"
-    config.model.kernel_init = common.choose(common.KERNEL_INITS, "he", mode="fan_in")
-    config.model.norm = common.choose(common.NORMS, "batch_norm")
+    config.model.kernel_init = choose("kernel_init", "he", mode="fan_in")
+    config.model.norm = choose("norm", "batch_norm")
     config.model.activation = "relu"
     if not options.plain:
         config.model.shortcut = "A"
@@ -52,19 +52,12 @@ def get_config(arg=None):
     if options.depth == 110:
         config.learning_rate = 0.01
         drops = {400: 10.0, **drops}
-    config.schedule = common.choose(
-        common.SCHEDULES, "piecewise", steps=tuple(drops), factors=tuple(drops.values())
+    config.schedule = choose(
+        "schedule", "piecewise", steps=tuple(drops), factors=tuple(drops.values())
     )
-    config.optimizer = common.choose(common.OPTIMIZERS, "momentum", decay=0.9)
+    config.optimizer = choose("optimizer", "momentum", decay=0.9)
     config.weight_decay = 1e-4
 
-    if not options.plain and options.split == "50k":
-        config.paper.update(
-            model=config.model.name,
-            dataset="cifar10",
-            top1_error=TABLE_6[options.depth],
-            source="He et al. 2015, table 6",
-        )
     if options.smoke:
-        common.smoke(config)
+        smoke(config)
     return config

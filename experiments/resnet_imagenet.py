@@ -23,61 +23,37 @@ Expected: 27.88 (A), 24.52, 22.85, 21.75, 21.43 % top-1 error by ten crops (vali
 here, and its time not measured: that would take an accelerator.
 """
 
-from experiments import common
+from cnn_history.config import base, choose, parse, photos, plateau, smoke_on_photos
 
-# Top-1 of tables 2 and 3, by ten crops; the plain nets, and 18 layers with shortcut A.
-RESIDUAL = {
-    (18, "A"): 0.2788,
-    (34, "A"): 0.2503,
-    (34, "B"): 0.2452,
-    (34, "C"): 0.2419,
-    (50, "B"): 0.2285,
-    (101, "B"): 0.2175,
-    (152, "B"): 0.2143,
-}
-PLAIN = {18: 0.2794, 34: 0.2854}
-DEPTHS = (18, 34, 50, 101, 152)
+DEPTHS, PLAIN_DEPTHS = (18, 34, 50, 101, 152), (18, 34)
 
 
 def get_config(arg=None):
-    options = common.parse(arg, depth=50, plain=False, shortcut="B")
+    options = parse(arg, depth=50, plain=False, shortcut="B")
     if options.depth not in DEPTHS:
         raise ValueError(f"depth is one of {', '.join(map(str, DEPTHS))}, not {options.depth}.")
-    if options.plain and options.depth not in PLAIN:
+    if options.plain and options.depth not in PLAIN_DEPTHS:
         raise ValueError(f"the paper's plain nets have 18 and 34 layers, not {options.depth}.")
 
-    config = common.base()
+    config = base()
     config.model.name = f"{'plain' if options.plain else 'resnet'}{options.depth}"
-    config.model.kernel_init = common.choose(common.KERNEL_INITS, "he", mode="fan_in")
-    config.model.norm = common.choose(common.NORMS, "batch_norm")
+    config.model.kernel_init = choose("kernel_init", "he", mode="fan_in")
+    config.model.norm = choose("norm", "batch_norm")
     if not options.plain:
         config.model.shortcut = options.shortcut
 
-    common.photos(config, options.dataset, batch_size=256)
+    photos(config, options.dataset, batch_size=256)
     config.image_size = 224
     config.adapter = "resize_crop"
     config.scaling = "per_pixel_mean_255"
-    config.augmentation = common.choose(
-        common.AUGMENTATIONS, "resnet", scales=(256, 480), colour_std=0.1
-    )
+    config.augmentation = choose("augmentation", "resnet", scales=(256, 480), colour_std=0.1)
 
     config.steps = 600_000
-    config.optimizer = common.choose(common.OPTIMIZERS, "momentum", decay=0.9)
+    config.optimizer = choose("optimizer", "momentum", decay=0.9)
     config.learning_rate = 0.1
-    config.schedule = common.plateau()
+    config.schedule = plateau()
     config.weight_decay = 1e-4
     config.statistics_batches = 100
-
-    theirs = PLAIN.get(options.depth)
-    if not options.plain:
-        theirs = RESIDUAL.get((options.depth, options.shortcut))
-    if theirs:
-        config.paper.update(
-            model=config.model.name,
-            dataset="imagenet2012",
-            top1_error=theirs,
-            source="He et al. 2015, tables 2 and 3, ten crops",
-        )
     if options.smoke:
-        common.smoke_on_photos(config)
+        smoke_on_photos(config)
     return config

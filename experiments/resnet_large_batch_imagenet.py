@@ -19,56 +19,54 @@ Expected: 23.60 % top-1 error at 256, 23.74 % at 8,192 (validation, one crop); n
 time not measured: that would take accelerators.
 """
 
-from experiments import common
+from cnn_history.config import (
+    IMAGENET_EXAMPLES,
+    base,
+    choose,
+    parse,
+    photos,
+    smoke_on_photos,
+    steps,
+)
 
 EXAMPLES_OF_A_WORKER = 32
 WORKERS_RATE, WORKERS_BATCH = 0.1, 256  # of the one server that all is measured by
 PASSES, WARMUP, DROPS = 90, 5, (30, 60, 80)
-ERRORS = {256: 0.2360, 8192: 0.2374}
 
 
 def get_config(arg=None):
-    options = common.parse(arg, batch=8192, micro_batches=1)
+    options = parse(arg, batch=8192, micro_batches=1)
     if options.batch < EXAMPLES_OF_A_WORKER or options.batch % EXAMPLES_OF_A_WORKER:
         raise ValueError(f"batch is a multiple of {EXAMPLES_OF_A_WORKER}, not {options.batch}.")
 
-    config = common.base()
+    config = base()
     config.model.name = "resnet50_v1_5"
     config.model.zero_gamma = True
-    config.model.kernel_init = common.choose(common.KERNEL_INITS, "he", mode="fan_in")
-    config.model.norm = common.choose(common.NORMS, "batch_norm", group_size=EXAMPLES_OF_A_WORKER)
+    config.model.kernel_init = choose("kernel_init", "he", mode="fan_in")
+    config.model.norm = choose("norm", "batch_norm", group_size=EXAMPLES_OF_A_WORKER)
 
-    common.photos(config, options.dataset, batch_size=options.batch)
+    photos(config, options.dataset, batch_size=options.batch)
     config.micro_batches = options.micro_batches
     config.image_size = 224
     config.adapter = "resize_crop"
     config.scaling = "per_channel_mean"
-    config.augmentation = common.choose(
-        common.AUGMENTATIONS, "googlenet", amounts=(1.0, 1.0), colour_std=0.0
-    )
+    config.augmentation = choose("augmentation", "googlenet", amounts=(1.0, 1.0), colour_std=0.0)
 
-    def steps(passes):
-        return common.steps(passes, common.IMAGENET_EXAMPLES, options.batch)
+    def updates(passes):
+        return steps(passes, IMAGENET_EXAMPLES, options.batch)
 
-    config.steps = steps(PASSES)
-    config.checkpoint_every = steps(1)
-    config.optimizer = common.choose(common.OPTIMIZERS, "momentum", decay=0.9)
+    config.steps = updates(PASSES)
+    config.checkpoint_every = updates(1)
+    config.optimizer = choose("optimizer", "momentum", decay=0.9)
     config.learning_rate, config.rate_batch = WORKERS_RATE, WORKERS_BATCH
-    config.warmup, config.warmup_from = steps(WARMUP), WORKERS_RATE
-    config.schedule = common.choose(
-        common.SCHEDULES, "piecewise", steps=tuple(map(steps, DROPS)), factors=(0.1, 0.1, 0.1)
+    config.warmup, config.warmup_from = updates(WARMUP), WORKERS_RATE
+    config.schedule = choose(
+        "schedule", "piecewise", steps=tuple(map(updates, DROPS)), factors=(0.1, 0.1, 0.1)
     )
     config.weight_decay = 1e-4
     config.decayed = "kernels"
 
-    if options.batch in ERRORS:
-        config.paper.update(
-            model="resnet50_v1_5",
-            dataset="imagenet2012",
-            top1_error=ERRORS[options.batch],
-            source="Goyal et al. 2017, table 1, one crop",
-        )
     if options.smoke:
-        common.smoke_on_photos(config)
+        smoke_on_photos(config)
         config.model.norm.batch_norm.group_size = 0
     return config

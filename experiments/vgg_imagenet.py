@@ -33,57 +33,42 @@ Expected: table 3, 29.6 % top-1 and 10.4 % top-5 for A, 27.0 and 8.8 % for D (S 
 not run here, and its time not measured: that would take an accelerator.
 """
 
-from experiments import common
+from cnn_history.config import base, choose, parse, photos, plateau, smoke_on_photos
 
-# Top-1 of table 3, S = Q = 256.
-TABLE_3 = {
-    "vgg11": 0.296,
-    "vgg11_lrn": 0.297,
-    "vgg13": 0.287,
-    "vgg16_c": 0.281,
-    "vgg16": 0.270,
-    "vgg19": 0.273,
-}
+NETS = ("vgg11", "vgg11_lrn", "vgg13", "vgg16_c", "vgg16", "vgg19")  # of table 1
 FROM_A = ("conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8")  # sec. 3.1
 INITS = {
-    "glorot": common.choose(common.KERNEL_INITS, "xavier", mode="fan_avg", distribution="uniform"),
-    "gaussian": common.choose(common.KERNEL_INITS, "gaussian", std=0.01),
+    "glorot": choose("kernel_init", "xavier", mode="fan_avg", distribution="uniform"),
+    "gaussian": choose("kernel_init", "gaussian", std=0.01),
 }
 
 
 def get_config(arg=None):
-    options = common.parse(arg, net="vgg11", init="glorot", from_a=False, jitter=False)
-    for name, table in {"net": TABLE_3, "init": INITS}.items():
+    options = parse(arg, net="vgg11", init="glorot", from_a=False, jitter=False)
+    for name, table in {"net": NETS, "init": INITS}.items():
         if options[name] not in table:
             raise ValueError(f"{name} is one of {', '.join(table)}, not {options[name]}.")
 
-    config = common.base()
+    config = base()
     config.model.name = options.net
     config.model.kernel_init = INITS[options.init]
     config.model.dropout = 0.5
     if options.from_a:
         config.init_layers = FROM_A
 
-    common.photos(config, options.dataset, batch_size=256)
+    photos(config, options.dataset, batch_size=256)
     config.image_size = 224
     config.adapter = "resize_crop"
     config.scaling = "per_channel_mean_255"
     scales = (256, 512) if options.jitter else (256, 256)
-    config.augmentation = common.choose(common.AUGMENTATIONS, "vgg", scales=scales, colour_std=0.1)
+    config.augmentation = choose("augmentation", "vgg", scales=scales, colour_std=0.1)
 
     config.steps = 370_000
-    config.optimizer = common.choose(common.OPTIMIZERS, "momentum", decay=0.9)
+    config.optimizer = choose("optimizer", "momentum", decay=0.9)
     config.learning_rate = 0.01
-    config.schedule = common.plateau()
+    config.schedule = plateau()
     config.weight_decay = 5e-4
 
-    if not options.jitter:
-        config.paper.update(
-            model=options.net,
-            dataset="imagenet2012",
-            top1_error=TABLE_3[options.net],
-            source="Simonyan & Zisserman 2014, table 3, dense at S = Q = 256",
-        )
     if options.smoke:
-        common.smoke_on_photos(config)
+        smoke_on_photos(config)
     return config

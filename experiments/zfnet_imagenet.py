@@ -17,35 +17,38 @@ Expected: 38.4 % top-1 and 16.5 % top-5 error (validation, one network; the pape
 which crops); not run here, and its time not measured: that would take an accelerator.
 """
 
-from experiments import common
+from cnn_history.config import (
+    IMAGENET_EXAMPLES,
+    base,
+    choose,
+    parse,
+    photos,
+    plateau,
+    smoke_on_photos,
+    steps,
+)
 
 
 def get_config(arg=None):
-    options = common.parse(arg)
-    config = common.base()
+    options = parse(arg)
+    config = base()
     config.model.name = "zfnet"
-    config.model.kernel_init = common.choose(common.KERNEL_INITS, "gaussian", std=0.01)
+    config.model.kernel_init = choose("kernel_init", "gaussian", std=0.01)
     config.model.dropout = 0.5
 
-    common.photos(config, options.dataset, batch_size=128)
+    photos(config, options.dataset, batch_size=128)
     config.image_size = 224
     config.adapter = "resize_crop"
     config.scaling = "per_pixel_mean_255"
-    config.augmentation = common.choose(common.AUGMENTATIONS, "zfnet")
+    config.augmentation = choose("augmentation", "zfnet")
 
-    config.steps = common.steps(70, common.IMAGENET_EXAMPLES, config.batch_size)
-    config.optimizer = common.choose(common.OPTIMIZERS, "momentum", decay=0.9)
+    config.steps = steps(70, IMAGENET_EXAMPLES, config.batch_size)
+    config.optimizer = choose("optimizer", "momentum", decay=0.9)
     config.learning_rate = 0.01
-    config.schedule = common.plateau()
+    config.schedule = plateau()
     config.filter_radius = 0.1
     config.weight_decay = 5e-4
 
-    config.paper.update(
-        model="zfnet",
-        dataset="imagenet2012",
-        top1_error=0.384,
-        source="Zeiler & Fergus 2013, table 2",
-    )
     if options.smoke:
-        common.smoke_on_photos(config)
+        smoke_on_photos(config)
     return config

@@ -1,91 +1,76 @@
 """Every experiment, and what the config files promise."""
 
-import inspect
+import importlib
 import json
 import pathlib
 
 import pytest
 
-from cnn_history import build
+from cnn_history import build, choices, config
 from cnn_history.datasets import statistics
 from cnn_history.training import loop
-from experiments import common, lenet5_1998_mnist, lenet5_digits, lenet5_mnist, resnet_cifar10
-from tests import test_recipes
+from experiments import lenet5_digits, resnet_cifar10
 from tests.prepared import check
 from tests.training import runs
 
+FILES = pathlib.Path(lenet5_digits.__file__).parent.glob("*_*.py")
 EXPERIMENTS = {
-    **{f"{name}_imagenet": module for name, module in test_recipes.RECIPES.items()},
-    "lenet5_digits": lenet5_digits,
-    "lenet5_mnist": lenet5_mnist,
-    "lenet5_1998_mnist": lenet5_1998_mnist,
-    "resnet_cifar10": resnet_cifar10,
+    path.stem: importlib.import_module(f"experiments.{path.stem}")
+    for path in sorted(FILES)
+    if path.stem != "__init__"
+}
+CHOICES = {
+    **{name: it.kind for name, it in config.FIELDS.items() if isinstance(it.kind, choices.Choice)},
+    "kernel_init": config.INITIALIZER,
+    "norm": config.NORM,
+}
+# What the program gives a candidate that takes it.
+GIVEN = {
+    **{"initial": 0.1, "steps": 10, "learning_rate": 0.1, "weight_decay": 0.0},
+    **{"statistics": statistics.unknown, "size": 224, "decayed": lambda params: True},
 }
 FIELDS = "seed steps batch_size log_every dtype model dataset data_dir optimizer schedule init_from"
-
-
-def test_every_experiment_is_in_the_table():
-    files = pathlib.Path(common.__file__).parent.glob("*.py")
-    assert {path.stem for path in files} - {"__init__", "common"} == set(EXPERIMENTS)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_config_is_whole_and_right(name):
     module = EXPERIMENTS[name]
     for arg in (None, "smoke", "dataset=digits", "smoke,dataset=cifar10"):
-        config = module.get_config(arg)
-        check(config)
-        assert set(FIELDS.split()) <= set(config)
-    assert config.dataset == "cifar10"
+        recipe = module.get_config(arg)
+        check(recipe)
+        assert set(FIELDS.split()) <= set(recipe)
+    assert recipe.dataset == "cifar10"
     assert f"experiments/{name}.py" in module.__doc__ or "./launch.sh" in module.__doc__
 
 
-@pytest.mark.parametrize(
-    ("candidates", "table"),
-    [
-        (common.OPTIMIZERS, build.optimizers.OPTIMIZERS),
-        (common.SCHEDULES, build.SCHEDULES),
-        (common.AVERAGES, build.optimizers.AVERAGES),
-        (common.LOSSES, build.losses.LOSSES),
-        (common.KERNEL_INITS, build.KERNEL_INITS),
-        (common.NORMS, build.NORMS),
-        (common.AUGMENTATIONS, build.augment.AUGMENTATIONS),
-    ],
-)
-def test_every_candidate_can_be_chosen_with_its_options(candidates, table):
-    assert set(candidates) == set(table)
-    rest = {"optimizer": (0.1,), "schedule": (0.1, 10)}
-    for name, options in candidates.items():
-        make = table[name]
-        first = rest["optimizer"] if table is build.optimizers.OPTIMIZERS else ()
-        first = rest["schedule"] if table is build.SCHEDULES else first
-        first = (statistics.unknown, 224) if table is build.augment.AUGMENTATIONS else first
-        make(*first, **options)
-        if inspect.isfunction(make) and make.__name__ != "<lambda>":
-            parameters = list(inspect.signature(make).parameters.values())[len(first) :]
-            of_all = (
-                {"weight_decay", "decayed"} if name in build.optimizers.DECAY_THEMSELVES else set()
-            )
-            assert {p.name for p in parameters} - of_all == set(options), name
+@pytest.mark.parametrize("name", CHOICES)
+def test_every_candidate_can_be_chosen_with_its_options(name):
+    choice = CHOICES[name]
+    assert choice.candidates
+    for candidate in choice.candidates:
+        group = config.choose(name, candidate)
+        choice.check(group, name)
+        for option, value in group[candidate].items():
+            assert config.choose(name, candidate, **{option: value}) == group
+        if make := choice.bind(group):
+            assert choices.call(make, **GIVEN) is not None
 
 
 def test_the_paper_recipe_of_table_6():
-    config = resnet_cifar10.get_config("depth=110")
-    schedule = build.SCHEDULES["piecewise"](
-        config.learning_rate, config.steps, **config.schedule.piecewise
-    )
+    recipe = resnet_cifar10.get_config("depth=110")
+    schedule = build.schedule(recipe)
     rates = [float(schedule(step)) for step in (0, 399, 400, 31_999, 32_000, 48_000, 63_999)]
     assert rates == pytest.approx([0.01, 0.01, 0.1, 0.1, 0.01, 0.001, 0.001])
-    assert (config.batch_size, config.steps, config.weight_decay) == (128, 64_000, 1e-4)
+    assert (recipe.batch_size, recipe.steps, recipe.weight_decay) == (128, 64_000, 1e-4)
     assert resnet_cifar10.get_config("split=45k").test_split == "train[45000:]"
     assert "shortcut" not in resnet_cifar10.get_config("plain=true").model
 
 
 @pytest.mark.parametrize("name", ["lenet5_mnist", "lenet5_1998_mnist", "resnet_cifar10"])
 def test_smoke(name, data_dir, tmp_path):
-    config = EXPERIMENTS[name].get_config("smoke")
-    config.data_dir = data_dir
-    summary = loop.run(config, tmp_path)
+    recipe = EXPERIMENTS[name].get_config("smoke")
+    recipe.data_dir = data_dir
+    summary = loop.run(recipe, tmp_path)
     assert summary["test"]["count"] == 64
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
 
@@ -140,7 +125,7 @@ def test_seeds_evaluate_load_and_start_from(tmp_path):
     assert status == 0
     assert json.loads(out)["models"] == ["lenet5", "lenet5"]
 
-    config = lenet5_digits.get_config("smoke")
-    config.update(init_from=members[0], learning_rate=0.0)
-    summary = loop.run(config, tmp_path / "again")
+    recipe = lenet5_digits.get_config("smoke")
+    recipe.update(init_from=members[0], learning_rate=0.0)
+    summary = loop.run(recipe, tmp_path / "again")
     assert summary["test"] == errors[0]

@@ -70,9 +70,9 @@ def test_the_papers_numbers(name):
 
 def rates(config, passes):
     """Return the rate after so many passes over ImageNet, of a schedule that knows no error."""
-    schedule = build.choice(config.schedule, build.SCHEDULES, "schedule", ("rate", "run"))
+    schedule = build.schedule(config)
     steps = [round(p * 1_281_167 / config.batch_size) + 1 for p in passes]
-    return [float(schedule(config.learning_rate, config.steps)(step)) for step in steps]
+    return [float(schedule(step)) for step in steps]
 
 
 def test_the_papers_schedules():
@@ -96,7 +96,7 @@ def test_optimizers_and_losses_of_the_inceptions():
         assert recipe.get_config().aux_weight == 0.3
 
 
-@pytest.mark.parametrize("name", sorted(set(vgg_imagenet.TABLE_3) - {"vgg11"}))
+@pytest.mark.parametrize("name", sorted(set(vgg_imagenet.NETS) - {"vgg11"}))
 def test_deeper_vggs_can_take_the_layers_of_a(name):
     """The same names and shapes, of a network's own."""
     assert len(vgg_imagenet.FROM_A) == 4 + 3

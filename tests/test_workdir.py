@@ -7,11 +7,26 @@ from cnn_history.files import record, workdir
 from experiments import lenet5_digits
 
 
-def test_a_config_of_an_earlier_version_is_named(tmp_path):
-    config = record.config_json(lenet5_digits.get_config())
-    record.write_json(tmp_path / workdir.CONFIG, config)
-    assert workdir.read_config(tmp_path).model.name == "lenet5"
-    del config["evaluated"]
-    record.write_json(tmp_path / workdir.CONFIG, config)
-    with pytest.raises(UserError, match=r"earlier version, before config\.evaluated"):
+def test_a_config_of_an_earlier_version_gets_the_defaults_of_newer_fields(tmp_path, capsys):
+    recipe = lenet5_digits.get_config()
+    kept = record.config_json(recipe)
+    del kept["evaluated"], kept["optimizer"]["momentum"]["decay"], kept["optimizer"]["kfac"]
+    kept["paper"] = {"model": "lenet5", "top1_error": 0.0095}  # a field that is no more
+    record.write_json(tmp_path / workdir.CONFIG, kept)
+    found = workdir.read_config(tmp_path)
+    assert (found.evaluated, found.optimizer.momentum.decay) == ("newest", 0.9)
+    said = capsys.readouterr().err
+    assert "config.evaluated, " in said or "config.evaluated by" in said
+    assert "config.optimizer.momentum.decay" in said
+    assert "kfac" not in said  # which was not chosen
+    workdir.check_same(recipe, tmp_path)
+
+    recipe.optimizer.momentum.decay = 0.8
+    with pytest.raises(UserError, match=r"config\.optimizer\.momentum\.decay=0\.9"):
+        workdir.check_same(recipe, tmp_path)
+
+
+def test_a_config_without_a_network_is_damaged(tmp_path):
+    record.write_json(tmp_path / workdir.CONFIG, {"dataset": "digits"})
+    with pytest.raises(UserError, match="names no network"):
         workdir.read_config(tmp_path)

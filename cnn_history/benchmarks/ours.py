@@ -104,7 +104,7 @@ def noise(case: Case) -> Source:
 def _training(network, variables: dict, images: jax.Array, labels: jax.Array, options) -> Ours:
     """Steps of momentum on one batch, by the step that every run makes."""
     rule = optimizers.momentum(LEARNING_RATE, DECAY)
-    optimizer = optimizers.add_l2(rule, WEIGHT_DECAY, build.DECAYED["all"])
+    optimizer = optimizers.add_l2(rule, WEIGHT_DECAY, optimizers.DECAYED["all"])
     update = functools.partial(
         train_step,
         apply=network.apply,

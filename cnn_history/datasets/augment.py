@@ -7,11 +7,12 @@ Which part of it is cut out (`crops`), in a loader's thread where images are lar
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from cnn_history.choices import NOT_NEGATIVE, several
 from cnn_history.datasets import crops
 from cnn_history.datasets.statistics import Statistics
 
@@ -152,7 +153,11 @@ def batch(
     return jax.vmap(one)(images, ids, epochs)
 
 
-def alexnet(statistics: Callable[[], Statistics], size: int, colour_std: float) -> Augmentation:
+def alexnet(
+    statistics: Callable[[], Statistics],
+    size: int,
+    colour_std: Annotated[float, NOT_NEGATIVE] = 0.1,
+) -> Augmentation:
     """Any part of the central 256x256, mirrored or not; PCA colour.
 
     Source: Krizhevsky et al. 2012, sec. 4.1.
@@ -161,15 +166,17 @@ def alexnet(statistics: Callable[[], Statistics], size: int, colour_std: float) 
     return Augmentation(crops.random_in_centre, _pca(statistics, colour_std))
 
 
-def zfnet(statistics: Callable[[], Statistics], size: int) -> Augmentation:
+def zfnet(size: int) -> Augmentation:
     """One of the ten parts of the central 256x256 (Zeiler & Fergus 2013, sec. 3.1)."""
-    del statistics
     _check_scales(size, (crops.ALEXNET_SHORTER,) * 2)
     return Augmentation(crops.one_of_ten)
 
 
 def jittered(
-    statistics: Callable[[], Statistics], size: int, scales: tuple[int, int], colour_std: float
+    statistics: Callable[[], Statistics],
+    size: int,
+    scales: tuple[int, int] = (256, 256),
+    colour_std: Annotated[float, NOT_NEGATIVE] = 0.1,
 ) -> Augmentation:
     """Shorter side of a random scale, any part, mirrored or not; PCA colour.
 
@@ -184,19 +191,17 @@ def jittered(
 
 def distorted(
     statistics: Callable[[], Statistics],
-    size: int,
-    area: tuple[float, float],
-    aspect: tuple[float, float],
-    amounts: tuple[float, float],
-    colour_std: float,
+    area: tuple[float, float] = (0.08, 1.0),
+    aspect: tuple[float, float] = (3 / 4, 4 / 3),
+    amounts: Annotated[tuple[float, float], several(NOT_NEGATIVE, 2, 2)] = (0.5, 1.5),
+    colour_std: Annotated[float, NOT_NEGATIVE] = 0.1,
 ) -> Augmentation:
     """A part of random area and aspect, mirrored or not; photometric distortions, then PCA colour.
 
     Source: Szegedy et al. 2014, sec. 6, with the distortions of Howard 2013. The random
     interpolations that they "started using relatively late" are left out. Ioffe & Szegedy 2015,
-    sec. 4.2.1, distort less, and do not say how much less.
+    sec. 4.2.1, distort less, and do not say how much less. `amounts` of (1, 1) distort nothing.
     """
-    del size
     for name, (low, high), top in (("area", area, 1.0), ("aspect", aspect, 100.0)):
         if not 0 < low <= high <= top:
             raise ValueError(f"{name} is a range within 0..{top:g}, not {low}..{high}.")
@@ -225,15 +230,16 @@ def _check_scales(size: int, scales: tuple[int, int]) -> None:
         )
 
 
-# (() -> statistics of the training images, size of the network's, **options) -> Augmentation
+# The program gives `statistics`, which measures the training images, and the `size` of the
+# network's, where an augmentation takes them.
 AUGMENTATIONS: dict[str, Callable[..., Augmentation]] = {
-    "none": lambda statistics, size: Augmentation(),
-    "translate": lambda statistics, size: Augmentation(shift=translate),
-    "pad_crop_flip": lambda statistics, size: Augmentation(shift=pad_crop_flip),
+    "none": Augmentation,
+    "translate": functools.partial(Augmentation, shift=translate),
+    "pad_crop_flip": functools.partial(Augmentation, shift=pad_crop_flip),
     "alexnet": alexnet,
     "zfnet": zfnet,
     "vgg": jittered,
     "googlenet": distorted,
-    "inception": distorted,
-    "resnet": jittered,
+    "inception": functools.partial(distorted, amounts=(0.75, 1.25), colour_std=0.0),
+    "resnet": functools.partial(jittered, scales=(256, 480)),
 }

@@ -1,14 +1,16 @@
 """A work directory: what a run was, from the files that it left."""
 
 import dataclasses
+import functools
 import json
 import pathlib
+import sys
 from collections.abc import Callable
 
 import ml_collections
 import numpy as np
 
-from cnn_history import fields
+from cnn_history import config as fields
 from cnn_history.datasets import Source
 from cnn_history.datasets.preprocessing import Preprocessing
 from cnn_history.datasets.statistics import Statistics
@@ -18,16 +20,6 @@ from cnn_history.files import npz, private, record
 CONFIG, INPUTS, SUMMARY = "config.json", "inputs.npz", "summary.json"
 STATISTICS = "statistics.npz"
 
-# What may differ between a run and the command that resumes it: how long it goes on, what it
-# records, and where data and state stand. Anything else would be another run.
-CHANGEABLE = ("steps", "data_dir", "eval_batch_size", "log_every", "eval_every")
-CHANGEABLE += ("checkpoint_every", "keep_checkpoints", "skipped_images", "skipped_steps", "paper")
-CHANGEABLE += ("optimizer_state",)
-
-# What is read of the config of any work directory, an imported network's too.
-READ = ("model", "dtype", "dataset", "data_dir", "test_split", "eval_batch_size")
-READ += ("skipped_images", "averaging", "evaluated", "paper")
-
 
 def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
     """Return the config of a run; raise UserError if the directory holds none, or leads out."""
@@ -36,21 +28,26 @@ def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
         read = json.loads((workdir / CONFIG).read_text())
         if not isinstance(read, dict):
             raise ValueError("it holds no object")
+        if "model" not in read:
+            raise ValueError("it names no network")
         config = ml_collections.ConfigDict(read)
     except FileNotFoundError:
         raise UserError(f"'{workdir}' is no work directory of a run: it has no {CONFIG}.") from None
     except (ValueError, TypeError, OSError, RecursionError) as error:
         raise UserError(f"'{workdir / CONFIG}' is damaged: {error}") from error
-    for name in READ:
-        if name not in config:
-            raise UserError(
-                f"'{workdir}' was made by an earlier version, before config.{name}; make it again."
-            )
     try:
-        fields.check_part(config, READ)
+        fields.check_fields(config, config.keys() & fields.FIELDS.keys())
     except UserError as error:
         raise UserError(f"'{workdir / CONFIG}' is damaged: {error}") from error
+    if lacked := fields.complete(config):
+        _say(f"'{workdir}' is of an earlier version: {', '.join(lacked)} by default.")
     return config
+
+
+@functools.cache
+def _say(line: str) -> None:
+    """Print a line on standard error, once."""
+    print(line, file=sys.stderr)
 
 
 def read_summary(workdir: pathlib.Path) -> dict | None:
@@ -90,18 +87,18 @@ def check_same(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None
     if not (workdir / CONFIG).exists():
         return
     before = read_config(workdir)
-    for name in config:
-        if name not in before:
-            raise UserError(
-                f"'{workdir}' was made by an earlier version, before config.{name}, or by "
-                "import_weights; choose another --workdir."
-            )
+    if "imported" in before:
+        raise UserError(
+            f"'{workdir}' holds an imported network; choose another --workdir, and start from it "
+            f"by --config.init_from={workdir}."
+        )
     old, new = (_leaves(c) for c in (before, record.config_json(config)))
-    changeable = set(CHANGEABLE)
+    changeable = set(fields.CHANGEABLE)
     if config.schedule.name == "plateau":  # which is moved by evaluations
         changeable.remove("eval_every")
     for name in sorted({*old, *new}):
-        if name.split(".")[0] not in changeable and old.get(name) != new.get(name):
+        field = name.split(".")[0]  # fields that are no more, such as `paper`, say nothing
+        if field in config and field not in changeable and old.get(name) != new.get(name):
             raise UserError(
                 f"'{workdir}' holds a run with config.{name}={old.get(name)}, and this one has "
                 f"{new.get(name)}; choose another --workdir."

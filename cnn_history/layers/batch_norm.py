@@ -2,10 +2,13 @@
 
 import functools
 from collections.abc import Callable
+from typing import Annotated
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from cnn_history.choices import COUNT, SHARE
 
 
 class BatchNorm(nn.Module):
@@ -24,7 +27,7 @@ class BatchNorm(nn.Module):
       epsilon: added to the variance.
       unbiased: whether the running variance is m/(m-1) times the batch's, m being the number of
         values of a channel (algorithm 2; torch), or the batch's own.
-      group_size: number of consecutive examples that are normalized together; None: the batch,
+      group_size: number of consecutive examples that are normalized together; 0: the batch,
         which under `jax.jit` is the global one, however many devices it lies on. With the number
         of examples on a device, each uses its own statistics, as the papers' GPUs did. Running
         statistics are those of the whole batch.
@@ -33,10 +36,10 @@ class BatchNorm(nn.Module):
       dtype: of the output; statistics and parameters are float32 or wider.
     """
 
-    momentum: float = 0.9
+    momentum: Annotated[float, SHARE] = 0.9
     epsilon: float = 1e-5
     unbiased: bool = True
-    group_size: int | None = None
+    group_size: Annotated[int, COUNT] = 0
     scale_init: Callable = nn.initializers.ones
     dtype: jnp.dtype = jnp.float32
 
@@ -71,8 +74,8 @@ class BatchNorm(nn.Module):
         return y.reshape(shape).astype(self.dtype)
 
 
-def in_groups(x: jax.Array, size: int | None) -> jax.Array:
-    """[n, ..., c] -> [n / size, size, ..., c]; one group if `size` is None.
+def in_groups(x: jax.Array, size: int) -> jax.Array:
+    """[n, ..., c] -> [n / size, size, ..., c]; one group if `size` is 0.
 
     Raises ValueError if n is no multiple of `size`.
     """

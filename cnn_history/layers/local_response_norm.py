@@ -1,8 +1,12 @@
 """Local response normalization (Krizhevsky et al. 2012, sec. 3.3)."""
 
+from typing import Annotated
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from cnn_history.choices import NOT_NEGATIVE
 
 
 def local_response_norm(
@@ -34,8 +38,8 @@ class LocalResponseNorm(nn.Module):
 
     k: float = 2.0
     n: int = 5
-    alpha: float = 1e-4
-    beta: float = 0.75
+    alpha: Annotated[float, NOT_NEGATIVE] = 1e-4
+    beta: Annotated[float, NOT_NEGATIVE] = 0.75
     dtype: jnp.dtype | None = None
 
     def __call__(self, x: jax.Array, use_running_average: bool = True) -> jax.Array:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from cnn_history import initializers, layers
-from cnn_history.models.network import Network, check_size, mean_over_positions
+from cnn_history.models.network import Dropout, Network, check_size, mean_over_positions
 from cnn_history.papers import KRIZHEVSKY_2012, KRIZHEVSKY_2014
 
 
@@ -96,7 +96,7 @@ class AlexNet(nn.Module):
     kernel_init: Callable = initializers.gaussian(0.01)
     norm: Callable | None = layers.LocalResponseNorm
     activation: Callable = nn.relu
-    dropout: float = 0.5
+    dropout: Dropout = 0.5
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:

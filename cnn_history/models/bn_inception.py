@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from cnn_history import initializers, layers
 from cnn_history.models.conv_unit import ConvUnit
-from cnn_history.models.network import Network, check_size
+from cnn_history.models.network import Dropout, Network, check_size
 from cnn_history.papers import IOFFE_2015
 
 
@@ -112,7 +112,7 @@ class BNInception(nn.Module):
 
     num_classes: int = CLASSES
     channels: str = "figure"
-    dropout: float = 0.0
+    dropout: Dropout = 0.0
     dtype: jnp.dtype = jnp.float32
     kernel_init: Callable = initializers.he("fan_in")
     norm: Callable | None = layers.BatchNorm

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 
 from cnn_history import initializers, layers
 from cnn_history.models.conv_unit import ConvUnit
-from cnn_history.models.network import Network, check_size, mean_over_positions
+from cnn_history.models.network import Dropout, Network, check_size, mean_over_positions
 from cnn_history.papers import SZEGEDY_2014
 
 
@@ -108,7 +108,7 @@ class AuxiliaryHead(nn.Module):
 
     num_classes: int
     unit: ConvUnit
-    dropout: float
+    dropout: Dropout
     adaptive: bool
 
     @nn.compact
@@ -148,8 +148,8 @@ class GoogLeNet(nn.Module):
 
     num_classes: int = CLASSES
     aux_heads: bool = False
-    dropout: float = DROPOUT
-    aux_dropout: float = AUX_DROPOUT
+    dropout: Dropout = DROPOUT
+    aux_dropout: Dropout = AUX_DROPOUT
     dtype: jnp.dtype = jnp.float32
     kernel_init: Callable = initializers.xavier("fan_in", "uniform")
     norm: Callable | None = layers.LocalResponseNorm
@@ -223,7 +223,7 @@ class GoogLeNetBN(GoogLeNet):
     Initialized as `googlenet` (torchvision draws from a normal law of 0.01).
     """
 
-    dropout: float = 0.2
+    dropout: Dropout = 0.2
     norm: Callable | None = functools.partial(layers.BatchNorm, epsilon=0.001)
 
     largest = 3

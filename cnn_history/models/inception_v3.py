@@ -20,7 +20,7 @@ import jax.numpy as jnp
 
 from cnn_history import initializers, layers
 from cnn_history.models.conv_unit import ConvUnit
-from cnn_history.models.network import Network, check_size
+from cnn_history.models.network import Dropout, Network, check_size
 from cnn_history.papers import SZEGEDY_2015
 
 # Table 1 from above, under the release's names, which number the sizes.
@@ -182,7 +182,7 @@ class InceptionV3(nn.Module):
 
     num_classes: int = CLASSES
     aux_heads: bool = False
-    dropout: float = DROPOUT
+    dropout: Dropout = DROPOUT
     dtype: jnp.dtype = jnp.float32
     kernel_init: Callable = initializers.he("fan_in")
     norm: Callable | None = functools.partial(layers.BatchNorm, epsilon=EPSILON)

@@ -2,12 +2,16 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Annotated
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from cnn_history.choices import SHARE
 from cnn_history.papers import Place
+
+Dropout = Annotated[float, SHARE]  # the share of values that is dropped
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from cnn_history import initializers, layers
-from cnn_history.models.network import Network, check_size, mean_over_positions
+from cnn_history.models.network import Dropout, Network, check_size, mean_over_positions
 from cnn_history.papers import SIMONYAN_2014
 
 # Table 1, a column a line, a group of rows between two max-pools a string; conv3-64 is a 3x3
@@ -107,7 +107,7 @@ class VGG(nn.Module):
     kernel_init: Callable = initializers.xavier("fan_avg", "uniform")
     norm: Callable | None = None
     activation: Callable = nn.relu
-    dropout: float = 0.5
+    dropout: Dropout = 0.5
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:

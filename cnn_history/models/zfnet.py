@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from cnn_history import initializers, layers
-from cnn_history.models.network import Network, check_size, mean_over_positions
+from cnn_history.models.network import Dropout, Network, check_size, mean_over_positions
 from cnn_history.papers import ZEILER_2013
 
 
@@ -79,7 +79,7 @@ class ZFNet(nn.Module):
     kernel_init: Callable = initializers.gaussian(0.01)
     norm: Callable | None = layers.LocalResponseNorm
     activation: Callable = nn.relu
-    dropout: float = 0.5
+    dropout: Dropout = 0.5
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:

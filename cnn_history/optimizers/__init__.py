@@ -1,10 +1,17 @@
 """Optimizers as optax transformations, one file a method.
 
-`learning_rate` comes first, a number or a schedule; updates are added to the parameters.
+`learning_rate` comes first, a number or a schedule; updates are added to the parameters. A new
+optimizer is a file and a line in OPTIMIZERS; its signature declares its options (`choices`).
 """
 
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
 import optax
 
+from cnn_history import choices
 from cnn_history.optimizers.adagrad import adagrad, scale_by_adagrad
 from cnn_history.optimizers.adam import adam
 from cnn_history.optimizers.adam_uncorrected import adam_uncorrected, scale_by_adam_uncorrected
@@ -31,28 +38,42 @@ from cnn_history.optimizers.stochastic_diagonal_lm import (
     stochastic_diagonal_lm,
 )
 
-# (learning_rate, **options) -> rule; a line search finds the rate itself, whatever is given
+
+class Rule(NamedTuple):
+    """An optimizer that a config may choose.
+
+    Attributes:
+      make: (learning_rate, **options) -> transformation; a line search takes no rate. One that
+        takes `weight_decay` and what is `decayed` decays the parameters itself.
+      factors: whether its `update` takes `factors`, as `differentiate.with_factors` makes them.
+      whole_batch: whether it asks for more of a batch than one gradient, and so for all of it.
+    """
+
+    make: Callable[..., optax.GradientTransformation]
+    factors: bool = False
+    whole_batch: bool = False
+
+    def __call__(self, learning_rate: Rate, **options) -> optax.GradientTransformation:
+        """Return the transformation, with those of the arguments that it takes."""
+        return choices.call(self.make, learning_rate=learning_rate, **options)
+
+
 OPTIMIZERS = {
-    "sgd": sgd,
-    "momentum": momentum,
-    "nesterov": nesterov,
-    "adagrad": adagrad,
-    "rmsprop": rmsprop,
-    "adam_uncorrected": adam_uncorrected,
-    "adam": adam,
-    "stochastic_diagonal_lm": stochastic_diagonal_lm,
-    "newton": newton,
-    "bfgs": lambda learning_rate, largest_gb=4.0: bfgs(largest_gb),
-    "lbfgs": lambda learning_rate, memory_size=10: lbfgs(memory_size),
-    "kfac": kfac,
-    "lars": lars,
+    "sgd": Rule(sgd),
+    "momentum": Rule(momentum),
+    "nesterov": Rule(nesterov),
+    "adagrad": Rule(adagrad),
+    "rmsprop": Rule(rmsprop),
+    "adam_uncorrected": Rule(adam_uncorrected),
+    "adam": Rule(adam),
+    # A config trains for many steps, and an estimate is for a pass.
+    "stochastic_diagonal_lm": Rule(functools.partial(stochastic_diagonal_lm, every=1000)),
+    "newton": Rule(newton, whole_batch=True),
+    "bfgs": Rule(bfgs, whole_batch=True),
+    "lbfgs": Rule(lbfgs, whole_batch=True),
+    "kfac": Rule(kfac, factors=True, whole_batch=True),
+    "lars": Rule(lars),
 }
-# Those whose `update` takes `factors`, as `training/differentiate.with_factors` makes them.
-TAKE_FACTORS = ("kfac",)
-# Those that look at the loss of a batch, or its layers, beyond one gradient.
-TAKE_BATCH = (*TAKE_FACTORS, "newton", "bfgs", "lbfgs")
-# Those that take `weight_decay` and what is `decayed` themselves.
-DECAY_THEMSELVES = ("lars",)
 
 # What is evaluated in place of the newest parameters: transformations that keep an average of them.
 AVERAGES = {
@@ -60,14 +81,24 @@ AVERAGES = {
     "exponential": exponential_average,
     "polyak": polyak_average,
 }
+# (params, opt_state) -> the parameters that are evaluated
+EVALUATED = {
+    "newest": lambda params, opt_state: params,
+    "averaged": lambda params, opt_state: averaged_params(opt_state),
+}
+# params -> which of them weight decay touches
+DECAYED = {
+    "all": lambda params: True,
+    "kernels": lambda params: jax.tree.map(lambda p: p.ndim > 1, params),
+}
 
 __all__ = [
     "AVERAGES",
-    "DECAY_THEMSELVES",
+    "DECAYED",
+    "EVALUATED",
     "OPTIMIZERS",
-    "TAKE_BATCH",
-    "TAKE_FACTORS",
     "Rate",
+    "Rule",
     "adagrad",
     "adam",
     "adam_uncorrected",

@@ -1,13 +1,19 @@
 """Adam with its bias correction."""
 
+from typing import Annotated
+
 import optax
 
+from cnn_history.choices import SHARE
 from cnn_history.optimizers.learning_rate import Rate, scale_by_rate
 from cnn_history.optimizers.precision import float32_state
 
 
 def adam(
-    learning_rate: Rate, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-7
+    learning_rate: Rate,
+    b1: Annotated[float, SHARE] = 0.9,
+    b2: Annotated[float, SHARE] = 0.999,
+    eps: float = 1e-7,
 ) -> optax.GradientTransformationExtraArgs:
     r"""$w_t = w_{t-1} - \epsilon_t \hat m_t / (\sqrt{\hat v_t} + \delta)$, where
     $\hat m_t = m_t / (1 - \beta_1^t)$ and $\hat v_t = v_t / (1 - \beta_2^t)$, t from 1, and

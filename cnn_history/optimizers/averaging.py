@@ -5,11 +5,13 @@ on as it is. The average is kept in float32, or wider as the parameters are.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
+
+from cnn_history.choices import COUNT, SHARE
 
 
 class AverageState(NamedTuple):
@@ -19,7 +21,7 @@ class AverageState(NamedTuple):
     averaged_params: Any
 
 
-def exponential_average(decay: float = 0.9999) -> optax.GradientTransformation:
+def exponential_average(decay: Annotated[float, SHARE] = 0.9999) -> optax.GradientTransformation:
     r"""$\bar w_{t+1} = d \, \bar w_t + (1 - d) \, w_{t+1}$, from the first parameters on.
 
     "A running average of the parameters computed over time" (Szegedy et al. 2015, sec. 8), which
@@ -28,7 +30,7 @@ def exponential_average(decay: float = 0.9999) -> optax.GradientTransformation:
     return _average(lambda count: jnp.asarray(1 - decay, float))
 
 
-def polyak_average(start: int = 0) -> optax.GradientTransformation:
+def polyak_average(start: Annotated[int, COUNT] = 0) -> optax.GradientTransformation:
     r"""$\bar w$, the mean of the parameters after each update but the first `start`.
 
     Polyak & Juditsky 1992, which is the averaging that Szegedy et al. 2014, sec. 6, name for

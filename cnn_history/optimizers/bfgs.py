@@ -50,7 +50,7 @@ def inverse_update(inverse: jax.Array, step: jax.Array, change: jax.Array) -> ja
     return inverse + rho * (scale * jnp.outer(step, step) - (cross + cross.T))
 
 
-def scale_by_bfgs(largest_gb: float = 4.0) -> optax.GradientTransformation:
+def scale_by_bfgs(largest_gb: float = size.LARGEST_GB) -> optax.GradientTransformation:
     r"""$d = H_k g$, with $H_k$ by `inverse_update`.
 
     $H_0 = I$, the first step not longer than 1, and scaled to $(s^T y / y^T y) I$ before it is
@@ -86,7 +86,7 @@ def scale_by_bfgs(largest_gb: float = 4.0) -> optax.GradientTransformation:
     return optax.GradientTransformation(init, update)
 
 
-def bfgs(largest_gb: float = 4.0) -> optax.GradientTransformationExtraArgs:
+def bfgs(largest_gb: float = size.LARGEST_GB) -> optax.GradientTransformationExtraArgs:
     r"""$w_{k+1} = w_k - \alpha_k H_k g_k$ (Broyden, Fletcher, Goldfarb, Shanno 1970; lecture).
 
     $\alpha_k$ by a strong Wolfe line search, `wolfe.follow`; there is no learning rate to set.

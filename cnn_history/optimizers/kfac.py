@@ -1,18 +1,17 @@
 """K-FAC: the natural gradient with Kronecker-factored curvature."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from cnn_history.choices import SHARE, checked
 from cnn_history.optimizers import kronecker
 from cnn_history.optimizers.kronecker import Pair
 from cnn_history.optimizers.learning_rate import Rate
 from cnn_history.optimizers.precision import float32_state
-
-LABELS = ("sampled", "empirical")
 
 
 class KfacState(NamedTuple):
@@ -53,7 +52,6 @@ def scale_by_kfac(
     largest_factor: int,
 ) -> optax.GradientTransformationExtraArgs:
     """The update of `kfac` before momentum; see there."""
-    _check(damping, kl_clip, factor_decay, factors_every, inverses_every, labels)
 
     def rate(count):
         value = learning_rate(count) if callable(learning_rate) else learning_rate
@@ -108,15 +106,16 @@ def scale_by_kfac(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+@checked
 def kfac(
     learning_rate: Rate,
     damping: float = 1e-2,
     kl_clip: float = 1e-3,
-    decay: float = 0.9,
-    factor_decay: float = 0.95,
+    decay: Annotated[float, SHARE] = 0.9,
+    factor_decay: Annotated[float, SHARE] = 0.95,
     factors_every: int = 1,
     inverses_every: int = 20,
-    labels: str = "sampled",
+    labels: Literal["sampled", "empirical"] = "sampled",
     largest_factor: int = 8192,
 ) -> optax.GradientTransformationExtraArgs:
     r"""$V_{t+1} = \mu V_t - \epsilon_t \nu_t A^{-1} (\nabla_W h) G^{-1}, \quad W_{t+1} = W_t +
@@ -163,8 +162,6 @@ def kfac(
 
     Raises ValueError for an argument out of range, and for a layer too large or unseen.
     """
-    if not 0 <= decay < 1:
-        raise ValueError(f"decay: {decay} is not in [0, 1).")
     scaled = scale_by_kfac(
         learning_rate,
         damping,
@@ -181,19 +178,6 @@ def kfac(
 def _mean(old: jax.Array, new: jax.Array, keep: jax.Array) -> jax.Array:
     keep = keep.astype(old.dtype)
     return keep * old + (1 - keep) * new.astype(old.dtype)
-
-
-def _check(damping, kl_clip, factor_decay, factors_every, inverses_every, labels) -> None:
-    for name, value in {"damping": damping, "kl_clip": kl_clip}.items():
-        if not value > 0:
-            raise ValueError(f"{name}: {value} is not above 0.")
-    for name, value in {"factors_every": factors_every, "inverses_every": inverses_every}.items():
-        if value < 1:
-            raise ValueError(f"{name}: {value} is not a number of steps of 1 or more.")
-    if not 0 <= factor_decay < 1:
-        raise ValueError(f"factor_decay: {factor_decay} is not in [0, 1).")
-    if labels not in LABELS:
-        raise ValueError(f"labels: '{labels}' is not one of {', '.join(LABELS)}.")
 
 
 def _too_large(layer: str, size: int, dtype: Any, limit: int) -> str:

@@ -1,22 +1,23 @@
 """LARS: a rate of its own for each layer, for large batches."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from cnn_history.choices import GIVEN, SHARE
 from cnn_history.optimizers.learning_rate import Rate, scale_by_rate
 from cnn_history.optimizers.precision import float32_state
 
 
 def lars(
     learning_rate: Rate,
-    decay: float = 0.9,
+    decay: Annotated[float, SHARE] = 0.9,
     trust: float = 0.001,
     vectors: bool = True,
-    weight_decay: float = 0.0,
+    weight_decay: Annotated[float, GIVEN] = 0.0,
     decayed: Callable[[Any], Any] = lambda params: True,
 ) -> optax.GradientTransformationExtraArgs:
     r"""$v_{t+1} = m v_t + \gamma_t \lambda^l (g_t + \beta w_t), \quad w_{t+1} = w_t - v_{t+1}$ with

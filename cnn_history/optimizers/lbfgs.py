@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 from cnn_history.optimizers import size, wolfe
 
 
-def scale_by_lbfgs(memory_size: int = 10) -> optax.GradientTransformation:
+def scale_by_lbfgs(memory_size: int) -> optax.GradientTransformation:
     """$d = H_k g$ by the two-loop recursion: optax's, but for a pair without positive curvature.
 
     Such a pair, which gradients of different batches can make, is as one of zeros, where optax's

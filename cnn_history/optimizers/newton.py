@@ -1,20 +1,20 @@
 """Newton's method: the Hessian, or its products alone."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
+from cnn_history.choices import NOT_NEGATIVE, checked
 from cnn_history.optimizers import size
 from cnn_history.optimizers.learning_rate import Rate, scale_by_rate
 
 FORMED_UP_TO = 2_000  # parameters, by `auto`: a Hessian of 16 MB, a factorization of 3 GFLOP
 COLUMNS = 64  # of the Hessian, made at a time
 RESIDUAL = 1e-5  # |H d - g| / |g| at which conjugate gradients stop
-SOLVERS = ("auto", "exact", "cg")
 Times = Callable[[jax.Array], jax.Array]
 
 
@@ -76,10 +76,6 @@ def scale_by_newton(
     damping: float, solver: str, cg_steps: int, largest_gb: float
 ) -> optax.GradientTransformationExtraArgs:
     r"""$d = (H + \lambda I)^{-1} g$; the arguments are those of `newton`."""
-    if solver not in SOLVERS:
-        raise ValueError(f"newton: the solver is one of {', '.join(SOLVERS)}, not '{solver}'.")
-    if damping < 0 or cg_steps < 1:
-        raise ValueError(f"newton: damping={damping} or cg_steps={cg_steps} is too small.")
 
     def is_formed(params):
         return solver == "exact" or (solver == "auto" and size.count(params) <= FORMED_UP_TO)
@@ -106,12 +102,13 @@ def scale_by_newton(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+@checked
 def newton(
     learning_rate: Rate = 1.0,
-    damping: float = 0.0,
-    solver: str = "auto",
+    damping: Annotated[float, NOT_NEGATIVE] = 0.0,
+    solver: Literal["auto", "exact", "cg"] = "auto",
     cg_steps: int = 100,
-    largest_gb: float = 4.0,
+    largest_gb: float = size.LARGEST_GB,
 ) -> optax.GradientTransformationExtraArgs:
     r"""$w_{t+1} = w_t - \epsilon_t (\nabla^2 f(w_t) + \lambda I)^{-1} \nabla f(w_t)$ (lecture).
 
@@ -126,7 +123,7 @@ def newton(
     far: damping shortens it.
 
     `init` raises ValueError for bfloat16 parameters, and for an exact Hessian of more than
-    `largest_gb`: 76.6 PB for VGG16.
+    `largest_gb`: 76.6 PB for VGG16. An argument out of range raises one here.
 
     Args:
       learning_rate: ε, a number or a schedule.

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+LARGEST_GB = 4.0  # that such a matrix may take unless more is allowed, in 10⁹ bytes
 UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 
 

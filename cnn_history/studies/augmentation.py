@@ -10,13 +10,15 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from cnn_history import build, errors, fields
+from cnn_history import errors
+from cnn_history.choices import Kind, call
+from cnn_history.config import AUGMENTATION
 from cnn_history.datasets import augment, crops, images, statistics, stream
 from cnn_history.reporting import style
 from cnn_history.studies.findings import Findings, Picture, Row
 
 SIZE = 224
-SOME = fields.Kind("a group of one or more", lambda v: isinstance(v, Mapping) and len(v) > 0)
+SOME = Kind("a group of one or more", lambda v: isinstance(v, Mapping) and len(v) > 0)
 SHOWN = 7  # draws in the picture
 # Two photos that come with scikit-learn, by D. Buechele and dultz (CC BY); the first is shown.
 PHOTOS = ("china.jpg", "flower.jpg")
@@ -47,7 +49,7 @@ def run(candidates: Annotated[Mapping[str, Mapping[str, Any]], SOME], draws: int
     found = measured()
     with errors.field("candidates"):
         made = {
-            name: makers[name](lambda: found, SIZE)
+            name: call(makers[name], statistics=lambda: found, size=SIZE)
             for name in augment.AUGMENTATIONS  # in the order of their papers
             if name in makers
         }
@@ -61,11 +63,8 @@ def _makers(candidates: Mapping[str, Mapping[str, Any]]) -> dict[str, Callable]:
     makers = {}
     for name in candidates:
         group = ml_collections.ConfigDict({**candidates, "name": name})
-        fields.check_choice(group, "config.candidates")
-        with errors.field("candidates"):
-            makers[name] = build.choice(
-                group, augment.AUGMENTATIONS, "augmentation", ("statistics", "size")
-            )
+        AUGMENTATION.check(group, "config.candidates")
+        makers[name] = AUGMENTATION.bind(group)
     return makers
 
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import layers, optimizers
-from cnn_history.fields import whole
+from cnn_history.choices import whole
 from cnn_history.models.googlenet import TABLE_1, GoogLeNet
 from cnn_history.reporting import style
 from cnn_history.studies import fit

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from cnn_history.fields import whole
+from cnn_history.choices import whole
 from cnn_history.reporting import style
 from cnn_history.studies import batch_norm_measures as measures
 from cnn_history.studies.batch_norm_lab import BARE, NETS, NORMED, PAIR, lab

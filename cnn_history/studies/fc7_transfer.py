@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import datasets, layers, loading, models, optimizers
+from cnn_history.choices import TEXT, several, whole
 from cnn_history.datasets import examples as every
 from cnn_history.datasets import preprocessing
 from cnn_history.errors import blame, field
-from cnn_history.fields import TEXT, several, whole
 from cnn_history.files import workdir
 from cnn_history.reporting import style
 from cnn_history.studies import fit

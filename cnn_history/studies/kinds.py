@@ -1,6 +1,6 @@
 """What the options of studies of residual nets (He et al. 2015, sec. 4.2) may hold."""
 
-from cnn_history.fields import POSITIVE, Kind, several, whole
+from cnn_history.choices import POSITIVE, Kind, several, whole
 from cnn_history.models.resnet import CIFAR_SMALLEST
 
 IMAGE_SIZE = whole(CIFAR_SMALLEST)

@@ -8,9 +8,9 @@ Ten layers of 500 units: tanh under 0.01 randn, 1.0 randn and Xavier's; ReLU und
 He's.
 """
 
-from experiments import common
+from cnn_history.config import parse_arg, study
 
 
 def get_config(arg=None):
-    smoke = common.options(arg, smoke=False).smoke
-    return common.study("activation_statistics", seeds=2 if smoke else 10)
+    smoke = parse_arg(arg, smoke=False).smoke
+    return study("activation_statistics", seeds=2 if smoke else 10)

@@ -7,12 +7,12 @@ Under a constant gradient, where the lecture's numbers can be read off (1/sqrt(t
 quadratic that is a hundred times as steep along one axis as along the other.
 """
 
-from experiments import common
+from cnn_history.config import parse_arg, study
 
 
 def get_config(arg=None):
-    smoke = common.options(arg, smoke=False).smoke
-    return common.study(
+    smoke = parse_arg(arg, smoke=False).smoke
+    return study(
         "adaptive_step_sizes",
         steps=200 if smoke else 10_000,
         seeds=3 if smoke else 20,

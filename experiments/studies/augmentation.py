@@ -3,13 +3,13 @@
 ./launch.sh study --config=experiments/studies/augmentation.py --workdir=runs/augmentation
 """
 
-from experiments import common
+from cnn_history.config import base, parse_arg, study
 
 SHOWN = ("alexnet", "zfnet", "vgg", "resnet", "googlenet", "inception")
 
 
 def get_config(arg=None):
-    smoke = common.options(arg, smoke=False).smoke
-    candidates = {name: dict(common.AUGMENTATIONS[name]) for name in SHOWN}
+    smoke = parse_arg(arg, smoke=False).smoke
+    candidates = {name: base().augmentation[name].to_dict() for name in SHOWN}
     candidates["vgg"]["scales"] = (256, 512)  # as its last nets were trained
-    return common.study("augmentation", candidates=candidates, draws=50 if smoke else 1000)
+    return study("augmentation", candidates=candidates, draws=50 if smoke else 1000)

@@ -6,13 +6,13 @@ GoogLeNet at its published widths, on the embedded digits enlarged to 64x64, in 
 cores. `:long` is CIFAR-10 at 96x96 for some passes, for a GPU.
 """
 
-from experiments import common
+from cnn_history.config import parse_arg, study
 
 
 def get_config(arg=None):
-    options = common.options(arg, smoke=False, long=False)
+    options = parse_arg(arg, smoke=False, long=False)
     if options.long:
-        return common.study(
+        return study(
             "auxiliary_heads",
             dataset="cifar10",
             image_size=96,
@@ -20,7 +20,7 @@ def get_config(arg=None):
             batch_size=128,
             seeds=3,
         )
-    return common.study(
+    return study(
         "auxiliary_heads",
         dataset="digits",
         image_size=32 if options.smoke else 64,

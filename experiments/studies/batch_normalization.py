@@ -6,13 +6,13 @@ On the embedded digits, which need no download, in some minutes on two cores
 (results/batch_normalization). `:long` is CIFAR-10 at its size with more steps and seeds, for a GPU.
 """
 
-from experiments import common
+from cnn_history.config import parse_arg, study
 
 
 def get_config(arg=None):
-    options = common.options(arg, smoke=False, long=False)
+    options = parse_arg(arg, smoke=False, long=False)
     if options.long:
-        return common.study(
+        return study(
             "batch_normalization",
             dataset="cifar10",
             image_size=32,
@@ -22,7 +22,7 @@ def get_config(arg=None):
             batch_size=128,
             seeds=10,
         )
-    return common.study(
+    return study(
         "batch_normalization",
         dataset="digits",
         image_size=8,

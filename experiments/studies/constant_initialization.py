@@ -7,12 +7,12 @@ One hidden layer of 20 tanh units on the embedded digits, from three constants a
 starts.
 """
 
-from experiments import common
+from cnn_history.config import parse_arg, study
 
 
 def get_config(arg=None):
-    smoke = common.options(arg, smoke=False).smoke
-    return common.study(
+    smoke = parse_arg(arg, smoke=False).smoke
+    return study(
         "constant_initialization",
         steps=20 if smoke else 500,
         learning_rate=0.2,

@@ -12,14 +12,14 @@ loss than batch norm in these few steps; the test error is not told apart, but f
 place, which is worse. `:long` has not been run.
 """
 
-from experiments import common
+from cnn_history.config import parse_arg, study
 
 
 def get_config(arg=None):
-    options = common.options(arg, smoke=False, long=False, dataset="")
+    options = parse_arg(arg, smoke=False, long=False, dataset="")
     dataset = options.dataset or ("digits" if options.smoke else "cifar10")
     if options.long:
-        return common.study(
+        return study(
             "decorrelated_batch_normalization",
             dataset=options.dataset or "cifar10",
             image_size=32,
@@ -30,7 +30,7 @@ def get_config(arg=None):
             batch_size=128,
             seeds=3,
         )
-    return common.study(
+    return study(
         "decorrelated_batch_normalization",
         dataset=dataset,
         image_size=8 if dataset == "digits" else 16,

@@ -7,13 +7,13 @@ On the embedded digits, with nets half as wide as the paper's, in some minutes o
 one of them by the whole recipe.
 """
 
-from experiments import common
+from cnn_history.config import parse_arg, study
 
 
 def get_config(arg=None):
-    options = common.options(arg, smoke=False, long=False)
+    options = parse_arg(arg, smoke=False, long=False)
     if options.long:
-        return common.study(
+        return study(
             "degradation",
             dataset="cifar10",
             image_size=32,
@@ -23,7 +23,7 @@ def get_config(arg=None):
             batch_size=128,
             seeds=3,
         )
-    return common.study(
+    return study(
         "degradation",
         dataset="digits",
         image_size=8,

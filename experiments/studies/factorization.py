@@ -3,9 +3,9 @@
 ./launch.sh study --config=experiments/studies/factorization.py --workdir=runs/factorization
 """
 
-from experiments import common
+from cnn_history.config import parse_arg, study
 
 
 def get_config(arg=None):
-    common.options(arg, smoke=False)
-    return common.study("factorization")
+    parse_arg(arg, smoke=False)
+    return study("factorization")

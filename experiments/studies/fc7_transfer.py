@@ -17,12 +17,12 @@ Measured with an imported ResNet-20 of CIFAR-10 and 300 photos of ten ImageNet c
 pixels. Two of the classes, a dog and a truck, are much like ones of CIFAR-10.
 """
 
-from experiments import common
+from cnn_history.config import parse_arg, study
 
 
 def get_config(arg=None):
-    options = common.options(arg, smoke=False, imagenet=False)
-    config = common.study(
+    options = parse_arg(arg, smoke=False, imagenet=False)
+    config = study(
         "fc7_transfer",
         source="digits" if options.smoke else "mnist",
         target="digits",

@@ -6,13 +6,13 @@ On the embedded digits, in some minutes on two cores. Each rule is tried with th
 seed of its own, and runs at the best from other seeds. `:long` has more passes and seeds.
 """
 
-from experiments import common
+from cnn_history.config import parse_arg, study
 
 
 def get_config(arg=None):
-    options = common.options(arg, smoke=False, long=False)
+    options = parse_arg(arg, smoke=False, long=False)
     passes, seeds = (200, 10) if options.long else (40, 5)
-    return common.study(
+    return study(
         "in_practice",
         passes=1 if options.smoke else passes,
         batch_size=128,

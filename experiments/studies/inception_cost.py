@@ -3,9 +3,9 @@
 ./launch.sh study --config=experiments/studies/inception_cost.py --workdir=runs/inception_cost
 """
 
-from experiments import common
+from cnn_history.config import parse_arg, study
 
 
 def get_config(arg=None):
-    common.options(arg, smoke=False)
-    return common.study("inception_cost")
+    parse_arg(arg, smoke=False)
+    return study("inception_cost")

@@ -6,12 +6,12 @@ A net of two hidden layers on the embedded digits, by momentum: constant rates, 
 with step decay, exponential decay and 1/t.
 """
 
-from experiments import common
+from cnn_history.config import parse_arg, study
 
 
 def get_config(arg=None):
-    smoke = common.options(arg, smoke=False).smoke
-    return common.study(
+    smoke = parse_arg(arg, smoke=False).smoke
+    return study(
         "learning_rate",
         steps=80 if smoke else 4000,
         batch_size=32,

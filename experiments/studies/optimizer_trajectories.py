@@ -3,12 +3,12 @@
 ./launch.sh study --config=experiments/studies/optimizer_trajectories.py --workdir=runs/trajectories
 """
 
-from experiments import common
+from cnn_history.config import parse_arg, study
 
 
 def get_config(arg=None):
-    options = common.options(arg, smoke=False)
-    return common.study(
+    options = parse_arg(arg, smoke=False)
+    return study(
         "optimizer_trajectories",
         condition=30.0,
         steps=20 if options.smoke else 500,

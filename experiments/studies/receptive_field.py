@@ -3,9 +3,9 @@
 ./launch.sh study --config=experiments/studies/receptive_field.py --workdir=runs/field
 """
 
-from experiments import common
+from cnn_history.config import parse_arg, study
 
 
 def get_config(arg=None):
-    common.options(arg, smoke=False)
-    return common.study("receptive_field", channels=64)
+    parse_arg(arg, smoke=False)
+    return study("receptive_field", channels=64)

@@ -3,9 +3,9 @@
 ./launch.sh study --config=experiments/studies/scaling.py --workdir=runs/scaling
 """
 
-from experiments import common
+from cnn_history.config import parse_arg, study
 
 
 def get_config(arg=None):
-    common.options(arg, smoke=False)
-    return common.study("scaling")
+    parse_arg(arg, smoke=False)
+    return study("scaling")

@@ -3,12 +3,12 @@
 ./launch.sh study --config=experiments/studies/second_order.py --workdir=runs/second_order
 """
 
-from experiments import common
+from cnn_history.config import parse_arg, study
 
 
 def get_config(arg=None):
-    options = common.options(arg, smoke=False)
-    return common.study(
+    options = parse_arg(arg, smoke=False)
+    return study(
         "second_order",
         seeds=2 if options.smoke else 5,
         passes=4 if options.smoke else 60,

@@ -3,9 +3,9 @@
 ./launch.sh study --config=experiments/studies/vgg_budget.py --workdir=runs/vgg_budget
 """
 
-from experiments import common
+from cnn_history.config import parse_arg, study
 
 
 def get_config(arg=None):
-    common.options(arg, smoke=False)
-    return common.study("vgg_budget")
+    parse_arg(arg, smoke=False)
+    return study("vgg_budget")

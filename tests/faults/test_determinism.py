@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from cnn_history import build, datasets, errors
+from cnn_history.config import choose
 from cnn_history.files.checkpoint import Checkpoints
-from experiments import common, lenet5_digits
+from experiments import lenet5_digits
 from tests.datasets import files
 from tests.training import runs, settings
 
@@ -17,13 +18,13 @@ def config(folder):
     """Return LeNet-5 with dropout and an average, on digits or, in a folder, on photos."""
     made = lenet5_digits.get_config("smoke")
     made.update(steps=STEPS, batch_size=16)
-    made.optimizer = common.choose(common.OPTIMIZERS, "adam")
+    made.optimizer = choose("optimizer", "adam")
     made.learning_rate = 1e-3
-    made.averaging = common.choose(common.AVERAGES, "exponential", decay=0.9)
+    made.averaging = choose("averaging", "exponential", decay=0.9)
     if folder:
         made.update(dataset="folder", data_dir=str(folder), adapter="square")
         made.update(train_split="train", test_split="val", scaling="per_pixel_mean")
-        made.augmentation = common.choose(common.AUGMENTATIONS, "vgg", scales=(33, 40))
+        made.augmentation = choose("augmentation", "vgg", scales=(33, 40))
     return made
 
 

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from cnn_history import build, models
-from experiments import common, resnet_cifar10
+from cnn_history import build, config, models
+from experiments import resnet_cifar10
 
 # The deepest take seconds a trace, and are the same classes at another depth.
 TOO_DEEP = ("101", "110", "152", "1202", "1001")
@@ -16,11 +16,11 @@ KEEP_STATISTICS = {"batch_norm", "decorrelated_batch_norm", "decorrelated first"
 def choose(norm):
     """Return the config's group of a norm."""
     if norm == "decorrelated first":
-        return common.choose(common.NORMS, "decorrelated_batch_norm", place="first")
-    return common.choose(common.NORMS, norm)
+        return config.choose("norm", "decorrelated_batch_norm", place="first")
+    return config.choose("norm", norm)
 
 
-NORMS = (*common.NORMS, "decorrelated first")
+NORMS = (*config.NORM.candidates, "decorrelated first")
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -36,7 +36,7 @@ def test_every_kernel_is_drawn_by_the_chosen_initializer_under_every_norm(name):
 
         options = {"kernel_init": count}
         if norm is not None:
-            options["norm"] = build.choice(choose(norm), build.NORMS, "normalization")()
+            options["norm"] = config.NORM.bind(choose(norm))
         network = models.create(name, **options)
         variables = jax.eval_shape(
             lambda x, n=network: n.init(jax.random.key(0), x, train=False), images
@@ -57,13 +57,16 @@ def test_every_kernel_is_drawn_by_the_chosen_initializer_under_every_norm(name):
 
 @pytest.mark.parametrize(
     ("norm", "init"),
-    [*((norm, "he") for norm in NORMS), *(("batch_norm", init) for init in common.KERNEL_INITS)],
+    [
+        *((norm, "he") for norm in NORMS),
+        *(("batch_norm", init) for init in config.INITIALIZER.candidates),
+    ],
 )
 def test_a_config_swaps_them_and_a_gradient_step_works(norm, init):
-    config = resnet_cifar10.get_config()
-    config.model.norm, config.model.kernel_init.name = choose(norm), init
-    config.model.kernel_init.constant.value = 0.01
-    network = build.model(config, 10).clone(blocks=1, features=(4, 8, 8))
+    recipe = resnet_cifar10.get_config()
+    recipe.model.norm, recipe.model.kernel_init.name = choose(norm), init
+    recipe.model.kernel_init.constant.value = 0.01
+    network = build.model(recipe, 10).clone(blocks=1, features=(4, 8, 8))
     images = jax.random.uniform(jax.random.key(0), (2, 8, 8, 3))
 
     @jax.jit

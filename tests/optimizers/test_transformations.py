@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnn_history import build, optimizers
-from experiments import common
+from cnn_history.config import base, choose
 
 RNG = np.random.default_rng(0)
 PARAMS = {
@@ -26,7 +26,7 @@ def numbers(tree):
 
 def walk(count=1, **fields):
     """Return the parameters after some updates by a config's optimizer, and its last state."""
-    config = common.base()
+    config = base()
     config.model.name = "lenet5"
     config.optimizer.name = "sgd"
     config.update(fields)
@@ -63,7 +63,7 @@ def test_weight_decay_of_kernels_leaves_biases():
 
 def test_biases_have_their_own_rate():
     for name in ("sgd", "momentum", "adam"):
-        optimizer = common.choose(common.OPTIMIZERS, name)
+        optimizer = choose("optimizer", name)
         one = walk(3, optimizer=optimizer)[0][-1]
         two = walk(3, optimizer=optimizer, bias_rate=2.0)[0][-1]
         for layer in PARAMS:
@@ -90,7 +90,7 @@ def test_filters_are_held_on_the_radius():
 
 
 def test_averages_of_the_parameters():
-    averaging = common.choose(common.AVERAGES, "exponential", decay=0.7)
+    averaging = choose("averaging", "exponential", decay=0.7)
     path, state = walk(5, averaging=averaging, evaluated="averaged")
     wanted = numbers(PARAMS)
     for params in path:
@@ -98,7 +98,7 @@ def test_averages_of_the_parameters():
     found = optimizers.averaged_params(state)
     np.testing.assert_allclose(numbers(found), wanted, rtol=1e-9)
 
-    averaging = common.choose(common.AVERAGES, "polyak", start=2)
+    averaging = choose("averaging", "polyak", start=2)
     path, state = walk(5, averaging=averaging)
     wanted = np.mean([numbers(params) for params in path[2:]], 0)
     np.testing.assert_allclose(numbers(optimizers.averaged_params(state)), wanted, rtol=1e-9)

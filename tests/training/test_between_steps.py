@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import cnn_history
+from cnn_history.config import choose
 from cnn_history.training import loop
-from experiments import common, lenet5_digits
+from experiments import lenet5_digits
 from tests.training import runs
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -17,8 +18,8 @@ def config(steps):
     made = lenet5_digits.get_config("smoke")
     made.steps, made.eval_every, made.log_every = steps, 4, 1
     made.warmup = 3
-    made.schedule = common.choose(common.SCHEDULES, "plateau", factor=0.5, patience=1, drops=3)
-    made.averaging = common.choose(common.AVERAGES, "exponential", decay=0.8)
+    made.schedule = choose("schedule", "plateau", factor=0.5, patience=1, drops=3)
+    made.averaging = choose("averaging", "exponential", decay=0.8)
     made.evaluated = "averaged"
     return made
 
@@ -83,8 +84,8 @@ def test_second_derivatives_resume_exactly(tmp_path):
         made = lenet5_digits.get_config("smoke")
         made.update(steps=steps, batch_size=1, log_every=4, eval_every=12, checkpoint_every=12)
         made.learning_rate = 5e-4
-        made.schedule = common.choose(common.SCHEDULES, "constant")
-        made.optimizer = common.choose(common.OPTIMIZERS, "stochastic_diagonal_lm", every=5)
+        made.schedule = choose("schedule", "constant")
+        made.optimizer = choose("optimizer", "stochastic_diagonal_lm", every=5)
         return made
 
     whole, parts = tmp_path / "whole", tmp_path / "parts"
