@@ -45,7 +45,9 @@ class Program(NamedTuple):
     evaluate: Callable[..., dict]
 
 
-def make(experiment: Experiment, images: Images, feed: Feed, mesh: jax.sharding.Mesh) -> Program:
+def make(
+    experiment: Experiment, images: Images, feed: Feed, mesh: jax.sharding.Mesh, unroll: int = 1
+) -> Program:
     """Return the program of an experiment.
 
     Args:
@@ -53,6 +55,7 @@ def make(experiment: Experiment, images: Images, feed: Feed, mesh: jax.sharding.
       images: what is done to them; the feed makes the augmentation's crops.
       feed: of the steps.
       mesh: of the devices.
+      unroll: steps that are written out in a turn of the loop of `steps`.
     """
     network, loss, evaluated = experiment.network, experiment.loss, experiment.evaluated
     key, preprocessing = keys.keys(experiment.plan.seed), images.preprocessing
@@ -95,7 +98,9 @@ def make(experiment: Experiment, images: Images, feed: Feed, mesh: jax.sharding.
         return curvature.diagonal(network.apply, loss, variables, values, labels)
 
     def steps(state: State, data: dict, cursors: dict) -> tuple[State, dict]:
-        return jax.lax.scan(lambda state, cursor: step(state, data, cursor), state, cursors)
+        return jax.lax.scan(
+            lambda state, cursor: step(state, data, cursor), state, cursors, unroll=unroll
+        )
 
     def statistics(state: State, data: dict, cursor: dict) -> dict:
         _, updated = experiment.of_last_batch.apply(
