@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from cnn_history import build
-from cnn_history.datasets import statistics
+from cnn_history.datasets import Source, statistics
 from cnn_history.training import devices, feed, program
 
 

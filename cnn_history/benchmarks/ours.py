@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import importlib
 import time
 import types
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import build, losses, models, optimizers
+from cnn_history.benchmarks import recipes
 from cnn_history.benchmarks.cases import DECAY, LEARNING_RATE, RESIDENT, WEIGHT_DECAY, Case
 from cnn_history.datasets import Source, examples
 from cnn_history.experiment import Experiment, Images
@@ -149,10 +149,7 @@ def _training(network, variables: dict, images: jax.Array, labels: jax.Array, op
 
 def _program(case: Case, options, stride: int | None, unroll: int) -> Ours:
     """What `train` runs on CIFAR-10: data on the device, augmented in a scan over steps."""
-    depth = case.network.removeprefix("resnet")
-    config = importlib.import_module("experiments.resnet_cifar10").get_config(f"depth={depth}")
-    config.update(batch_size=case.batch, dtype=case.dtype)
-    source = noise(case)
+    config, source = recipes.cifar10(case.network, case.batch, case.dtype), noise(case)
     made, training, _ = parts(build.experiment(config, data=(source, source)), unroll)
     state, at, steps = made.init(), 0, stride or training.stride
     parameters = _parameters(state.params)
