@@ -16,7 +16,7 @@ LAYERS = (
     *("datasets", "evaluation", "accounting", "weights"),
     *("config", "files", "reporting", "experiment"),
     *("training.events", "training.finite", "training.keys", "training.state"),
-    *("training", "build", "loading", "training.loop"),
+    *("training", "build", "loading", "ensemble", "training.loop"),
     *("studies", "lecture", "commands", "benchmarks"),
 )
 VERBS = {

@@ -14,7 +14,8 @@ from cnn_history import build, losses, models, optimizers
 from cnn_history.benchmarks import recipes
 from cnn_history.benchmarks.cases import DECAY, LEARNING_RATE, RESIDENT, WEIGHT_DECAY, Case
 from cnn_history.datasets import Source, examples
-from cnn_history.experiment import Experiment, Images
+from cnn_history.datasets.prepare import Images
+from cnn_history.experiment import Experiment
 from cnn_history.training import devices, feed, program
 from cnn_history.training.state import State
 from cnn_history.training.step import train_step
