@@ -3,6 +3,7 @@
 import os
 
 import hypothesis
+import jax
 import pytest
 
 from cnn_history.reporting import figures
@@ -11,6 +12,10 @@ from tests.shared import SHARED
 
 os.environ["EPATH_USE_TF"] = "0"  # read once, by the first test that touches a checkpoint
 devices.start()
+# What the tests compile in their own process runs once or twice. LLVM's optimizations would take it
+# five times as long as all else; what it computes is the same but for rounding. Real commands, in
+# processes of their own, are compiled as they are for everybody.
+jax.config.update("jax_disable_most_optimizations", True)
 
 # Tests that draw their cases: the same ones each time, and few; `--hypothesis-profile=long` draws
 # many, anew each time.

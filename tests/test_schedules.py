@@ -50,6 +50,11 @@ def test_plateau_divides_when_the_error_stops_improving():
     assert rates(schedule, errors) == pytest.approx(wanted)
 
 
+def test_after_a_drop_a_plateau_waits_anew():
+    schedule = schedules.plateau(1.0, factor=0.5, patience=2, drops=3)
+    assert rates(schedule, [0.5] * 6) == pytest.approx([1, 1, 0.5, 0.5, 0.25, 0.25])
+
+
 def test_warmup_rises_to_a_plateau():
     schedule = schedules.warmup(schedules.plateau(1.0, patience=1, drops=1), 4)
     assert rates(schedule, [0.5] * 6) == pytest.approx([0, 0.025, 0.05, 0.075, 0.1, 0.1])

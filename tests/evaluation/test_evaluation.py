@@ -30,10 +30,11 @@ def test_errors_by_hand():
             [0.1, 0.1, 0.1, 0.1, 0.1, 0.5],
             [0.1, 0.2, 0.3, 0.2, 0.15, 0.05],
             [0.0, 0.2, 0.2, 0.2, 0.2, 0.2],
+            [0.1, 0.2, 0.3, 0.2, 0.15, 0.05],  # the fifth
         ]
     )
-    result = evaluation.errors(probabilities, np.array([0, 0, 5, 0]))
-    assert result == {"top1_error": 0.75, "top5_error": 0.5, "count": 4}
+    result = evaluation.errors(probabilities, np.array([0, 0, 5, 0, 0]))
+    assert result == {"top1_error": 0.8, "top5_error": pytest.approx(0.4), "count": 5}
 
 
 def test_single_crop_is_the_centre():
