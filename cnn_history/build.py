@@ -5,7 +5,8 @@ UserError with the field's name, and nothing is compiled here.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
-from cnn_history import choices, datasets, losses, models, norms, optimizers, schedules
+from cnn_history import choices, datasets, layers, losses, models, optimizers, schedules
 from cnn_history import config as fields
 from cnn_history.config import ACTIVATIONS, DTYPES
 from cnn_history.datasets import examples, preprocessing, scalings, statistics, stream
@@ -44,11 +45,14 @@ def experiment(
     """
     check(config)
     rate = schedule(config)
-    rule = optimizer(config, rate)
+    rule_for = optimizer(config, rate)
     objective, chosen, prepare = loss(config), evaluated(config), images(config)
     train, test = data or sources(config)
     network = network or model(config, len(train.classes))
-    _check_input(config, network, rule, train)
+    image, params = _check_input(config, network, train)
+    rule = rule_for(models.filters(network, image) if config.filter_radius else {})
+    with field("optimizer"):
+        jax.eval_shape(rule.init, params)
     _check_batches(config)
     return Experiment(
         model=config.model.name,
@@ -130,7 +134,7 @@ def network_option(name: str, chosen: ConfigDict | str) -> Callable | None:
 def of_last_batch(network: nn.Module) -> nn.Module:
     """Return the network with running statistics of the last batch; UserError if it has none."""
     with field("statistics_batches"):
-        return network.clone(norm=norms.of_last_batch(getattr(network, "norm", None)))
+        return network.clone(norm=layers.of_last_batch(getattr(network, "norm", None)))
 
 
 def loss(config: ConfigDict) -> Callable:
@@ -148,9 +152,12 @@ def schedule(config: ConfigDict) -> optimizers.Rate:
     return schedules.warmup(made, config.warmup, config.warmup_from) if config.warmup else made
 
 
-def optimizer(config: ConfigDict, rate: optimizers.Rate) -> optax.GradientTransformation:
-    """Return the rule, between what prepares the gradient and what corrects the update.
+def optimizer(
+    config: ConfigDict, rate: optimizers.Rate
+) -> Callable[[Mapping[str, Sequence[int]]], optax.GradientTransformation]:
+    """Return (filters of the network, by `models.filters`) -> the rule of a run.
 
+    It stands between what prepares the gradient and what corrects the update.
     The gradient of the loss is clipped, then weight decay is added to it, as in Krizhevsky et al.
     2012, sec. 5. Biases get their own multiple of the whole update, so that it multiplies their
     rate whatever the rule. Filters are limited where they would land, and averaged last.
@@ -166,9 +173,13 @@ def optimizer(config: ConfigDict, rate: optimizers.Rate) -> optax.GradientTransf
         parts.insert(0, optax.clip_by_global_norm(config.gradient_clipping))
     if config.bias_rate != 1:
         parts.append(optax.masked(optax.scale(config.bias_rate), biases))
-    if config.filter_radius:
-        parts.append(optimizers.limit_filter_rms(config.filter_radius, conv_filters))
-    return optax.chain(*parts, fields.AVERAGE.bind(config.averaging)())
+    average = fields.AVERAGE.bind(config.averaging)()
+
+    def rule_for(filters: Mapping[str, Sequence[int]]) -> optax.GradientTransformation:
+        limit = optimizers.limit_filter_rms(config.filter_radius, filters)
+        return optax.chain(*parts, *([limit] if config.filter_radius else []), average)
+
+    return rule_for
 
 
 def evaluated(config: ConfigDict) -> Callable:
@@ -183,18 +194,6 @@ def biases(params):
     return jax.tree_util.tree_map_with_path(lambda path, p: path[-1].key == "bias", params)
 
 
-def conv_filters(params):
-    """Return a tree of bools: true for the kernels of layers named `conv...`.
-
-    Fully-connected layers have kernels [h, w, in, out] too, and other names.
-    """
-
-    def chosen(path, p):
-        return p.ndim == 4 and path[-2].key.startswith("conv")
-
-    return jax.tree_util.tree_map_with_path(chosen, params)
-
-
 def differentiate(config: ConfigDict) -> Callable:
     """Return how a step gets its gradient, and what else the optimizer asks for."""
     if optimizers.OPTIMIZERS[config.optimizer.name].factors:
@@ -205,12 +204,12 @@ def differentiate(config: ConfigDict) -> Callable:
 
 
 def _check_input(
-    config: ConfigDict,
-    network: nn.Module,
-    rule: optax.GradientTransformation,
-    data: datasets.Source,
-) -> None:
-    """Raise UserError if images cannot reach the network, or the optimizer cannot take it."""
+    config: ConfigDict, network: nn.Module, data: datasets.Source
+) -> tuple[jax.ShapeDtypeStruct, Any]:
+    """Return the shapes of a batch of one and of the parameters.
+
+    Raises UserError if images cannot reach the network.
+    """
     size, channels = config.image_size, data.shape[-1]
     with field("adapter"):
         if examples.streamed(data):
@@ -220,12 +219,10 @@ def _check_input(
                 lambda x: preprocessing.unit_range(x, size, config.adapter),
                 jax.ShapeDtypeStruct((1, *data.shape), jnp.uint8),
             )
+    image = jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32)
     with blame("config.model, config.image_size"):
         init = functools.partial(network.init, train=False)
-        image = jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32)
-        variables = jax.eval_shape(init, jax.random.key(0), image)
-    with field("optimizer"):
-        jax.eval_shape(rule.init, variables["params"])
+        return image, jax.eval_shape(init, jax.random.key(0), image)["params"]
 
 
 def _check_batches(config: ConfigDict) -> None:

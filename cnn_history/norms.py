@@ -5,7 +5,6 @@ paper.
 """
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -48,15 +47,6 @@ NORMS = {
     "none": None,
     "batch_norm": layers.BatchNorm,
     "decorrelated_batch_norm": decorrelated_batch_norm,
+    "group_norm": layers.GroupNorm,
     "local_response_norm": layers.LocalResponseNorm,
 }
-
-
-def of_last_batch(norm: Norm) -> Norm:
-    """Return the same, its running statistics being those of the last batch alone.
-
-    Raises ValueError if it keeps none.
-    """
-    if norm is None or "momentum" not in inspect.signature(norm).parameters:
-        raise ValueError("the network keeps no running statistics.")
-    return functools.partial(norm, momentum=0.0)

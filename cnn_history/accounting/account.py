@@ -10,12 +10,14 @@ Conventions:
     makes of it is not counted again. Nor is a normalization's result, but for the networks in
     which some normalization does not directly follow a layer with weights (pre-activation).
   - The receptive field is that in the interior of an image without borders, the larger of height
-    and width; it may exceed the image.
+    and width; it may exceed the image. What a normalization's statistics are taken over is no part
+    of it.
   - Depth is the largest number of layers with weights on a way from the image to a result.
 """
 
 import dataclasses
 import math
+from collections.abc import Collection
 
 import flax.linen as nn
 
@@ -23,9 +25,10 @@ from cnn_history import layers, models
 from cnn_history.accounting.receptive_field import receptive_fields
 from cnn_history.accounting.tracing import (
     MULTIPLIERS,
-    OPERATIONS,
+    Call,
     Traced,
     is_norm,
+    operation,
     traced_layers,
 )
 
@@ -37,10 +40,11 @@ class Layer:
     Attributes:
       name: the layer's path in the network's parameters.
       operation: one of OPERATIONS; for another layer with parameters, the name of its class.
+      norm: whether it is a normalization; the local response one, a layer of its own, is not meant.
       kernel: (h, w) of the window, or None.
       stride: of the window, or None.
       output: (h, w, c), of one image.
-      parameters: trained numbers.
+      parameters: trained numbers; of a layer that is used again, those of its first use.
       weights: those of them that multiply, without biases.
       macs: multiply-adds for one image.
       activations: numbers of the output that count, for one image.
@@ -49,6 +53,7 @@ class Layer:
 
     name: str
     operation: str
+    norm: bool
     kernel: tuple[int, int] | None
     stride: int | None
     output: tuple[int, int, int]
@@ -119,7 +124,7 @@ def rows(traced: Traced) -> tuple[int, list[Layer]]:
     """Return depth and layers of a traced network, the layers in the order of its calls."""
     seen = receptive_fields(traced.jaxpr, traced.jaxpr.invars[0], traced.weighted)
     found = [
-        _layer(*call, max(seen[label].height.size, seen[label].width.size), traced.pre_activation)
+        _layer(call, max(seen[label].height.size, seen[label].width.size), traced.pre_activation)
         for label, call in traced.calls.items()
     ]
     return max(s.depth for s in seen.values()), found
@@ -140,22 +145,27 @@ def _window(module: nn.Module) -> tuple[tuple[int, int] | None, int | None]:
     return None, None
 
 
-def _layer(module, params, shape, receptive_field, norms_count) -> Layer:
-    """Return the row of a layer, given its parameters and the shape of its result."""
-    sizes = {name: math.prod(p.shape) for name, p in params.items()}
-    weights = sum(size for name, size in sizes.items() if name in MULTIPLIERS)
+def _layer(call: Call, receptive_field: int, norms_count: bool) -> Layer:
+    """Return the row of a layer; `norms_count` says whether a norm's result is an activation."""
+    module, norm = call.module, is_norm(call.module)
     fixed = module.codes.size if isinstance(module, layers.RBFOutput) else 0
-    h, w = shape[1:-1] or (1, 1)
+    h, w = call.shape[1:-1] or (1, 1)
     kernel, stride = _window(module)
     return Layer(
         name="/".join(module.path),
-        operation=OPERATIONS.get(type(module), type(module).__name__),
+        operation=operation(module) or type(module).__name__,
+        norm=norm,
         kernel=kernel,
         stride=stride,
-        output=(h, w, shape[-1]),
-        parameters=sum(sizes.values()),
-        weights=weights,
-        macs=(weights + fixed) * h * w,
-        activations=math.prod(shape[1:]) if norms_count or not is_norm(module) else 0,
+        output=(h, w, call.shape[-1]),
+        parameters=_size(call.new),
+        weights=_size(call.new, MULTIPLIERS),
+        macs=(_size(call.params, MULTIPLIERS) + fixed) * h * w,
+        activations=math.prod(call.shape[1:]) if norms_count or not norm else 0,
         receptive_field=receptive_field,
     )
+
+
+def _size(params: dict, names: Collection[str] | None = None) -> int:
+    """Return the count of all numbers of these parameters, or of those with one of the names."""
+    return sum(math.prod(p.shape) for name, p in params.items() if not names or name in names)

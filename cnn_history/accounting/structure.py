@@ -116,7 +116,7 @@ def _with_norms(pieces: list) -> list:
     """Join each normalization to the layer with weights before it."""
     joined = []
     for piece in pieces:
-        if isinstance(piece, Step) and piece.layer.operation == "batch_norm" and joined:
+        if isinstance(piece, Step) and piece.layer.norm and joined:
             before = joined[-1]
             if isinstance(before, Step) and before.layer.weights and before.norm is None:
                 joined[-1] = Step(before.layer, piece.layer)

@@ -1,19 +1,20 @@
 """A network traced with its layers marked: what every account of it is derived from."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax import traverse_util
 from jax.ad_checkpoint import checkpoint_name
 from jax.extend import core
 
 from cnn_history import layers
 
+# Of a layer's type, or of the nearest type that it is derived from.
 OPERATIONS = {
     nn.Conv: "conv",
-    layers.Conv: "conv",
     layers.PartialConv: "conv",
     nn.Dense: "fc",
     layers.FullyConnected: "fc",
@@ -26,7 +27,25 @@ OPERATIONS = {
     layers.LocalResponseNorm: "lrn",
     layers.BatchNorm: "batch_norm",
 }
+# Local response normalization is not among these: it is a layer of its own, as in its paper.
+NORMS = (layers.Norm, nn.BatchNorm, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.InstanceNorm)
 MULTIPLIERS = ("kernel", "coefficient")  # parameters that multiply what a layer reads
+
+
+class Call(NamedTuple):
+    """A layer at work.
+
+    Attributes:
+      module: the layer.
+      params: all of its parameters, by name.
+      new: those of them that no layer before had.
+      shape: of the result.
+    """
+
+    module: nn.Module
+    params: dict[str, Any]
+    new: dict[str, Any]
+    shape: tuple[int, ...]
 
 
 class Traced(NamedTuple):
@@ -34,37 +53,57 @@ class Traced(NamedTuple):
 
     Attributes:
       jaxpr: the computation; `name` equations mark the result of each layer with its label.
-      calls: module, parameters and shape of the result, by label, in the order of computation.
+      calls: by label, in the order of computation.
       weighted: labels of the layers with weights.
       pre_activation: whether some normalization does not directly follow a layer with weights.
     """
 
     jaxpr: core.Jaxpr
-    calls: dict[str, tuple[nn.Module, dict[str, Any], tuple[int, ...]]]
+    calls: dict[str, Call]
     weighted: Collection[str]
     pre_activation: bool
 
 
 def traced_layers(network: nn.Module, size: tuple[int, int, int]) -> Traced:
-    """Trace a network on an image of `size`, (h, w, c); nothing is computed."""
+    """Trace a network on an image of `size`, (h, w, c); nothing is computed.
+
+    A layer is a module of a known type, or one with parameters of its own. What only wraps a layer
+    is none, and what a normalization is made of belongs to it.
+    """
     called = {}
     weighted = {}  # the results of layers with weights, by label
+    counted = set()  # the parameters of the layers up to here, by path
+    norms = []  # the normalization that is running, and those that it wraps
     pre_activation = False
 
     def watch(call, args, kwargs, context):
         nonlocal pre_activation
-        y = call(*args, **kwargs)
-        module = context.module
+        module, before = context.module, len(called)
         if context.method_name != "__call__":
-            return y
-        variables = module.variables.get("params", {})
-        params = {name: v for name, v in variables.items() if not isinstance(v, Mapping)}
-        if type(module) not in OPERATIONS and not params:
+            return call(*args, **kwargs)
+        if norms:
+            if module.scope is norms[-1].scope and is_norm(module):
+                norms.append(module)
+            return call(*args, **kwargs)
+        if is_norm(module):
+            norms.append(module)
+            # Its statistics are no part of what a position sees: they are those of other images.
+            y = call(jnp.zeros_like(args[0]), *args[1:], **kwargs)
+            y = args[0].astype(y.dtype)
+            params = traverse_util.flatten_dict(module.variables.get("params", {}), sep="/")
+            module = norms[-1]
+            norms.clear()
+        else:
+            y = call(*args, **kwargs)
+            params = _own_parameters(module)
+        new = {name: p for name, p in params.items() if (*module.path, name) not in counted}
+        if not new and (len(called) > before or (not params and operation(module) is None)):
             return y  # it is made of layers, or has no parameters, like dropout
         if isinstance(module, layers.AdaptiveAvgPool) and y.shape == args[0].shape:
             return y  # on the network's own size it does nothing
-        label = f"layer {len(called)}"
-        called[label] = module, params, y.shape
+        label = f"layer {before}"
+        counted.update((*module.path, name) for name in new)
+        called[label] = Call(module, params, new, y.shape)
         y = checkpoint_name(y, label)
         if any(name in MULTIPLIERS for name in params):
             weighted[label] = y
@@ -81,6 +120,17 @@ def traced_layers(network: nn.Module, size: tuple[int, int, int]) -> Traced:
     return Traced(jaxpr, called, frozenset(weighted), pre_activation)
 
 
+def _own_parameters(module: nn.Module) -> dict[str, Any]:
+    """Return the parameters of a module itself, not those of the modules in it."""
+    return {n: p for n, p in module.variables.get("params", {}).items() if not isinstance(p, dict)}
+
+
+def operation(module: nn.Module) -> str | None:
+    """Return the operation of a layer of a known type; of a normalization without, its class."""
+    known = (OPERATIONS[kind] for kind in type(module).__mro__ if kind in OPERATIONS)
+    return next(known, type(module).__name__ if is_norm(module) else None)
+
+
 def is_norm(module: nn.Module) -> bool:
-    """Tell whether a layer normalizes: BatchNorm, or another class with parameters."""
-    return OPERATIONS.get(type(module), "batch_norm") == "batch_norm"
+    """Tell whether a layer is a normalization whose result may be that of the layer before it."""
+    return isinstance(module, NORMS) and not isinstance(module, layers.LocalResponseNorm)

@@ -55,7 +55,7 @@ def pieces(model: str) -> tuple[list[Piece], int]:
     nodes = graph.graph(traced)
     sizes = {graph.INPUT: math.prod(info.input)}
     sizes |= {name: math.prod(node.shape) for name, node in nodes.items()}
-    norms = {name for name, (module, *_) in traced.calls.items() if tracing.is_norm(module)}
+    norms = {name for name, layer in layers.items() if layer.norm}
     followed = {source for name in norms for source in nodes[name].sources}
     found = []
     for name, node in nodes.items():

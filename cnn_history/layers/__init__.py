@@ -7,7 +7,9 @@ from cnn_history.layers.decorrelated_batch_norm import DecorrelatedBatchNorm
 from cnn_history.layers.decorrelated_first import DecorrelatedFirst
 from cnn_history.layers.forms import as_written, computed_once
 from cnn_history.layers.fully_connected import FullyConnected
+from cnn_history.layers.group_norm import GroupNorm
 from cnn_history.layers.local_response_norm import LocalResponseNorm, local_response_norm
+from cnn_history.layers.norm import Norm, made_by, of_last_batch
 from cnn_history.layers.partial_convolution import PartialConv
 from cnn_history.layers.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, MaxPool
 from cnn_history.layers.rbf import RBFOutput
@@ -22,8 +24,10 @@ __all__ = [
     "DecorrelatedFirst",
     "FullyConnected",
     "GlobalAvgPool",
+    "GroupNorm",
     "LocalResponseNorm",
     "MaxPool",
+    "Norm",
     "PartialConv",
     "RBFOutput",
     "TrainableSubsampling",
@@ -31,5 +35,7 @@ __all__ = [
     "computed_once",
     "convolve",
     "local_response_norm",
+    "made_by",
+    "of_last_batch",
     "scaled_tanh",
 ]

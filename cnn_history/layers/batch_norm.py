@@ -2,16 +2,17 @@
 
 import functools
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from cnn_history.choices import COUNT, SHARE
+from cnn_history.layers.norm import Norm
 
 
-class BatchNorm(nn.Module):
+class BatchNorm(Norm):
     """Normalize each channel by the statistics of the batch, then scale and shift.
 
     Source: Ioffe & Szegedy 2015, algorithm 1 (training) and 2 (inference). What the papers and
@@ -31,8 +32,7 @@ class BatchNorm(nn.Module):
         which under `jax.jit` is the global one, however many devices it lies on. With the number
         of examples on a device, each uses its own statistics, as the papers' GPUs did. Running
         statistics are those of the whole batch.
-      scale_init: of the scale; 0 in the last norm of a residual block lets it start as the identity
-        (Goyal et al. 2017, sec. 5.1).
+      scale_init: of the scale.
       dtype: of the output; statistics and parameters are float32 or wider.
     """
 
@@ -42,6 +42,9 @@ class BatchNorm(nn.Module):
     group_size: Annotated[int, COUNT] = 0
     scale_init: Callable = nn.initializers.ones
     dtype: jnp.dtype = jnp.float32
+
+    keeps_statistics: ClassVar[bool] = True
+    has_scale: ClassVar[bool] = True
 
     @nn.compact
     def __call__(self, x: jax.Array, use_running_average: bool) -> jax.Array:

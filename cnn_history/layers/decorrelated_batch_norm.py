@@ -2,19 +2,22 @@
 Newton's iteration (IterNorm, Huang et al. 2019, arXiv:1904.03441)."""
 
 import functools
+from collections.abc import Callable
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from cnn_history.layers.batch_norm import moments
+from cnn_history.layers.norm import Norm
 
 METHODS = ("zca", "iterative")
 EXACT = jax.lax.Precision.HIGHEST  # accelerators round what they multiply, and whitening divides
 _product = functools.partial(jnp.matmul, precision=EXACT)
 
 
-class DecorrelatedBatchNorm(nn.Module):
+class DecorrelatedBatchNorm(Norm):
     """Whiten groups of channels by the covariance of the batch, then scale and shift.
 
     x -> Sigma^(-1/2) (x - mean), Sigma being the covariance, over 1/m, of a group's channels plus
@@ -32,6 +35,7 @@ class DecorrelatedBatchNorm(nn.Module):
         whitens less the directions of little variance.
       iterations: of Newton's, the paper's T; its rounding errors grow, so that ten may diverge.
       scale_and_shift: whether each channel has a scale and a shift behind the whitening.
+      scale_init: of the scale.
       dtype: of the output; statistics and parameters are float32 or wider.
     """
 
@@ -41,7 +45,15 @@ class DecorrelatedBatchNorm(nn.Module):
     method: str = "zca"
     iterations: int = 5
     scale_and_shift: bool = True
+    scale_init: Callable = nn.initializers.ones
     dtype: jnp.dtype = jnp.float32
+
+    keeps_statistics: ClassVar[bool] = True
+
+    @property
+    def has_scale(self) -> bool:
+        """Whether each channel has a trained scale."""
+        return self.scale_and_shift
 
     @nn.compact
     def __call__(self, x: jax.Array, use_running_average: bool) -> jax.Array:
@@ -72,7 +84,7 @@ class DecorrelatedBatchNorm(nn.Module):
         ]
         y = jnp.concatenate(parts, -1)
         if self.scale_and_shift:
-            y = y * self.param("scale", nn.initializers.ones, channels, wide)
+            y = y * self.param("scale", self.scale_init, channels, wide)
             y = y + self.param("bias", nn.initializers.zeros, channels, wide)
         return y.reshape(shape).astype(self.dtype)
 

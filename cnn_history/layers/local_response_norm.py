@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from cnn_history.choices import NOT_NEGATIVE
+from cnn_history.layers.norm import Norm
 
 
 def local_response_norm(
@@ -27,7 +27,7 @@ def local_response_norm(
     return (wide / base**beta).astype(x.dtype)
 
 
-class LocalResponseNorm(nn.Module):
+class LocalResponseNorm(Norm):
     """`local_response_norm` as a layer with a name, with the paper's constants.
 
     It takes the call of the batch normalizations, so that one can stand in the other's place.

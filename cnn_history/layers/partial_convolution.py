@@ -27,6 +27,11 @@ class PartialConv(nn.Module):
     kernel_init: Callable
     dtype: jnp.dtype = jnp.float32
 
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The output map that each column of the kernel, [k, k, columns], belongs to."""
+        return tuple(j for j, inputs in enumerate(self.connections) for _ in inputs)
+
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[n, h, w, c] -> [n, h - k + 1, w - k + 1, len(connections)]; no padding."""
@@ -43,11 +48,10 @@ class PartialConv(nn.Module):
 
         param_dtype = jnp.promote_types(self.dtype, jnp.float32)
         inputs = np.concatenate([np.asarray(i) for i in self.connections])
-        outputs = np.repeat(np.arange(maps), [len(i) for i in self.connections])
         filters = self.param("kernel", init, (*self.window, len(inputs)), param_dtype)
         bias = self.param("bias", nn.initializers.zeros, (maps,), param_dtype)
 
         kernel = jnp.zeros((*self.window, x.shape[-1], maps), self.dtype)
-        kernel = kernel.at[:, :, inputs, outputs].set(filters.astype(self.dtype))
+        kernel = kernel.at[:, :, inputs, np.asarray(self.columns)].set(filters.astype(self.dtype))
         y = convolve(x.astype(self.dtype), kernel, (1, 1), "VALID")
         return y + bias.astype(self.dtype)

@@ -15,18 +15,20 @@ from cnn_history.models import (
     googlenet,
     inception_v3,
     lenet5,
+    nin,
     resnet,
     resnet_v2,
     vgg,
     zfnet,
 )
-from cnn_history.models.inside import features, scores_by_position
+from cnn_history.models.inside import features, filters, layers_of, scores_by_position
 from cnn_history.models.network import Network
 
 NETWORKS: dict[str, Network] = {
     **lenet5.NETWORKS,
     **alexnet.NETWORKS,
     **zfnet.NETWORKS,
+    **nin.NETWORKS,
     **vgg.NETWORKS,
     **googlenet.NETWORKS,
     **bn_inception.NETWORKS,
@@ -72,7 +74,9 @@ __all__ = [
     "Network",
     "create",
     "features",
+    "filters",
     "info",
+    "layers_of",
     "names",
     "options",
     "scores_by_position",

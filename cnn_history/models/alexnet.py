@@ -8,29 +8,16 @@ weird trick for parallelizing convolutional neural networks", arXiv:1404.5997.
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from cnn_history import initializers, layers
-from cnn_history.models.network import Dropout, Network, check_size, mean_over_positions
+from cnn_history.models.network import Classifier, Dropout, Network, check_size
+from cnn_history.models.trunk import Convolution, trunk
 from cnn_history.papers import KRIZHEVSKY_2012, KRIZHEVSKY_2014
-
-
-class Convolution(NamedTuple):
-    """A row of the tables: a convolution, the value its biases start from, and what follows it."""
-
-    name: str
-    maps: int
-    kernel: int
-    stride: int
-    padding: int
-    groups: int
-    bias: float
-    then: tuple[str, ...]
-
 
 # Sec. 3.5 and fig. 2; groups: "the kernels of the second, fourth, and fifth convolutional layers
 # are connected only to those kernel maps in the previous layer which reside on the same GPU".
@@ -58,7 +45,6 @@ ONE_TOWER = (
     Convolution("conv4", 256, 3, 1, 1, 1, 1.0, ()),
     Convolution("conv5", 256, 3, 1, 1, 1, 1.0, ("pool",)),
 )
-POOL, POOL_STRIDE = 3, 2  # sec. 3.4, "overlapping pooling"
 FC6 = FC7 = 4096
 FC_BIAS = 1.0
 POOL5 = (6, 6)  # the maps that fc6 takes
@@ -69,7 +55,7 @@ ONE_TOWER_IMAGE_SIZE = 224
 ONE_TOWER_SMALLEST = 63  # pool5 still has a position
 
 
-class AlexNet(nn.Module):
+class AlexNet(Classifier):
     """Five convolutions and three fully-connected layers; logits, before the softmax.
 
     `alexnet_2012`: 60,965,224 parameters. Readings of the paper: its 224x224 images give no whole
@@ -98,62 +84,19 @@ class AlexNet(nn.Module):
     activation: Callable = nn.relu
     dropout: Dropout = 0.5
 
+    classifier: ClassVar[str] = "fc8"
+
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c], h and w at least 227 -> logits [n, num_classes], float32 or wider."""
         check_size(images, IMAGE_SIZE, "this AlexNet")
-        drop = functools.partial(nn.Dropout, self.dropout, deterministic=not train)
-        x = self.trunk(images, train)
-        x = drop(name="drop6")(self.activation(self.fully_connected(FC6, "fc6")(x)))
-        x = drop(name="drop7")(self.activation(self.dense(FC7, "fc7", FC_BIAS)(x)))
-        return mean_over_positions(self.dense(self.num_classes, "fc8")(x))
-
-    def trunk(self, x: jax.Array, train: bool) -> jax.Array:
-        """[n, h, w, c] -> pool5, [n, 6, 6, 256] for images of the network's own size."""
-        param_dtype = jnp.promote_types(self.dtype, jnp.float32)
-        typed = {"kernel_init": self.kernel_init, "dtype": self.dtype, "param_dtype": param_dtype}
-        pool = functools.partial(layers.MaxPool, (POOL, POOL), (POOL_STRIDE, POOL_STRIDE))
-        for i, row in enumerate(self.convolutions, start=1):
-            conv = layers.Conv(
-                row.maps,
-                (row.kernel, row.kernel),
-                (row.stride, row.stride),
-                row.padding,
-                feature_group_count=row.groups,
-                bias_init=initializers.constant(row.bias),
-                name=row.name,
-                **typed,
-            )
-            x = self.activation(conv(x))
-            for step in row.then:
-                if step == "pool":
-                    x = pool(name=f"pool{i}")(x)
-                elif self.norm is not None:
-                    norm = self.norm(name=f"norm{i}", dtype=self.dtype)
-                    x = norm(x, use_running_average=not train)
-        return x
-
-    def fully_connected(self, features: int, name: str) -> nn.Module:
-        """Return the layer on pool5, which slides over larger maps."""
-        return layers.FullyConnected(
-            features,
-            POOL5,
-            kernel_init=self.kernel_init,
-            bias_init=initializers.constant(FC_BIAS),
-            dtype=self.dtype,
-            name=name,
-        )
-
-    def dense(self, features: int, name: str, bias: float = 0.0) -> nn.Module:
-        """Return a layer that acts on each position by itself."""
-        return nn.Dense(
-            features,
-            kernel_init=self.kernel_init,
-            bias_init=initializers.constant(bias),
-            dtype=self.dtype,
-            param_dtype=jnp.promote_types(self.dtype, jnp.float32),
-            name=name,
-        )
+        bias = initializers.constant(FC_BIAS)
+        x = trunk(self, images, train)
+        x = self.activation(self.fully_connected(FC6, POOL5, bias_init=bias, name="fc6")(x))
+        x = self.drop(x, train, "drop6")
+        x = self.activation(self.dense(FC7, bias_init=bias, name="fc7")(x))
+        x = self.drop(x, train, "drop7")
+        return self.mean_over_positions(self.dense(self.num_classes, name="fc8")(x))
 
 
 class AlexNetOWT(AlexNet):
@@ -172,12 +115,14 @@ class AlexNetOWT(AlexNet):
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c], h and w at least 63 -> logits [n, num_classes], float32 or wider."""
         check_size(images, ONE_TOWER_SMALLEST, "alexnet_owt")
-        drop = functools.partial(nn.Dropout, self.dropout, deterministic=not train)
-        x = self.trunk(images, train)
+        bias = initializers.constant(FC_BIAS)
+        x = trunk(self, images, train)
         x = layers.AdaptiveAvgPool(POOL5, name="avgpool")(x)
-        x = self.activation(self.fully_connected(FC6, "fc6")(drop(name="drop6")(x)))
-        x = self.activation(self.dense(FC7, "fc7", FC_BIAS)(drop(name="drop7")(x)))
-        return mean_over_positions(self.dense(self.num_classes, "fc8")(x))
+        x = self.drop(x, train, "drop6")
+        x = self.activation(self.fully_connected(FC6, POOL5, bias_init=bias, name="fc6")(x))
+        x = self.drop(x, train, "drop7")
+        x = self.activation(self.dense(FC7, bias_init=bias, name="fc7")(x))
+        return self.mean_over_positions(self.dense(self.num_classes, name="fc8")(x))
 
 
 INPUT = (IMAGE_SIZE, IMAGE_SIZE, 3)

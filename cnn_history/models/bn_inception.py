@@ -11,7 +11,7 @@ The paper's 13.6 million parameters (sec. 4.2.2) are not those of its figure, 11
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from cnn_history import initializers, layers
 from cnn_history.models.conv_unit import ConvUnit
-from cnn_history.models.network import Dropout, Network, check_size
+from cnn_history.models.network import Classifier, Dropout, Network, check_size, wide
 from cnn_history.papers import IOFFE_2015
 
 
@@ -96,7 +96,7 @@ class BNInceptionModule(nn.Module):
         return jnp.concatenate(branches, axis=-1)
 
 
-class BNInception(nn.Module):
+class BNInception(Classifier):
     """BN-Inception of fig. 5: 11,194,984 parameters; with the release's channels 11,285,224.
 
     Every convolution is followed by `norm`, before the activation, and has no bias; with
@@ -118,6 +118,8 @@ class BNInception(nn.Module):
     norm: Callable | None = layers.BatchNorm
     activation: Callable = nn.relu
 
+    classifier: ClassVar[str] = "fc"
+
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> logits [n, num_classes], float32 or wider; updates `batch_stats`.
@@ -127,7 +129,6 @@ class BNInception(nn.Module):
         if self.channels not in CHANNELS:
             raise ValueError(f"channels is one of {', '.join(CHANNELS)}, not '{self.channels}'.")
         check_size(images, SMALLEST, "bn_inception")
-        param_dtype = jnp.promote_types(self.dtype, jnp.float32)
         module_unit = ConvUnit(
             self.dtype, self.kernel_init, norm=self.norm, activation=self.activation
         )
@@ -141,10 +142,9 @@ class BNInception(nn.Module):
         x = pool(name="pool2")(x)
         for name, row in CHANNELS[self.channels].items():
             x = BNInceptionModule(row, module_unit, name=name)(x, train)
-        x = layers.GlobalAvgPool(name="pool5")(x)
-        x = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(x)
-        common = {"kernel_init": self.kernel_init, "dtype": self.dtype, "param_dtype": param_dtype}
-        return nn.Dense(self.num_classes, name="fc", **common)(x).astype(param_dtype)
+        x = self.mean_over_positions(x, "pool5")
+        x = self.drop(x, train, "dropout")
+        return wide(self.dense(self.num_classes, name="fc")(x))
 
 
 NETWORKS = {

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from cnn_history import initializers, layers
+from cnn_history.models.network import normalize, typed
 
 KERNEL_INIT = initializers.he("fan_in")  # where a paper states none
 
@@ -51,13 +52,8 @@ class ConvUnit:
             (strides, strides),
             padding=padding,
             use_bias=self.norm is None,
-            kernel_init=self.kernel_init,
             bias_init=self.bias_init,
-            dtype=self.dtype,
-            param_dtype=jnp.promote_types(self.dtype, jnp.float32),
             name=name,
+            **typed(self),
         )(x)
-        if self.norm is not None:
-            norm = self.norm(name=f"{name}_norm", dtype=self.dtype)
-            x = norm(x, use_running_average=not train)
-        return self.activation(x)
+        return self.activation(normalize(self, x, train, f"{name}_norm"))

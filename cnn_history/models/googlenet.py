@@ -20,7 +20,16 @@ import jax.numpy as jnp
 
 from cnn_history import initializers, layers
 from cnn_history.models.conv_unit import ConvUnit
-from cnn_history.models.network import Dropout, Network, check_size, mean_over_positions
+from cnn_history.models.network import (
+    Classifier,
+    Dropout,
+    Network,
+    check_size,
+    mean_over_positions,
+    normalize,
+    typed,
+    wide,
+)
 from cnn_history.papers import SZEGEDY_2014
 
 
@@ -115,23 +124,20 @@ class AuxiliaryHead(nn.Module):
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> logits [n, num_classes]; larger maps give the mean of dense logits."""
         unit = self.unit
-        common = {"kernel_init": unit.kernel_init, "dtype": unit.dtype}
         if self.adaptive:
             x = layers.AdaptiveAvgPool(AUX_POSITIONS, name="pool")(x)
         else:
             x = layers.AvgPool((5, 5), (3, 3), name="pool")(x)
         x = unit(x, AUX_CONV, (1, 1), "conv", train=train)
         fc1 = layers.FullyConnected(
-            AUX_FC, AUX_POSITIONS, bias_init=unit.bias_init, name="fc1", **common
+            AUX_FC, AUX_POSITIONS, unit.kernel_init, unit.bias_init, unit.dtype, name="fc1"
         )
         x = unit.activation(fc1(x))
         x = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(x)
-        param_dtype = jnp.promote_types(unit.dtype, jnp.float32)
-        x = nn.Dense(self.num_classes, param_dtype=param_dtype, name="fc2", **common)(x)
-        return mean_over_positions(x)
+        return mean_over_positions(nn.Dense(self.num_classes, name="fc2", **typed(unit))(x))
 
 
-class GoogLeNet(nn.Module):
+class GoogLeNet(Classifier):
     """GoogLeNet of table 1: 6,998,552 parameters, 13,378,280 with both auxiliary heads.
 
     Every convolution keeps its bias under every `norm`: an activation, and once a pooling, stand
@@ -154,6 +160,8 @@ class GoogLeNet(nn.Module):
     kernel_init: Callable = initializers.xavier("fan_in", "uniform")
     norm: Callable | None = layers.LocalResponseNorm
     activation: Callable = nn.relu
+
+    classifier: ClassVar[str] = "fc"
 
     # What torchvision's port does otherwise.
     largest: ClassVar[int] = 5
@@ -185,9 +193,9 @@ class GoogLeNet(nn.Module):
         pool = functools.partial(layers.MaxPool, strides=(2, 2), ceil_mode=True)
 
         def norm(x, name):
-            if self.norm is None or self.norm_after_convolutions:
+            if self.norm_after_convolutions:
                 return x
-            return self.norm(name=name, dtype=self.dtype)(x, use_running_average=not train)
+            return normalize(self, x, train, name)
 
         x = unit(images, CONV1, (7, 7), "conv1", strides=2)
         x = norm(pool((3, 3), name="pool1")(x), "norm1")
@@ -205,11 +213,9 @@ class GoogLeNet(nn.Module):
             if name in AUX_HEADS and run_heads:
                 aux_logits.append(head(name=AUX_HEADS[name])(x, train))
 
-        x = layers.GlobalAvgPool(name="pool5")(x)
-        x = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(x)
-        param_dtype = jnp.promote_types(self.dtype, jnp.float32)
-        common = {"kernel_init": self.kernel_init, "dtype": self.dtype, "param_dtype": param_dtype}
-        logits = nn.Dense(self.num_classes, name="fc", **common)(x).astype(param_dtype)
+        x = self.mean_over_positions(x, "pool5")
+        x = self.drop(x, train, "dropout")
+        logits = wide(self.dense(self.num_classes, name="fc")(x))
         return (logits, tuple(aux_logits)) if self.aux_heads and train else logits
 
 

@@ -13,6 +13,7 @@ has 0.5); He et al. 2015's initialization, fan-in.
 
 import functools
 from collections.abc import Callable
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -20,7 +21,7 @@ import jax.numpy as jnp
 
 from cnn_history import initializers, layers
 from cnn_history.models.conv_unit import ConvUnit
-from cnn_history.models.network import Dropout, Network, check_size
+from cnn_history.models.network import Classifier, Dropout, Network, check_size, typed, wide
 from cnn_history.papers import SZEGEDY_2015
 
 # Table 1 from above, under the release's names, which number the sizes.
@@ -161,12 +162,10 @@ class AuxiliaryHead(nn.Module):
         x = unit(x, 128, (1, 1), "conv1", train=train)
         x = unit(x, 768, (5, 5), "conv2", padding=(0, 0), train=train)
         x = layers.GlobalAvgPool(name="global_pool")(x)
-        param_dtype = jnp.promote_types(unit.dtype, jnp.float32)
-        common = {"kernel_init": unit.kernel_init, "dtype": unit.dtype, "param_dtype": param_dtype}
-        return nn.Dense(self.num_classes, name="fc", **common)(x).astype(param_dtype)
+        return wide(nn.Dense(self.num_classes, name="fc", **typed(unit))(x))
 
 
-class InceptionV3(nn.Module):
+class InceptionV3(Classifier):
     """Inception-v3 as released: 23,834,568 parameters, 27,161,264 with the auxiliary head.
 
     Every convolution, those of the head included, is followed by `norm`, before the activation,
@@ -187,6 +186,8 @@ class InceptionV3(nn.Module):
     kernel_init: Callable = initializers.he("fan_in")
     norm: Callable | None = functools.partial(layers.BatchNorm, epsilon=EPSILON)
     activation: Callable = nn.relu
+
+    classifier: ClassVar[str] = "fc"
 
     @nn.compact
     def __call__(
@@ -218,11 +219,9 @@ class InceptionV3(nn.Module):
         for name in FIGURE_7:
             x = Figure7(unit, name=name)(x, train)
 
-        x = layers.GlobalAvgPool(name="pool")(x)
-        x = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(x)
-        param_dtype = jnp.promote_types(self.dtype, jnp.float32)
-        common = {"kernel_init": self.kernel_init, "dtype": self.dtype, "param_dtype": param_dtype}
-        logits = nn.Dense(self.num_classes, name="fc", **common)(x).astype(param_dtype)
+        x = self.mean_over_positions(x, "pool")
+        x = self.drop(x, train, "dropout")
+        logits = wide(self.dense(self.num_classes, name="fc")(x))
         return (logits, (aux_logits,)) if self.aux_heads and train else logits
 
 

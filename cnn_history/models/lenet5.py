@@ -6,7 +6,9 @@ every S2 map, pooling has no parameters, and a fully-connected layer of logits s
 the radial basis functions.
 """
 
+import functools
 from collections.abc import Callable
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -14,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import initializers, layers
-from cnn_history.models.network import Network, check_size, mean_over_positions
+from cnn_history.models.network import Classifier, Network, check_size
 from cnn_history.papers import LECUN_1998
 
 # Maps and units of fig. 2.
@@ -52,7 +54,7 @@ def rbf_codes() -> np.ndarray:
     return np.array([[1.0 if dot == "#" else -1.0 for dot in digit] for digit in digits])
 
 
-class LeNet5(nn.Module):
+class LeNet5(Classifier):
     """The lecture's LeNet-5: CONV-POOL-CONV-POOL-FC-FC and an output layer; 61,706 parameters.
 
     Departures from the paper: full C3, pooling without parameters, linear output for softmax,
@@ -65,25 +67,23 @@ class LeNet5(nn.Module):
     kernel_init: Callable = initializers.xavier()
     activation: Callable = layers.scaled_tanh
 
+    classifier: ClassVar[str] = "fc5"
+
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c], h and w at least 32 -> logits [n, num_classes], float32 or wider."""
         del train  # nothing in this network differs between training and inference
         check_size(images, IMAGE_SIZE, "lenet5")
-        param_dtype = jnp.promote_types(self.dtype, jnp.float32)
-        common = {"kernel_init": self.kernel_init, "dtype": self.dtype}
-        typed = {**common, "param_dtype": param_dtype}
-
-        x = self.activation(layers.Conv(C1, (5, 5), padding="VALID", name="conv1", **typed)(images))
+        x = self.activation(self.conv(C1, (5, 5), padding="VALID", name="conv1")(images))
         x = layers.AvgPool((2, 2), (2, 2), name="pool1")(x)
-        x = self.activation(layers.Conv(C3, (5, 5), padding="VALID", name="conv2", **typed)(x))
+        x = self.activation(self.conv(C3, (5, 5), padding="VALID", name="conv2")(x))
         x = layers.AvgPool((2, 2), (2, 2), name="pool2")(x)
-        x = self.activation(layers.FullyConnected(C5, (5, 5), name="fc3", **common)(x))
-        x = self.activation(nn.Dense(F6, name="fc4", **typed)(x))
-        return mean_over_positions(nn.Dense(self.num_classes, name="fc5", **typed)(x))
+        x = self.activation(self.fully_connected(C5, (5, 5), name="fc3")(x))
+        x = self.activation(self.dense(F6, name="fc4")(x))
+        return self.mean_over_positions(self.dense(self.num_classes, name="fc5")(x))
 
 
-class LeNet51998(nn.Module):
+class LeNet51998(Classifier):
     """LeNet-5 as published: 60,000 trainable parameters; logits are minus the RBF distances.
 
     C3 is connected by table I, S2 and S4 are trained, the ten codes of fig. 3 are fixed, and every
@@ -94,6 +94,8 @@ class LeNet51998(nn.Module):
     dtype: jnp.dtype = jnp.float32
     kernel_init: Callable = initializers.lecun_1998()
     activation: Callable = layers.scaled_tanh
+
+    classifier: ClassVar[str] = "output"
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
@@ -108,17 +110,15 @@ class LeNet51998(nn.Module):
                 "classes; lenet5 takes any number."
             )
         check_size(images, IMAGE_SIZE, "lenet5_1998")
-        param_dtype = jnp.promote_types(self.dtype, jnp.float32)
-        common = {"kernel_init": self.kernel_init, "dtype": self.dtype}
-        typed = {**common, "param_dtype": param_dtype}
-
-        x = self.activation(layers.Conv(C1, (5, 5), padding="VALID", name="c1", **typed)(images))
-        x = self.activation(layers.TrainableSubsampling(name="s2", **common)(x))
-        x = self.activation(layers.PartialConv(C3_INPUTS, (5, 5), name="c3", **common)(x))
-        x = self.activation(layers.TrainableSubsampling(name="s4", **common)(x))
-        x = self.activation(layers.FullyConnected(C5, (5, 5), name="c5", **common)(x))
-        x = self.activation(nn.Dense(F6, name="f6", **typed)(x))
-        return mean_over_positions(layers.RBFOutput(rbf_codes(), name="output")(x))
+        subsampling = functools.partial(layers.TrainableSubsampling, self.kernel_init, self.dtype)
+        c3 = layers.PartialConv(C3_INPUTS, (5, 5), self.kernel_init, self.dtype, name="c3")
+        x = self.activation(self.conv(C1, (5, 5), padding="VALID", name="c1")(images))
+        x = self.activation(subsampling(name="s2")(x))
+        x = self.activation(c3(x))
+        x = self.activation(subsampling(name="s4")(x))
+        x = self.activation(self.fully_connected(C5, (5, 5), name="c5")(x))
+        x = self.activation(self.dense(F6, name="f6")(x))
+        return self.mean_over_positions(layers.RBFOutput(rbf_codes(), name="output")(x))
 
 
 INPUT = (IMAGE_SIZE, IMAGE_SIZE, 1)

@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from cnn_history import layers
 from cnn_history.choices import SHARE
 from cnn_history.papers import Place
 
@@ -42,6 +43,76 @@ def check_size(images: jax.Array, smallest: int, name: str) -> None:
         )
 
 
+def typed(part: Any) -> dict[str, Any]:
+    """Return initializer and dtypes for the layers with weights of a network, or of a part of it.
+
+    Args:
+      part: has `kernel_init` and `dtype`, that of the computation.
+    """
+    wide = jnp.promote_types(part.dtype, jnp.float32)
+    return {"kernel_init": part.kernel_init, "dtype": part.dtype, "param_dtype": wide}
+
+
+def wide(logits: jax.Array) -> jax.Array:
+    """Return them in float32 or wider."""
+    return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+
+
+def normalize(part: Any, x: jax.Array, train: bool, name: str, **options: Any) -> jax.Array:
+    """[n, ..., c] -> the same, by the norm of a network, or of a part of it; x if that is None.
+
+    Args:
+      part: has `norm` and `dtype`.
+      x: what is normalized.
+      train: whether by the statistics of this batch.
+      name: of the layer.
+      options: further ones of the norm.
+    """
+    if part.norm is None:
+        return x
+    return part.norm(name=name, dtype=part.dtype, **options)(x, use_running_average=not train)
+
+
+class Classifier(nn.Module):
+    """What every network here is: images [n, h, w, c] -> logits [n, num_classes].
+
+    It has the fields `num_classes`, `dtype` (of the computation) and `kernel_init`, and where the
+    paper has such layers `norm` and `dropout`. The methods make layers with them.
+
+    Attributes:
+      classifier: the name of the layer with a unit, or a map, for each class.
+    """
+
+    classifier: ClassVar[str]
+
+    def conv(self, features: int, window: tuple[int, int], *args, **options) -> nn.Module:
+        """Return a convolution; further arguments are those of `layers.Conv`."""
+        return layers.Conv(features, window, *args, **typed(self), **options)
+
+    def fully_connected(self, features: int, window: tuple[int, int], **options) -> nn.Module:
+        """Return a fully-connected layer on maps of `window`, which slides over larger ones."""
+        made_with = {"kernel_init": self.kernel_init, "dtype": self.dtype}
+        return layers.FullyConnected(features, window, **made_with, **options)
+
+    def dense(self, features: int, **options) -> nn.Module:
+        """Return a fully-connected layer that acts on each position by itself."""
+        return nn.Dense(features, **typed(self), **options)
+
+    def drop(self, x: jax.Array, train: bool, name: str) -> jax.Array:
+        """Return x, in training without a share `dropout` of its values, the others scaled up."""
+        return nn.Dropout(self.dropout, deterministic=not train, name=name)(x)
+
+    def mean_over_positions(self, x: jax.Array, pool: str | None = None) -> jax.Array:
+        """[n, h, w, c] -> [n, c]: where this network stops to tell positions apart.
+
+        It comes before a linear classifier, as the layer `pool` (Lin et al. 2013, sec. 3.2), or
+        behind a classifier that has slid over the image. `scores_by_position` leaves it out.
+        """
+        if pool is not None:
+            return layers.GlobalAvgPool(name=pool)(x)
+        return mean_over_positions(x)
+
+
 def mean_over_positions(logits: jax.Array) -> jax.Array:
     """[n, h, w, classes] -> [n, classes]: one position on the network's own size, more beyond."""
-    return jnp.mean(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)), (1, 2))
+    return jnp.mean(wide(logits), (1, 2))

@@ -12,13 +12,14 @@ which), the classifier's too. Convolutions have a bias only where nothing is nor
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from cnn_history import initializers, layers
-from cnn_history.models.network import Network, check_size
+from cnn_history.models.network import Classifier, Network, check_size, normalize, typed, wide
 from cnn_history.papers import HE_2015, Place
 
 # Table 1: blocks of conv2_x, conv3_x, conv4_x, conv5_x, and the maps of their 3x3 convolutions.
@@ -50,20 +51,11 @@ def check_shortcut(option: str) -> None:
         raise ValueError(f"shortcut is one of {', '.join(SHORTCUTS)}, not '{option}'.")
 
 
-def typed(module: nn.Module) -> dict:
-    """Return initializer and dtypes of a network's convolutions and of its classifier."""
-    param_dtype = jnp.promote_types(module.dtype, jnp.float32)
-    return {"kernel_init": module.kernel_init, "dtype": module.dtype, "param_dtype": param_dtype}
-
-
 def conv_and_norm(module: nn.Module, train: bool) -> tuple[Callable, Callable]:
     """Return the makers of a network's convolutions, `layers.Conv`, and norms, `norm(name=)`."""
 
     def norm(name, **options):
-        if module.norm is None:
-            return lambda x: x
-        layer = module.norm(name=name, dtype=module.dtype, **options)
-        return functools.partial(layer, use_running_average=not train)
+        return lambda x: normalize(module, x, train, name, **options)
 
     return functools.partial(layers.Conv, use_bias=module.norm is None, **typed(module)), norm
 
@@ -75,9 +67,8 @@ def last_norm(module: nn.Module, norm: Callable) -> Callable:
     """
     if not module.zero_gamma:
         return norm
-    layer = getattr(module.norm, "func", module.norm)
-    if not hasattr(layer, "scale_init") or module.shortcut is None:
-        raise ValueError("zero_gamma needs batch_norm, and shortcuts.")
+    if not layers.made_by(module.norm).has_scale or module.shortcut is None:
+        raise ValueError("zero_gamma needs a normalization with a scale, and shortcuts.")
     return functools.partial(norm, scale_init=nn.initializers.zeros)
 
 
@@ -177,7 +168,7 @@ def stages(
     return x
 
 
-class ResNet(nn.Module):
+class ResNet(Classifier):
     """The networks of table 1 for 224x224 images; `shortcut=None` makes the plain ones of fig. 3.
 
     Attributes:
@@ -200,12 +191,14 @@ class ResNet(nn.Module):
     norm: Callable | None = layers.BatchNorm
     activation: Callable = nn.relu
 
+    classifier: ClassVar[str] = "fc"
+
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> logits [n, num_classes], float32 or wider; updates `batch_stats`.
 
         Raises ValueError for an unknown shortcut, for images below 32x32, and for `zero_gamma`
-        without batch norm or shortcuts.
+        without a norm with a scale, or shortcuts.
         """
         if self.shortcut is not None:
             check_shortcut(self.shortcut)
@@ -223,12 +216,11 @@ class ResNet(nn.Module):
         x = self.activation(norm(name="norm1")(x))
         x = layers.MaxPool((3, 3), (2, 2), padding=1, name="pool1")(x)
         x = stages(self, x, IMAGENET_FEATURES, self.blocks, block)
-        x = layers.GlobalAvgPool(name="pool5")(x)
-        logits = nn.Dense(self.num_classes, name="fc", **typed(self))(x)
-        return logits.astype(jnp.promote_types(self.dtype, jnp.float32))
+        x = self.mean_over_positions(x, "pool5")
+        return wide(self.dense(self.num_classes, name="fc")(x))
 
 
-class CifarResNet(nn.Module):
+class CifarResNet(Classifier):
     """The networks of sec. 4.2 for 32x32 images; `shortcut=None` makes the plain ones.
 
     Attributes:
@@ -248,6 +240,8 @@ class CifarResNet(nn.Module):
     norm: Callable | None = layers.BatchNorm
     activation: Callable = nn.relu
 
+    classifier: ClassVar[str] = "fc"
+
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> logits [n, num_classes], float32 or wider; updates `batch_stats`.
@@ -265,9 +259,8 @@ class CifarResNet(nn.Module):
         x = conv(self.features[0], (3, 3), padding=1, name="conv1")(images)
         x = self.activation(norm(name="norm1")(x))
         x = stages(self, x, self.features, [self.blocks] * len(self.features), block)
-        x = layers.GlobalAvgPool(name="pool")(x)
-        logits = nn.Dense(self.num_classes, name="fc", **typed(self))(x)
-        return logits.astype(jnp.promote_types(self.dtype, jnp.float32))
+        x = self.mean_over_positions(x, "pool")
+        return wide(self.dense(self.num_classes, name="fc")(x))
 
 
 TABLE_1 = HE_2015.at("table 1")

@@ -18,6 +18,7 @@ Readings:
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
@@ -25,7 +26,7 @@ import jax.numpy as jnp
 
 from cnn_history import initializers, layers
 from cnn_history.models import resnet
-from cnn_history.models.network import Network, check_size
+from cnn_history.models.network import Classifier, Network, check_size, wide
 from cnn_history.papers import HE_2016
 
 # Table 4: CIFAR networks. 6n+2 layers of basic units, and 9n+2 of bottlenecks.
@@ -81,7 +82,7 @@ class PreActivationUnit(nn.Module):
         return y + resnet.shortcut_path(self.shortcut, x, features, self.strides, self.conv, bare)
 
 
-class ResNetV2(nn.Module):
+class ResNetV2(Classifier):
     """Stem, pre-activation units, a last normalization and activation, pooling, classifier.
 
     Attributes:
@@ -103,6 +104,8 @@ class ResNetV2(nn.Module):
     kernel_init: Callable = initializers.he("fan_in")
     norm: Callable | None = layers.BatchNorm
     activation: Callable = nn.relu
+
+    classifier: ClassVar[str] = "fc"
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
@@ -136,9 +139,8 @@ class ResNetV2(nn.Module):
             x = conv(self.features[0], (3, 3), padding=1, name="conv1")(images)
         x = resnet.stages(self, x, self.features, self.blocks, unit)
         x = self.activation(norm(name="norm_last")(x))
-        x = layers.GlobalAvgPool(name="pool")(x)
-        logits = nn.Dense(self.num_classes, name="fc", **resnet.typed(self))(x)
-        return logits.astype(jnp.promote_types(self.dtype, jnp.float32))
+        x = self.mean_over_positions(x, "pool")
+        return wide(self.dense(self.num_classes, name="fc")(x))
 
 
 class CifarResNetV2(ResNetV2):

@@ -7,13 +7,14 @@ E; `vgg11_bn`, `vgg13_bn`, `vgg16_bn` and `vgg19_bn` are torchvision's batch-nor
 
 import functools
 from collections.abc import Callable
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from cnn_history import initializers, layers
-from cnn_history.models.network import Dropout, Network, check_size, mean_over_positions
+from cnn_history.models.network import Classifier, Dropout, Network, check_size, normalize
 from cnn_history.papers import SIMONYAN_2014
 
 # Table 1, a column a line, a group of rows between two max-pools a string; conv3-64 is a 3x3
@@ -80,7 +81,7 @@ def rows(column: str) -> list[tuple[str, str]]:
     return named
 
 
-class VGG(nn.Module):
+class VGG(Classifier):
     """Stacks of 3x3 convolutions and three fully-connected layers; logits, before the softmax.
 
     Parameters: A and A-LRN 132,863,336, B 133,047,848, C 133,638,952, D 138,357,544,
@@ -109,15 +110,12 @@ class VGG(nn.Module):
     activation: Callable = nn.relu
     dropout: Dropout = 0.5
 
+    classifier: ClassVar[str] = "fc8"
+
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c], h and w at least 224 -> logits [n, num_classes], float32 or wider."""
         check_size(images, IMAGE_SIZE, "VGG")
-        param_dtype = jnp.promote_types(self.dtype, jnp.float32)
-        common = {"kernel_init": self.kernel_init, "dtype": self.dtype}
-        typed = {**common, "param_dtype": param_dtype}
-        drop = functools.partial(nn.Dropout, self.dropout, deterministic=not train)
-
         x = images
         for name, entry in rows(self.column):
             if entry == "maxpool":
@@ -126,16 +124,14 @@ class VGG(nn.Module):
                 x = layers.LocalResponseNorm(name=name)(x)
             else:
                 kernel, maps = map(int, entry.removeprefix("conv").split("-"))
-                x = layers.Conv(maps, (kernel, kernel), padding=kernel // 2, name=name, **typed)(x)
-                if self.norm is not None:
-                    norm = self.norm(name=name.replace("conv", "norm"), dtype=self.dtype)
-                    x = norm(x, use_running_average=not train)
+                x = self.conv(maps, (kernel, kernel), padding=kernel // 2, name=name)(x)
+                x = normalize(self, x, train, name.replace("conv", "norm"))
                 x = self.activation(x)
-        x = self.activation(layers.FullyConnected(FC6, POOL5, name="fc6", **common)(x))
-        x = drop(name="drop6")(x)
-        x = self.activation(nn.Dense(FC7, name="fc7", **typed)(x))
-        x = drop(name="drop7")(x)
-        return mean_over_positions(nn.Dense(self.num_classes, name="fc8", **typed)(x))
+        x = self.activation(self.fully_connected(FC6, POOL5, name="fc6")(x))
+        x = self.drop(x, train, "drop6")
+        x = self.activation(self.dense(FC7, name="fc7")(x))
+        x = self.drop(x, train, "drop7")
+        return self.mean_over_positions(self.dense(self.num_classes, name="fc8")(x))
 
 
 class VGGBatchNorm(VGG):

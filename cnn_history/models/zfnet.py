@@ -7,44 +7,32 @@ arXiv:1311.2901, fig. 3.
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from cnn_history import initializers, layers
-from cnn_history.models.network import Dropout, Network, check_size, mean_over_positions
+from cnn_history.models.network import Classifier, Dropout, Network, check_size
+from cnn_history.models.trunk import Convolution, trunk
 from cnn_history.papers import ZEILER_2013
-
-
-class Convolution(NamedTuple):
-    """A row of the tables: a convolution and what follows it."""
-
-    name: str
-    maps: int
-    kernel: int
-    stride: int
-    padding: int
-    then: tuple[str, ...]
-
 
 # Fig. 3, layers 1 to 5.
 FIGURE_3 = (
-    Convolution("conv1", 96, 7, 2, 1, ("pool", "norm")),
-    Convolution("conv2", 256, 5, 2, 0, ("pool", "norm")),
-    Convolution("conv3", 384, 3, 1, 1, ()),
-    Convolution("conv4", 384, 3, 1, 1, ()),
-    Convolution("conv5", 256, 3, 1, 1, ("pool",)),
+    Convolution("conv1", 96, 7, 2, 1, then=("pool", "norm")),
+    Convolution("conv2", 256, 5, 2, 0, then=("pool", "norm")),
+    Convolution("conv3", 384, 3, 1, 1),
+    Convolution("conv4", 384, 3, 1, 1),
+    Convolution("conv5", 256, 3, 1, 1, then=("pool",)),
 )
 # Table 2, "(b)", of which the paper says: layers 3, 4, 5 have 512, 1024, 512 maps.
 VARIANT_B = (
     *FIGURE_3[:2],
-    Convolution("conv3", 512, 3, 1, 1, ()),
-    Convolution("conv4", 1024, 3, 1, 1, ()),
-    Convolution("conv5", 512, 3, 1, 1, ("pool",)),
+    Convolution("conv3", 512, 3, 1, 1),
+    Convolution("conv4", 1024, 3, 1, 1),
+    Convolution("conv5", 512, 3, 1, 1, then=("pool",)),
 )
-POOL, POOL_STRIDE = 3, 2
 FC6 = FC7 = 4096
 POOL5 = (6, 6)  # the maps that fc6 takes
 CLASSES = 1000
@@ -53,7 +41,7 @@ IMAGE_SIZE = 224
 SMALLEST = 207  # that of which pool5 is 6x6
 
 
-class ZFNet(nn.Module):
+class ZFNet(Classifier):
     """Five convolutions and three fully-connected layers; logits, before the softmax.
 
     62,357,608 parameters; 107,627,624 with the maps of variant (b).
@@ -81,32 +69,18 @@ class ZFNet(nn.Module):
     activation: Callable = nn.relu
     dropout: Dropout = 0.5
 
+    classifier: ClassVar[str] = "fc8"
+
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c], h and w at least 207 -> logits [n, num_classes], float32 or wider."""
         check_size(images, SMALLEST, "ZFNet")
-        param_dtype = jnp.promote_types(self.dtype, jnp.float32)
-        common = {"kernel_init": self.kernel_init, "dtype": self.dtype}
-        typed = {**common, "param_dtype": param_dtype}
-        drop = functools.partial(nn.Dropout, self.dropout, deterministic=not train)
-        pool = functools.partial(layers.MaxPool, (POOL, POOL), (POOL_STRIDE, POOL_STRIDE))
-
-        x = images
-        for i, row in enumerate(self.convolutions, start=1):
-            window, strides = (row.kernel, row.kernel), (row.stride, row.stride)
-            conv = layers.Conv(row.maps, window, strides, row.padding, name=row.name, **typed)
-            x = self.activation(conv(x))
-            for step in row.then:
-                if step == "pool":
-                    x = pool(ceil_mode=True, name=f"pool{i}")(x)
-                elif self.norm is not None:
-                    norm = self.norm(name=f"norm{i}", dtype=self.dtype)
-                    x = norm(x, use_running_average=not train)
-        x = self.activation(layers.FullyConnected(FC6, POOL5, name="fc6", **common)(x))
-        x = drop(name="drop6")(x)
-        x = self.activation(nn.Dense(FC7, name="fc7", **typed)(x))
-        x = drop(name="drop7")(x)
-        return mean_over_positions(nn.Dense(self.num_classes, name="fc8", **typed)(x))
+        x = trunk(self, images, train, ceil_mode=True)
+        x = self.activation(self.fully_connected(FC6, POOL5, name="fc6")(x))
+        x = self.drop(x, train, "drop6")
+        x = self.activation(self.dense(FC7, name="fc7")(x))
+        x = self.drop(x, train, "drop7")
+        return self.mean_over_positions(self.dense(self.num_classes, name="fc8")(x))
 
 
 INPUT = (IMAGE_SIZE, IMAGE_SIZE, 3)

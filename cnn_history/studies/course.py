@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnn_history import datasets, norms
+from cnn_history import datasets, layers
 from cnn_history.datasets.order import Order
 from cnn_history.errors import field
 from cnn_history.studies.fit import Data, in_training, less_mean_image, mean_cross_entropy
@@ -106,7 +106,7 @@ def tester(network: nn.Module, data: Data) -> Callable[[Any], tuple[jax.Array, j
 
 def batch_statistics(network: nn.Module) -> Callable[[Any, jax.Array], Any]:
     """Return (variables, images) -> `batch_stats` of these images alone."""
-    network = network.clone(norm=norms.of_last_batch(network.norm))
+    network = network.clone(norm=layers.of_last_batch(network.norm))
 
     @jax.jit
     def of(variables, images):

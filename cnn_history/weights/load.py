@@ -22,7 +22,6 @@ NAMES: dict[str, dict[str, str]] = {
     **inception_v3.NAMES,
     **resnet.NAMES,
 }
-CLASSIFIERS = ("fc", "fc8")  # our names for a network's last layer
 
 
 def load_torch(path: str | pathlib.Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -54,9 +53,9 @@ def options_of(
     """Return the network's options that a file's tensors show."""
     ours = {path: tensors[f"{m}.weight"] for m, path in names.items() if f"{m}.weight" in tensors}
     options = {}
-    for classifier in CLASSIFIERS:
-        if classifier in ours:
-            options["num_classes"] = ours[classifier].shape[0]
+    classifier = models.create(name).classifier
+    if classifier in ours:
+        options["num_classes"] = ours[classifier].shape[0]
     if any(path.startswith("aux") for path in ours):
         options["aux_heads"] = True
     if name in resnet.CIFAR and any(path.endswith("/conv_shortcut") for path in ours):

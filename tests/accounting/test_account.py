@@ -124,6 +124,7 @@ def preact_bottlenecks(n):
 # Every registered network, and the options that change its size, with its reference.
 CASES = {
     "lenet5": lambda: row("lenet5_modern"),
+    "nin": lambda: row("nin_cifar10"),
     "lenet5_1998": lenet5_1998,
     "alexnet": lambda: row("alexnet_lecture_ungrouped"),
     "alexnet_2012": lambda: row("alexnet_paper_grouped"),

@@ -20,6 +20,11 @@ def variables(model, batch):
     return jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), batch)
 
 
+def of_size(model, size: tuple[int, int, int]):
+    """Return the shapes and dtypes of a model's variables for images of (h, w, c)."""
+    return variables(model, jax.ShapeDtypeStruct((1, *size), jnp.float32))
+
+
 def parameters(abstract) -> int:
     """Return the number of trained parameters."""
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(abstract["params"]))

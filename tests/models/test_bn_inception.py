@@ -1,34 +1,12 @@
-import json
-
 import jax
 import numpy as np
 import pytest
 
 from cnn_history import models
 from cnn_history.models.bn_inception import FIGURE_5
-from tests.models import drawn
-from tests.models.traced import parameters, trace
-from tests.shared import SHARED, needs_shared
+from tests.models import checks, drawn
 
 SIZE = (224, 224, 3)
-
-
-@pytest.mark.parametrize(("channels", "count"), [("figure", 11_194_984), ("release", 11_285_224)])
-def test_parameters(channels, count):
-    variables, _ = trace(models.create("bn_inception", channels=channels), SIZE)
-    assert parameters(variables) == count
-
-
-@needs_shared
-@pytest.mark.parametrize(
-    ("channels", "row"), [("figure", "bn_inception"), ("release", "bn_inception_release")]
-)
-def test_macs_and_activations(channels, row):
-    facts = json.loads((SHARED / "facts/networks.json").read_text())["networks"][row]
-    _, rows = trace(models.create("bn_inception", channels=channels), SIZE)
-    assert sum(r.macs for r in rows) == facts["macs"]
-    activations = np.prod(SIZE) + sum(np.prod(r.output) for r in rows)
-    assert activations == facts["activations_incl_input"]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +18,7 @@ def test_depths(channels, at_4d, at_4e):
     depths |= {"4e": at_4e, "5a": 1024, "5b": 1024}
     sizes = {"3a": 28, "3b": 28, "3c": 14, "4e": 7, "5a": 7, "5b": 7}
     model = models.create("bn_inception", channels=channels)
-    variables, _ = trace(model, SIZE)
+    variables = checks.of_size(model, SIZE)
 
     def run(variables):
         images = np.zeros((1, *SIZE), np.float32)
@@ -57,7 +35,7 @@ def test_depths(channels, at_4d, at_4e):
 
 def test_unknown_channels():
     with pytest.raises(ValueError, match="figure, release"):
-        trace(models.create("bn_inception", channels="caffe"), SIZE)
+        checks.of_size(models.create("bn_inception", channels="caffe"), SIZE)
 
 
 def _torch_bn_inception(params, images):
@@ -100,7 +78,7 @@ def test_parity_with_torch():
     pytest.importorskip("torch")
     model = models.create("bn_inception", num_classes=5)
     images = drawn.images(3, 96, 64, 3)
-    variables = drawn.draw(trace(model, images.shape[1:])[0])
+    variables = drawn.draw(checks.of_size(model, images.shape[1:]))
     expected = _torch_bn_inception(variables["params"], images)
     run = jax.jit(lambda v, x: model.apply(v, x, train=True, mutable=["batch_stats"])[0])
     logits = run(variables, images)
@@ -116,5 +94,5 @@ def test_figure_5_pools_by_maximum_in_the_last_module_alone():
 
 @pytest.mark.parametrize("size", [(7, 7), (31, 33), (90, 75), (299, 299)])
 def test_odd_maps_pass_through(size):
-    variables, _ = trace(models.create("bn_inception"), (*size, 3))
-    assert parameters(variables) == 11_194_984
+    variables = checks.of_size(models.create("bn_inception"), (*size, 3))
+    assert checks.parameters(variables) == 11_194_984

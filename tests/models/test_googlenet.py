@@ -1,16 +1,11 @@
-import collections
-import json
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnn_history import layers, models
+from cnn_history import accounting, layers, models
 from cnn_history.models.googlenet import InceptionModule, Widths
-from tests.models import drawn
-from tests.models.traced import parameters, trace
-from tests.shared import SHARED, needs_shared
+from tests.models import checks, drawn
 
 SIZE = (224, 224, 3)
 # Table 1, column "output size".
@@ -33,49 +28,6 @@ OUTPUTS = {
     "pool5": (1024,),
     "fc": (1000,),
 }
-
-
-@pytest.mark.parametrize(
-    ("name", "aux_heads", "count"),
-    [
-        ("googlenet", False, 6_998_552),
-        ("googlenet", True, 13_378_280),
-        ("googlenet_bn", False, 6_624_904),
-        ("googlenet_bn", True, 13_004_888),
-    ],
-)
-def test_parameters(name, aux_heads, count):
-    variables, _ = trace(models.create(name, aux_heads=aux_heads), SIZE)
-    assert parameters(variables) == count
-
-
-@needs_shared
-@pytest.mark.parametrize(
-    ("name", "aux_heads", "row"),
-    [
-        ("googlenet", False, "googlenet_paper"),
-        ("googlenet", True, "googlenet_paper_aux"),
-        ("googlenet_bn", False, "googlenet_torchvision"),
-    ],
-)
-def test_macs_and_activations(name, aux_heads, row):
-    facts = json.loads((SHARED / "facts/networks.json").read_text())["networks"][row]
-    _, rows = trace(models.create(name, aux_heads=aux_heads), SIZE)
-    assert sum(r.macs for r in rows) == facts["macs"]
-    activations = np.prod(SIZE) + sum(np.prod(r.output) for r in rows)
-    assert activations == facts["activations_incl_input"]
-
-
-@needs_shared
-def test_layers():
-    facts = json.loads((SHARED / "facts/networks.json").read_text())["layers"]
-    _, rows = trace(models.create("googlenet", aux_heads=True), SIZE)
-    ours = [(r.operation, r.output, r.weights, r.biases) for r in rows]
-    theirs = [
-        (layer["op"], tuple(layer["out"]), layer["weights"], layer["biases"])
-        for layer in facts["googlenet_paper_aux"]
-    ]
-    assert collections.Counter(ours) == collections.Counter(theirs)
 
 
 @pytest.mark.parametrize("name", ["googlenet", "googlenet_bn"])
@@ -103,9 +55,8 @@ def test_output_sizes_of_table_1(name):
 )
 def test_the_module_alone(widths, depth, macs):
     module, size = InceptionModule(widths), (28, 28, 256)
-    variables, rows = trace(module, size)
-    assert sum(r.macs for r in rows) == macs
-    images = jnp.zeros((1, *size))
+    variables, images = checks.of_size(module, size), jnp.zeros((1, *size))
+    assert sum(row.macs for row in accounting.trace(module, size)[1]) == macs
     output = jax.eval_shape(lambda v: module.apply(v, images, train=False), variables)
     assert output.shape == (1, 28, 28, depth)
 
@@ -130,12 +81,13 @@ def test_initialization_is_that_of_the_release():
 def test_where_norm_stands_and_which_biases_remain(norm):
     places = {"googlenet": 2, "googlenet_bn": 57}  # 57 convolutions of table 1
     for name, count in places.items():
-        variables, rows = trace(models.create(name, norm=norm), SIZE)
+        network = models.create(name, norm=norm)
+        variables, (_, rows) = checks.of_size(network, SIZE), accounting.trace(network, SIZE)
         norms = sum(r.operation == "lrn" for r in rows)
         norms += len(jax.tree.leaves(variables.get("batch_stats", {}))) // 2
         assert norms == (0 if norm is None else count)
         biased = name == "googlenet" or norm is None
-        assert {r.biases > 0 for r in rows if r.operation == "conv"} == {biased}
+        assert {r.parameters > r.weights for r in rows if r.operation == "conv"} == {biased}
 
 
 def _torch_googlenet(params, images):
@@ -197,7 +149,7 @@ def test_parity_of_the_paper_network_with_torch():
     options = {"num_classes": 5, "aux_heads": True, "dropout": 0.0, "aux_dropout": 0.0}
     model = models.create("googlenet", **options)
     images = drawn.images(2, 231, 224, 3)
-    variables = drawn.draw(trace(model, images.shape[1:])[0])
+    variables = drawn.draw(checks.of_size(model, images.shape[1:]))
     expected = _torch_googlenet(variables["params"], images)
     logits, aux = jax.jit(lambda v, x: model.apply(v, x, train=True))(variables, images)
     for ours, theirs in zip((logits, *aux), expected, strict=True):
@@ -210,7 +162,7 @@ def test_heads_and_dropout_are_for_training_alone():
     options = {"num_classes": 5, "aux_heads": True}
     model = models.create("googlenet_bn", **options)
     images = drawn.images(2, 32, 32, 3)
-    variables = drawn.draw(trace(model, images.shape[1:])[0])
+    variables = drawn.draw(checks.of_size(model, images.shape[1:]))
     plain = {
         kind: {name: value for name, value in tree.items() if not name.startswith("aux")}
         for kind, tree in variables.items()
@@ -241,7 +193,7 @@ def test_heads_and_dropout_are_for_training_alone():
 def test_larger_images_give_the_mean_of_dense_logits():
     model = models.create("googlenet", num_classes=5)
     images = drawn.images(1, 80, 48, 3)
-    variables = drawn.draw(trace(model, (80, 48, 3))[0])
+    variables = drawn.draw(checks.of_size(model, (80, 48, 3)))
     logits, state = drawn.jit(
         lambda v: model.apply(
             v, images, train=False, capture_intermediates=True, mutable=["intermediates"]

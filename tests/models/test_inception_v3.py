@@ -1,41 +1,16 @@
-import json
-
 import jax
 import numpy as np
 import pytest
 
-from cnn_history import layers, models
-from tests.models.traced import parameters, trace
-from tests.shared import SHARED, needs_shared
+from cnn_history import accounting, layers, models
+from tests.models import checks
 
 SIZE = (299, 299, 3)
 
 
-@pytest.mark.parametrize(("aux_heads", "count"), [(False, 23_834_568), (True, 27_161_264)])
-def test_parameters(aux_heads, count):
-    variables, _ = trace(models.create("inception_v3", aux_heads=aux_heads), SIZE)
-    assert parameters(variables) == count
-
-
-@needs_shared
-def test_layers():
-    facts = json.loads((SHARED / "facts/networks.json").read_text())
-    _, rows = trace(models.create("inception_v3"), SIZE)
-    ours = [(r.operation, r.output, r.weights, r.biases) for r in rows]
-    theirs = [
-        (layer["op"], tuple(layer["out"]), layer["weights"], layer["biases"])
-        for layer in facts["layers"]["inception_v3"]
-    ]
-    assert ours == theirs
-    totals = facts["networks"]["inception_v3"]
-    assert sum(r.macs for r in rows) == totals["macs"]
-    activations = np.prod(SIZE) + sum(np.prod(r.output) for r in rows)
-    assert activations == totals["activations_incl_input"]
-
-
 def test_sizes_of_table_1():
     model = models.create("inception_v3")
-    variables, _ = trace(model, SIZE)
+    variables = checks.of_size(model, SIZE)
 
     def run(variables):
         images = np.zeros((1, *SIZE), np.float32)
@@ -64,7 +39,7 @@ def test_sizes_of_table_1():
 
 def test_head_is_for_training_alone():
     model = models.create("inception_v3", num_classes=5, aux_heads=True)
-    variables, rows = trace(model, SIZE)
+    variables, (_, rows) = checks.of_size(model, SIZE), accounting.trace(model, SIZE)
     assert [r.name for r in rows if r.name.startswith("aux_6e")] == [
         f"aux_6e/{name}" for name in ("pool", "conv1", "conv2", "global_pool", "fc")
     ]
@@ -86,8 +61,9 @@ def test_head_is_for_training_alone():
 
 @pytest.mark.parametrize("norm", [None, layers.BatchNorm])
 def test_convolutions_have_a_bias_where_no_norm_follows(norm):
-    variables, rows = trace(models.create("inception_v3", aux_heads=True, norm=norm), SIZE)
+    network = models.create("inception_v3", aux_heads=True, norm=norm)
+    variables, (_, rows) = checks.of_size(network, SIZE), accounting.trace(network, SIZE)
     convolutions = [r for r in rows if r.operation == "conv"]
-    assert {r.biases > 0 for r in convolutions} == {norm is None}
+    assert {r.parameters > r.weights for r in convolutions} == {norm is None}
     norms = len(jax.tree.leaves(variables.get("batch_stats", {}))) // 2
     assert norms == (0 if norm is None else len(convolutions))

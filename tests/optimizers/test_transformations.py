@@ -32,7 +32,8 @@ def walk(count=1, **fields):
     config.update(fields)
     build.check(config)
     with jax.enable_x64(True):
-        rule = build.optimizer(config, build.schedule(config))
+        filters = {"conv1": range(PARAMS["conv1"]["kernel"].shape[-1])}
+        rule = build.optimizer(config, build.schedule(config))(filters)
         params = jax.tree.map(jnp.asarray, PARAMS)
         state, path = rule.init(params), []
         for _ in range(count):

@@ -11,8 +11,7 @@ from cnn_history import models
 from cnn_history.weights.convert import convert
 from cnn_history.weights.googlenet import torch_names
 from tests import torchvision_models
-from tests.models import drawn
-from tests.models.traced import trace
+from tests.models import checks, drawn
 from tests.torchvision_models import needs_torchvision
 from tests.weights import calibrated
 
@@ -41,7 +40,9 @@ def test_logits_are_torchvisions(theirs_and_images):
     theirs, x = theirs_and_images
     model = _ours()
     variables = convert(
-        torchvision_models.state_dict(theirs), torch_names("googlenet_bn"), trace(model, SIZE)[0]
+        torchvision_models.state_dict(theirs),
+        torch_names("googlenet_bn"),
+        checks.of_size(model, SIZE),
     )
     with torch.no_grad():
         expected = theirs.eval()(calibrated.to_torch(x)).numpy()
@@ -73,7 +74,7 @@ def test_training_step_is_torchvisions(theirs_and_images):
 
     with jax.enable_x64(True):
         model = _ours(dtype=np.float64)
-        abstract, names = trace(model, SIZE)[0], torch_names("googlenet_bn")
+        abstract, names = checks.of_size(model, SIZE), torch_names("googlenet_bn")
         variables = convert(before, names, abstract)
         wanted = convert(after, names, abstract)  # gradients for parameters, and statistics
 
@@ -105,7 +106,7 @@ def test_weights_with_heads_need_a_network_with_heads(theirs_and_images):
     theirs, _ = theirs_and_images
     state = torchvision_models.state_dict(theirs)
     names = torch_names("googlenet_bn")
-    headless = trace(_ours(aux_heads=False), SIZE)[0]
+    headless = checks.of_size(_ours(aux_heads=False), SIZE)
     with pytest.raises(ValueError, match=r"no place for 'aux1"):
         convert(state, names, headless)
     trunk = {name: tensor for name, tensor in state.items() if not name.startswith("aux")}

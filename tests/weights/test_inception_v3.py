@@ -8,7 +8,7 @@ from cnn_history import models
 from cnn_history.weights.convert import convert
 from cnn_history.weights.inception_v3 import torch_names
 from tests import torchvision_models
-from tests.models.traced import trace
+from tests.models import checks
 from tests.torchvision_models import needs_torchvision
 from tests.weights import calibrated
 
@@ -23,7 +23,7 @@ def test_logits_are_torchvisions():
     options = {"num_classes": 7, "aux_logits": True, "init_weights": False, "dropout": 0.0}
     theirs = calibrated.create("inception_v3", x, **options)
     model = models.create("inception_v3", num_classes=7, aux_heads=True, dropout=0.0)
-    abstract, names = trace(model, SIZE)[0], torch_names("inception_v3")
+    abstract, names = checks.of_size(model, SIZE), torch_names("inception_v3")
     variables = convert(torchvision_models.state_dict(theirs), names, abstract)
     with torch.no_grad():
         expected = theirs(calibrated.to_torch(x)).numpy()
@@ -36,7 +36,7 @@ def test_logits_are_torchvisions():
         expected = theirs.double().train()(calibrated.to_torch(x.astype(np.float64)))
     with jax.enable_x64(True):
         model = model.clone(dtype=np.float64)
-        abstract = trace(model, SIZE)[0]
+        abstract = checks.of_size(model, SIZE)
         variables = jax.tree.map(lambda v, like: np.asarray(v, like.dtype), variables, abstract)
         run = jax.jit(lambda v, x: model.apply(v, x, train=True, mutable=["batch_stats"]))
         (logits, (aux,)), state = jax.tree.map(np.asarray, run(variables, x))

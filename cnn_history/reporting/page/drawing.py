@@ -20,9 +20,9 @@ ASIDE = 16  # between branches
 FRAME = 10  # around what repeats
 SHORTCUT = 14  # half the width of a branch without layers
 NAMES, SIZES = 124, 92  # columns on the left and on the right
-KINDS = {"conv": "conv", "fc": "fc", "rbf": "fc", "lrn": "norm", "batch_norm": "norm"}
+KINDS = {"conv": "conv", "fc": "fc", "rbf": "fc", "lrn": "norm"}
 WORDS = {
-    "conv": "conv", "fc": "FC", "rbf": "RBF", "lrn": "LRN", "batch_norm": "norm",
+    "conv": "conv", "fc": "FC", "rbf": "RBF", "lrn": "LRN",
     "max_pool": "max pool", "avg_pool": "avg pool", "subsampling": "subsample",
     "global_avg_pool": "global avg pool", "adaptive_avg_pool": "avg pool to size",
 }  # fmt: skip
@@ -124,11 +124,11 @@ def _place(piece) -> Placed:
 
 def _step(step: Step, root: ElementTree.Element, x: float, y: float) -> None:
     layer = step.layer
-    kind = KINDS.get(layer.operation, "pool")
+    kind = "norm" if layer.norm else KINDS.get(layer.operation, "pool")
     group = svg.shape(root, "g", f"layer {kind}")
     svg.shape(group, "rect", x=x - BOX / 2, y=y, width=BOX, height=HEIGHT, rx=4)
     kernel = "×".join(map(str, layer.kernel)) + " " if layer.kernel else ""
-    word = WORDS.get(layer.operation, layer.operation)
+    word = "norm" if layer.norm else WORDS.get(layer.operation, layer.operation)
     words = f"{kernel}{word}"
     if kind in ("conv", "fc"):
         words += f", {layer.output[-1]}"

@@ -119,7 +119,8 @@ def sections() -> list[tuple[Section, list[Network]]]:
         paper = models.info(name).source.paper
         _, networks = found.setdefault(paper, (Section(paper, (), name), []))
         networks.append(_network(name))
-    return [(section, networks) for section, networks in found.values() if networks]
+    shown = [(section, networks) for section, networks in found.values() if networks]
+    return sorted(shown, key=lambda it: it[0].paper.year)
 
 
 @functools.cache
