@@ -17,9 +17,10 @@ import optax
 from cnn_history import choices, datasets, layers, losses, models, optimizers, schedules
 from cnn_history import config as fields
 from cnn_history.config import ACTIVATIONS, DTYPES
-from cnn_history.datasets import examples, preprocessing, scalings, statistics, stream
+from cnn_history.datasets import adapters, examples, scalings, statistics
+from cnn_history.datasets.prepare import Images
 from cnn_history.errors import UserError, blame, field
-from cnn_history.experiment import Experiment, Images, Plan
+from cnn_history.experiment import Experiment, Plan
 from cnn_history.training import devices
 from cnn_history.training import differentiate as differentiation
 
@@ -213,10 +214,10 @@ def _check_input(
     size, channels = config.image_size, data.shape[-1]
     with field("adapter"):
         if examples.streamed(data):
-            stream.adapter(config.adapter)
+            adapters.for_any_size(config.adapter)
         else:
             jax.eval_shape(
-                lambda x: preprocessing.unit_range(x, size, config.adapter),
+                lambda x: adapters.unit_range(x, size, config.adapter),
                 jax.ShapeDtypeStruct((1, *data.shape), jnp.uint8),
             )
     image = jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32)

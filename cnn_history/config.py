@@ -24,7 +24,7 @@ from cnn_history.choices import (
     several,
     whole,
 )
-from cnn_history.datasets import augment, preprocessing, scalings
+from cnn_history.datasets import adapters, augment, scalings
 from cnn_history.errors import UserError
 from cnn_history.lookup import nearest
 
@@ -110,7 +110,7 @@ FIELDS = {
     "test_split": Field("test", TEXT, imported=True),
     "image_size": Field(32, POSITIVE, imported=True),
     # How images of another size reach it.
-    "adapter": Field("resize", one_of(*preprocessing.ADAPTERS), imported=True),
+    "adapter": Field("resize", one_of(*adapters.ADAPTERS), imported=True),
     "scaling": Field("unit", one_of(*scalings.SCALINGS)),  # of values
     # Images that cannot be decoded, until a run stops.
     "skipped_images": Field(50, COUNT, changeable=True, imported=True),

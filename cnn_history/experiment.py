@@ -9,8 +9,7 @@ import optax
 
 from cnn_history import optimizers
 from cnn_history.datasets import Source
-from cnn_history.datasets.augment import Augmentation
-from cnn_history.datasets.preprocessing import Preprocessing
+from cnn_history.datasets.prepare import Images
 from cnn_history.datasets.statistics import Statistics
 
 
@@ -28,18 +27,6 @@ class Plan(NamedTuple):
     statistics_batches: int
     skipped_images: int
     skipped_steps: int
-
-
-class Images(NamedTuple):
-    """What is done to images.
-
-    Attributes:
-      preprocessing: of evaluated images; training images are scaled by it.
-      augmentation: of training images.
-    """
-
-    preprocessing: Preprocessing
-    augmentation: Augmentation
 
 
 class Experiment(NamedTuple):

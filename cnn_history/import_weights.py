@@ -18,7 +18,7 @@ from absl import flags
 
 from cnn_history import commands, datasets, models, weights
 from cnn_history import config as fields
-from cnn_history.datasets.preprocessing import Preprocessing
+from cnn_history.datasets.prepare import Preprocessing
 from cnn_history.errors import UserError
 from cnn_history.files import private, record, workdir
 from cnn_history.files.checkpoint import Checkpoints

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 
 from cnn_history import build
-from cnn_history.datasets.preprocessing import Preprocessing
+from cnn_history.datasets.prepare import Preprocessing
 from cnn_history.errors import UserError
 from cnn_history.files import bucket, checkpoint, workdir
 from cnn_history.lookup import nearest

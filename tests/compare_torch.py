@@ -32,13 +32,13 @@ def setting(config, mesh):
     """Return (first state, compiled program, feed, batch of a cursor)."""
     train = datasets.source(config.dataset, config.train_split, config.data_dir)
     network = build.model(config, len(train.classes))
-    compiled, training, preprocessing, augmentation = settings.of(config, network, train, mesh)
+    compiled, training, way = settings.of(config, network, train, mesh)
     key = keys.keys(config.seed)
 
     @jax.jit
     def batch(data, cursor):
         taken = training.take(data, cursor)
-        return program.batch(taken, cursor, preprocessing, augmentation, key)
+        return program.batch(taken, cursor, way, key)
 
     return compiled.init(), compiled, training, batch
 

@@ -16,7 +16,7 @@ LAYERS = (
     *("datasets", "evaluation", "accounting", "weights"),
     *("config", "files", "reporting", "experiment"),
     *("training.events", "training.finite", "training.keys", "training.state"),
-    *("training", "build", "loading", "training.loop"),
+    *("training", "build", "loading", "ensemble", "training.loop"),
     *("studies", "lecture", "commands", "benchmarks"),
 )
 VERBS = {
@@ -69,6 +69,19 @@ def test_imports_point_downwards():
             assert target == here or target not in VERBS, f"{module} imports the verb {target}"
             assert place(target) <= place(here), f"{module} imports {target}"
     assert used == set(range(len(LAYERS) + 1))
+
+
+def test_nothing_of_ours_is_imported_by_its_name():
+    """Past the order above. The verbs run the config file that a flag names."""
+    for module, path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            called = ast.unparse(node.func).rpartition(".")[2]
+            if called in ("import_module", "__import__"):
+                name = ast.literal_eval(node.args[0])  # an error where it is computed
+                assert name.split(".")[0] not in ("cnn_history", "experiments"), module
+            assert not called.startswith("run_") or module == "commands", module
 
 
 def test_few_files_know_the_config():

@@ -2,7 +2,6 @@
 
 import functools
 import gc
-import importlib
 import os
 import pathlib
 import resource
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterator
 import jax
 
 from cnn_history import build, datasets
-from cnn_history.benchmarks import ours, rounds
+from cnn_history.benchmarks import ours, recipes, rounds
 from cnn_history.benchmarks.cases import Case
 from cnn_history.benchmarks.suite import How, Suite
 from cnn_history.datasets import crops, stream
@@ -113,9 +112,7 @@ def processor_seconds() -> float:
 
 def in_memory(case: Case) -> Loader:
     """Return what makes batches of a resident data set, augmented on the device."""
-    config = importlib.import_module("experiments.resnet_cifar10").get_config()
-    config.update(batch_size=case.batch)
-    source = ours.noise(case)
+    config, source = recipes.cifar10(case.network, case.batch), ours.noise(case)
     _, feed, images = ours.parts(build.experiment(config, data=(source, source)))
     key = keys.keys(config.seed)
 

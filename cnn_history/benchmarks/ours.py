@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import importlib
 import time
 import types
 from collections.abc import Callable, Mapping
@@ -12,9 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import build, losses, models, optimizers
+from cnn_history.benchmarks import recipes
 from cnn_history.benchmarks.cases import DECAY, LEARNING_RATE, RESIDENT, WEIGHT_DECAY, Case
 from cnn_history.datasets import Source, examples
-from cnn_history.experiment import Experiment, Images
+from cnn_history.datasets.prepare import Images
+from cnn_history.experiment import Experiment
 from cnn_history.training import devices, feed, program
 from cnn_history.training.state import State
 from cnn_history.training.step import train_step
@@ -46,10 +47,22 @@ class Ours:
         return arguments + found.temp_size_in_bytes - found.alias_size_in_bytes
 
 
-def make(case: Case, options: Mapping[str, str | bool | int] = types.MappingProxyType({})) -> Ours:
-    """Return a case, compiled with these options of XLA beside those that every run has."""
+def make(
+    case: Case,
+    options: Mapping[str, str | bool | int] = types.MappingProxyType({}),
+    stride: int | None = None,
+    unroll: int = 1,
+) -> Ours:
+    """Return a case, compiled.
+
+    Args:
+      case: the row.
+      options: of XLA, beside those that every run has.
+      stride: steps of a call, where the data are resident; None for as many as a run makes.
+      unroll: steps that are written out in a turn of its loop.
+    """
     if case.data == "resident":
-        return _program(case, options)
+        return _program(case, options, stride, unroll)
     network = models.create(case.network, dtype=build.DTYPES[case.dtype])
     images, labels = jax.device_put(one_batch(case))
     init = jax.jit(functools.partial(network.init, train=False))
@@ -135,14 +148,11 @@ def _training(network, variables: dict, images: jax.Array, labels: jax.Array, op
     return Ours(run, 1, seconds, compiled, parameters)
 
 
-def _program(case: Case, options) -> Ours:
+def _program(case: Case, options, stride: int | None, unroll: int) -> Ours:
     """What `train` runs on CIFAR-10: data on the device, augmented in a scan over steps."""
-    depth = case.network.removeprefix("resnet")
-    config = importlib.import_module("experiments.resnet_cifar10").get_config(f"depth={depth}")
-    config.update(batch_size=case.batch, dtype=case.dtype)
-    source = noise(case)
-    made, training, _ = parts(build.experiment(config, data=(source, source)))
-    state, at, steps = made.init(), 0, training.stride
+    config, source = recipes.cifar10(case.network, case.batch, case.dtype), noise(case)
+    made, training, _ = parts(build.experiment(config, data=(source, source)), unroll)
+    state, at, steps = made.init(), 0, stride or training.stride
     parameters = _parameters(state.params)
     advance = made.steps if steps > 1 else made.step
     compiled, seconds = _compile(advance, options, state, training.data, training.at(0, steps))
@@ -158,13 +168,13 @@ def _program(case: Case, options) -> Ours:
     return Ours(run, steps, seconds, compiled, parameters)
 
 
-def parts(experiment: Experiment) -> tuple[program.Program, feed.Feed, Images]:
+def parts(experiment: Experiment, unroll: int = 1) -> tuple[program.Program, feed.Feed, Images]:
     """Return the program and the feed of an experiment whose images are whole, and their way."""
     mesh, train = devices.mesh(), experiment.train
     sizes = experiment.size, experiment.adapter
     images = experiment.images(lambda: examples.measure(train, *sizes, skip=None))
     training = feed.feed(experiment, images, skip=None, mesh=mesh)
-    return program.make(experiment, images, training, mesh), training, images
+    return program.make(experiment, images, training, mesh, unroll), training, images
 
 
 def _compile(function, options, *arguments):

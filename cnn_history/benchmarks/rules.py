@@ -1,13 +1,12 @@
 """The suite `optimizers`: what a step of each rule takes, and what it remembers."""
 
-import importlib
 from collections.abc import Iterator
 
 import flax.linen as nn
 import jax
 
 from cnn_history import build, initializers, layers, optimizers
-from cnn_history.benchmarks import ours, rounds
+from cnn_history.benchmarks import ours, recipes, rounds
 from cnn_history.benchmarks.suite import How, Suite
 
 BATCH = 128
@@ -53,11 +52,8 @@ def measure(names: set[str], how: How, ceilings: dict) -> Iterator[dict]:
 
 def _make(rule: str):
     """Return what makes steps of a rule, the bytes of its state, and the number of parameters."""
-    config = importlib.import_module("experiments.lenet5_digits").get_config()
-    config.update(batch_size=BATCH, image_size=SIZE, learning_rate=RATE)
-    config.optimizer.name = rule
+    config = recipes.digits(rule, BATCH, SIZE, RATE)
     config.optimizer.newton.damping = DAMPING
-    config.augmentation.name = "none"
     program, feed, _ = ours.parts(build.experiment(config, network=SmallNet()))
     state, made = program.init(), 0
 

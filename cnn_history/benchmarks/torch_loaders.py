@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from cnn_history.datasets import Source, crops, stream
+from cnn_history.datasets import Source, crops
 
 WORKERS = len(os.sched_getaffinity(0))
 PADDING = 4
@@ -43,7 +43,7 @@ def photos(source: Source, crop: crops.CropFunction, size: int, batch: int, coun
     def example(i):
         with Image.open(io.BytesIO(source.encoded(i % len(source)).image)) as file:
             image = file.convert("RGB")
-        part = crop(stream.crop_draws(0, 0, i), image.height, image.width, size)
+        part = crop(crops.draws(0, 0, i), image.height, image.width, size)
         box = (part.left, part.top, part.left + part.width, part.top + part.height)
         image = image.resize((size, size), Image.Resampling.BILINEAR, box)
         if part.mirrored:

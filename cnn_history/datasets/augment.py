@@ -132,27 +132,6 @@ def _blend(start, image: jax.Array, amount: jax.Array) -> jax.Array:
     return jnp.clip(start + amount * (image - start), 0, 1)
 
 
-def batch(
-    function: ImageFunction, key: jax.Array, images: jax.Array, ids: jax.Array, epochs: jax.Array
-) -> jax.Array:
-    """Apply to [n, h, w, c], each example by the key of (key, epoch, example).
-
-    So it is the same whatever batch, device or process the example falls to.
-
-    Args:
-      function: (key, image) -> image.
-      key: of the run.
-      images: [n, h, w, c].
-      ids: int [n], the examples' indices in the data set.
-      epochs: int [n].
-    """
-
-    def one(image, example, epoch):
-        return function(jax.random.fold_in(jax.random.fold_in(key, epoch), example), image)
-
-    return jax.vmap(one)(images, ids, epochs)
-
-
 def alexnet(
     statistics: Callable[[], Statistics],
     size: int,

@@ -36,17 +36,33 @@ class Crop(NamedTuple):
 CropFunction = Callable[[Any, int, int, int], Crop]
 
 
-def whole(draws, h: int, w: int, size: int) -> Crop:
-    """The image as it is; its aspect becomes that of a square."""
-    del draws, size
-    return Crop(0, 0, h, w, False)
+def draws(seed: int, epoch: int, example: int) -> np.ndarray:
+    """Return a loader's uniform numbers for one example in one epoch, [DRAWS]."""
+    bits = np.random.Philox(key=seed, counter=[0, 0, epoch, example])
+    return np.random.Generator(bits).random(DRAWS)
 
 
-def centre(draws, h: int, w: int, size: int, margin: float = 1.0) -> Crop:
-    """The middle `size` x `size` after the shorter side was made `size * margin`, rounded."""
-    del draws
-    rows, columns, back = _scaled(h, w, round(size * margin))
-    return back((rows - size) // 2, (columns - size) // 2, size, False)
+def shorter_side(h: int, w: int, length: int) -> tuple[int, int]:
+    """Return (rows, columns) of an image of (h, w) whose shorter side is scaled to `length`.
+
+    The longer one is rounded down, as torchvision's Resize does. Loader, adapters and protocols
+    all ask here.
+    """
+    return tuple(side * length // min(h, w) for side in (h, w))
+
+
+def of_scaled(
+    h: int, w: int, rows: Any, columns: Any, top: Any, left: Any, size: int, mirrored: Any = False
+) -> Crop:
+    """Return the `size` x `size` at (top, left) of an image scaled to rows x columns."""
+    return Crop(top * h / rows, left * w / columns, size * h / rows, size * w / columns, mirrored)
+
+
+def _of_square(h: int, w: int, shorter: int, top: Any, left: Any, size: int, mirrored: Any) -> Crop:
+    """Likewise of the central square of an image whose shorter side is scaled."""
+    rows, columns = shorter_side(h, w, shorter)
+    top, left = (rows - shorter) // 2 + top, (columns - shorter) // 2 + left
+    return of_scaled(h, w, rows, columns, top, left, size, mirrored)
 
 
 def random_position(draws, h: int, w: int, size: int, scales: tuple[int, int]) -> Crop:
@@ -58,11 +74,9 @@ def random_position(draws, h: int, w: int, size: int, scales: tuple[int, int]) -
     """
     xp = draws.__array_namespace__()
     shorter = scales[0] + xp.floor(draws[0] * (scales[1] - scales[0] + 1))
-    rows, columns, back = _scaled(h, w, shorter)
-    top, left = (
-        xp.floor(u * (side - size + 1)) for u, side in ((draws[1], rows), (draws[2], columns))
-    )
-    return back(top, left, size, draws[3] < 0.5)
+    scaled = shorter_side(h, w, shorter)
+    corner = (xp.floor(u * (s - size + 1)) for u, s in zip(draws[1:3], scaled, strict=True))
+    return of_scaled(h, w, *scaled, *corner, size, draws[3] < 0.5)
 
 
 def random_in_centre(draws, h: int, w: int, size: int, shorter: int = ALEXNET_SHORTER) -> Crop:
@@ -71,9 +85,8 @@ def random_in_centre(draws, h: int, w: int, size: int, shorter: int = ALEXNET_SH
     Source: Krizhevsky et al. 2012, sec. 2 (the square) and 4.1.
     """
     xp = draws.__array_namespace__()
-    rows, columns, back = _scaled(h, w, shorter)
-    top, left = (xp.floor(u * (shorter - size + 1)) for u in (draws[1], draws[2]))
-    return back((rows - shorter) // 2 + top, (columns - shorter) // 2 + left, size, draws[3] < 0.5)
+    top, left = (xp.floor(u * (shorter - size + 1)) for u in draws[1:3])
+    return _of_square(h, w, shorter, top, left, size, draws[3] < 0.5)
 
 
 def one_of_ten(draws, h: int, w: int, size: int, shorter: int = ALEXNET_SHORTER) -> Crop:
@@ -82,12 +95,11 @@ def one_of_ten(draws, h: int, w: int, size: int, shorter: int = ALEXNET_SHORTER)
     Source: Zeiler & Fergus 2013, sec. 3.1.
     """
     xp = draws.__array_namespace__()
-    rows, columns, back = _scaled(h, w, shorter)
     which = xp.floor(draws[0] * 5)
     free = shorter - size
     top = xp.where(which == 4, free // 2, (which // 2) * free)
     left = xp.where(which == 4, free // 2, (which % 2) * free)
-    return back((rows - shorter) // 2 + top, (columns - shorter) // 2 + left, size, draws[3] < 0.5)
+    return _of_square(h, w, shorter, top, left, size, draws[3] < 0.5)
 
 
 def random_area(
@@ -116,21 +128,6 @@ def random_area(
     top = xp.where(fits[first], xp.floor(draws[0] * (h - height + 1)), (h - height) / 2)
     left = xp.where(fits[first], xp.floor(draws[1] * (w - width + 1)), (w - width) / 2)
     return Crop(top, left, height, width, draws[2] < 0.5)
-
-
-def _scaled(h: int, w: int, shorter) -> tuple[Any, Any, Callable]:
-    """Return (rows, columns) of the image scaled to a shorter side, and the way back to its pixels.
-
-    The longer side is rounded down to whole pixels, as a resized image's is.
-    """
-    rows, columns = (side * shorter // min(h, w) for side in (h, w))
-
-    def back(top, left, size, mirrored):
-        return Crop(
-            top * h / rows, left * w / columns, size * h / rows, size * w / columns, mirrored
-        )
-
-    return rows, columns, back
 
 
 def cut(image: jax.Array, crop: Crop, size: int) -> jax.Array:

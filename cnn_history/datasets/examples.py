@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from cnn_history.datasets import statistics, stream
+from cnn_history.datasets import adapters, statistics, stream
 from cnn_history.datasets.source import Source, cut
 
 WHOLE_BYTES = 1 << 30  # of pixels: data up to that are kept whole, in memory and on each device
@@ -49,7 +49,7 @@ class Streamed:
 
     def __init__(self, source: Source, size: int, adapter: str, skip: stream.Skip):
         self._source, self._size, self._skip = source, size, skip
-        self._crop = stream.adapter(adapter)
+        self._crop = adapters.for_any_size(adapter)
         self.shape = (size, size, source.shape[-1])
 
     def __len__(self) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cnn_history.datasets.preprocessing import Preprocessing
+from cnn_history.datasets.prepare import Preprocessing
 from cnn_history.datasets.statistics import Statistics
 
 # LeCun et al. 1998, sec. II-B: background -0.1 and foreground 1.175, so that the mean of an input

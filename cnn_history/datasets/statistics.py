@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnn_history.datasets.preprocessing import unit_range
+from cnn_history.datasets.adapters import unit_range
 
 
 @dataclasses.dataclass(frozen=True)

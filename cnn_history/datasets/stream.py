@@ -18,29 +18,12 @@ import numpy as np
 
 from cnn_history.datasets import crops, images
 from cnn_history.datasets.order import Order
-from cnn_history.datasets.preprocessing import MARGIN
 from cnn_history.datasets.source import Source
 
 AHEAD = 2  # batches that are decoded ahead: the bound of what the threads hold
 
 Batch = dict[str, np.ndarray]
 Skip = Callable[[str, str], None]  # (name, why) of an image that cannot be decoded
-
-# The adapters that do for images of varying size, as crops.
-ADAPTERS: dict[str, crops.CropFunction] = {
-    "resize": crops.whole,
-    "resize_crop": lambda draws, h, w, size: crops.centre(draws, h, w, size, MARGIN),
-    "square": crops.centre,
-}
-
-
-def adapter(name: str) -> crops.CropFunction:
-    """Return an adapter as a crop; raise ValueError if it cannot be one."""
-    if name not in ADAPTERS:
-        raise ValueError(
-            f"'{name}' is not for images of varying size; it is one of {', '.join(ADAPTERS)}."
-        )
-    return ADAPTERS[name]
 
 
 def training(
@@ -74,17 +57,11 @@ def training(
         step, row = divmod(i, len(rows))
         position = (start + step) * batch_size + rows[row]
         (index,), (epoch,) = order(position, position + 1)
-        draws = crop_draws(seed, int(epoch), int(index))
+        draws = crops.draws(seed, int(epoch), int(index))
         image, label = _this_or_next(source, int(index), crop, draws, size, skip)
         return {"image": image, "label": np.int32(label), "ids": index, "epochs": epoch}
 
     return _read_ahead(example, (stop - start) * len(rows), len(rows))
-
-
-def crop_draws(seed: int, epoch: int, example: int) -> np.ndarray:
-    """Return the uniform numbers of one example in one epoch, [crops.DRAWS]."""
-    bits = np.random.Philox(key=seed, counter=[0, 0, epoch, example])
-    return np.random.Generator(bits).random(crops.DRAWS)
 
 
 def evaluation(

@@ -3,7 +3,8 @@
 Each is `protocol(probabilities, images, size=, ...)`: `probabilities` maps images [n, h, w, c] to
 [n, classes], and so does the protocol, so that protocols compose with each other and with
 ensembles. Every mean over views is one of probabilities. The views are made and seen one after
-another, in Python: compile `probabilities`, not the protocol.
+another, in Python: compile `probabilities`, not the protocol. A new one is a file, and its import
+and its entry below.
 """
 
 from cnn_history.evaluation.crops144 import crops144
@@ -13,18 +14,19 @@ from cnn_history.evaluation.errors import errors
 from cnn_history.evaluation.multi_crop_and_dense import multi_crop_and_dense
 from cnn_history.evaluation.multi_scale_dense import multi_scale_dense
 from cnn_history.evaluation.predict import over_batches
+from cnn_history.evaluation.protocol import Protocol, Sees
 from cnn_history.evaluation.single_crop import single_crop
 from cnn_history.evaluation.ten_crop import ten_crop
 from cnn_history.evaluation.views import at_scale
 
 PROTOCOLS = {
-    "single_crop": single_crop,
-    "ten_crop": ten_crop,
-    "crops144": crops144,
-    "crops150": crops150,
-    "dense": dense,
-    "multi_scale_dense": multi_scale_dense,
-    "multi_crop_and_dense": multi_crop_and_dense,
+    "single_crop": Protocol(single_crop, Sees.NETWORK),
+    "ten_crop": Protocol(ten_crop, Sees.SQUARE),
+    "crops144": Protocol(crops144, Sees.WHOLE),
+    "crops150": Protocol(crops150, Sees.WHOLE),
+    "dense": Protocol(dense, Sees.WHOLE, by_position=True),
+    "multi_scale_dense": Protocol(multi_scale_dense, Sees.WHOLE, by_position=True),
+    "multi_crop_and_dense": Protocol(multi_crop_and_dense, Sees.WHOLE, by_position=True),
 }
 
-__all__ = ["PROTOCOLS", "at_scale", "errors", "over_batches", *PROTOCOLS]
+__all__ = ["PROTOCOLS", "Sees", "at_scale", "errors", "over_batches", *PROTOCOLS]

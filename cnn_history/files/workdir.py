@@ -12,7 +12,7 @@ import numpy as np
 
 from cnn_history import config as fields
 from cnn_history.datasets import Source
-from cnn_history.datasets.preprocessing import Preprocessing
+from cnn_history.datasets.prepare import Preprocessing
 from cnn_history.datasets.statistics import Statistics
 from cnn_history.errors import UserError
 from cnn_history.files import npz, private, record

@@ -13,11 +13,12 @@ import numpy as np
 from cnn_history import errors
 from cnn_history.choices import Kind, call
 from cnn_history.config import AUGMENTATION
-from cnn_history.datasets import augment, crops, images, statistics, stream
+from cnn_history.datasets import adapters, augment, crops, images, statistics
 from cnn_history.reporting import style
 from cnn_history.studies.findings import Findings, Picture, Row
 
 SIZE = 224
+SQUARE = adapters.for_any_size("square")
 SOME = Kind("a group of one or more", lambda v: isinstance(v, Mapping) and len(v) > 0)
 SHOWN = 7  # draws in the picture
 # Two photos that come with scikit-learn, by D. Buechele and dultz (CC BY); the first is shown.
@@ -70,16 +71,16 @@ def _makers(candidates: Mapping[str, Mapping[str, Any]]) -> dict[str, Callable]:
 
 def measured() -> statistics.Statistics:
     """Return the statistics of PHOTOS."""
-    whole = [crops.decode(photo(name), 3, crops.centre, None, SIZE) for name in PHOTOS]
+    whole = [crops.decode(photo(name), 3, SQUARE, None, SIZE) for name in PHOTOS]
     return statistics.of([np.stack(whole)], SIZE, "square")
 
 
 def row(made: augment.Augmentation, draws: int) -> Row:
     """Return what parts of the photo are seen, in shares of it, and how the mean colour moves."""
     h, w = images.size(photo(PHOTOS[0]))
-    parts = [made.crop(stream.crop_draws(0, 0, i), h, w, SIZE) for i in range(draws)]
+    parts = [made.crop(crops.draws(0, 0, i), h, w, SIZE) for i in range(draws)]
     areas = np.array([part.height * part.width for part in parts]) / (h * w)
-    small = crops.decode(photo(PHOTOS[0]), 3, crops.centre, None, 64).astype(np.float32) / 255
+    small = adapters.unit(crops.decode(photo(PHOTOS[0]), 3, SQUARE, None, 64))
     moved = jax.jit(jax.vmap(lambda key: jnp.mean(made.colour(key, small) - small, (0, 1))))(
         jax.random.split(jax.random.key(0), draws)
     )
@@ -115,8 +116,8 @@ def examples(made: augment.Augmentation, count: int) -> list[np.ndarray]:
     """Return the photo as the network gets it, values cut off at 0 and 1, `count` times."""
     shown = []
     for i in range(count):
-        pixels = crops.decode(photo(PHOTOS[0]), 3, made.crop, stream.crop_draws(0, 0, i), SIZE)
-        coloured = made.colour(jax.random.key(i), pixels.astype(np.float32) / 255)
+        pixels = crops.decode(photo(PHOTOS[0]), 3, made.crop, crops.draws(0, 0, i), SIZE)
+        coloured = made.colour(jax.random.key(i), adapters.unit(pixels))
         shown.append(np.clip(coloured, 0, 1))
     return shown
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from cnn_history import datasets, layers, loading, models, optimizers
 from cnn_history.choices import TEXT, several, whole
+from cnn_history.datasets import adapters
 from cnn_history.datasets import examples as every
-from cnn_history.datasets import preprocessing
 from cnn_history.errors import blame, field
 from cnn_history.files import workdir
 from cnn_history.reporting import style
@@ -161,7 +161,7 @@ def _trained(
     with field("network"):
         model = models.create(network, num_classes=len(examples.classes))
     _check_endpoints(model, (1, image_size, image_size, pixels.shape[-1]), endpoints)
-    see = jax.jit(lambda images: preprocessing.unit_range(images, image_size, "resize") - 0.5)
+    see = jax.jit(lambda images: adapters.unit_range(images, image_size, "resize") - 0.5)
     images = np.concatenate([see(pixels[i : i + BATCH]) for i in range(0, len(pixels), BATCH)])
     rule, data = optimizers.momentum(RATE, DECAY), (jnp.asarray(images), jnp.asarray(labels))
     train = fit.fitter(model, rule, data, batch_size)

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from cnn_history import datasets
-from cnn_history.datasets import preprocessing, scalings, statistics
+from cnn_history.datasets import prepare, scalings, statistics
 from cnn_history.datasets.order import Order
 from cnn_history.errors import field
 
@@ -55,7 +55,7 @@ def images(dataset: str, size: int, examples: int | None = None) -> Data:
     return scale(jnp.asarray(pixels)), jnp.asarray(labels)
 
 
-def less_mean_image(pixels: np.ndarray, size: int) -> preprocessing.Preprocessing:
+def less_mean_image(pixels: np.ndarray, size: int) -> prepare.Preprocessing:
     """Return uint8 images -> values in [0, 1], [n, size, size, c], less the mean of `pixels`."""
     return scalings.per_pixel_mean(lambda: statistics.of((pixels,), size, "resize"), size, "resize")
 

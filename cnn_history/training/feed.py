@@ -1,9 +1,10 @@
 """What feeds the steps of a run: data that lie whole on each device, or a stream of batches.
 
-Both are used alike. `take(data, cursor)` is traced into the step, and gives images in [0, 1] at the
-network's size and their labels; `data` is what every step gets, and `at(start, count)` what those
-steps get: a cursor into the data, or the batch itself. A cursor always has `ids` and `epochs` of
-its examples, and `step`, the number of the step that it was made for.
+Both are used alike. `take(data, cursor)` is traced into the step, and gives uint8 images and their
+labels: as the data set has them, or, where a feed `cuts`, at the network's size. `data` is what
+every step gets, and `at(start, count)` what those steps get: a cursor into the data, or the batch
+itself. A cursor always has `ids` and `epochs` of its examples, and `step`, the number of the step
+that it was made for.
 """
 
 import functools
@@ -15,62 +16,43 @@ import numpy as np
 from jax.sharding import Mesh
 
 from cnn_history import evaluation
-from cnn_history.datasets import Source, augment, crops, examples, stream
+from cnn_history.datasets import Source, adapters, crops, examples, stream
 from cnn_history.datasets.order import Order
-from cnn_history.datasets.preprocessing import unit_range
-from cnn_history.experiment import Experiment, Images
+from cnn_history.datasets.prepare import Images
+from cnn_history.experiment import Experiment
 from cnn_history.training import devices, keys
 
 
 class Resident:
     """uint8 images and labels, whole on each device; a cursor names those of a step."""
 
-    def __init__(
-        self,
-        order: Order,
-        experiment: Experiment,
-        crop: crops.CropFunction | None,
-        key: jax.Array,
-        mesh: Mesh,
-    ):
+    cuts = False
+
+    def __init__(self, order: Order, experiment: Experiment, mesh: Mesh):
         """Put them on the devices.
 
         Args:
           order: of the examples.
           experiment: whose training examples they are.
-          crop: what is cut out of each; None for the experiment's adapter.
-          key: of the crops' draws.
           mesh: of the devices.
         """
         images, labels = experiment.train.arrays()
         self.data = devices.put({"image": images, "label": labels}, devices.replicated(mesh))
         self._order, self._batch_size, self._mesh = order, experiment.plan.batch_size, mesh
         self.stride = devices.steps_per_call(experiment.plan.log_every, self._batch_size)
-        self._size, self._adapter = experiment.size, experiment.adapter
-        self._crop, self._key = crop, key
 
     def take(self, data: dict, cursor: dict) -> tuple[jax.Array, jax.Array]:
-        """Return (images in [0, 1], labels); traced."""
-        images, labels = data["image"][cursor["ids"]], data["label"][cursor["ids"]]
-        if self._crop is None:
-            return unit_range(images, self._size, self._adapter), labels
-        images = images.astype(float) / 255
-        places = cursor["ids"], cursor["epochs"]
-        return augment.batch(self._cut, self._key, images, *places), labels
+        """Return (images, labels); traced."""
+        return data["image"][cursor["ids"]], data["label"][cursor["ids"]]
 
     def sample(
         self, data: dict, cursor: dict, key: jax.Array, count: int
     ) -> tuple[jax.Array, jax.Array]:
-        """Return `count` examples at random, likewise but whole; traced."""
+        """Return `count` examples at random, likewise; traced."""
         del cursor
         examples = len(data["label"])
         ids = jax.random.choice(key, examples, (min(count, examples),), replace=False)
-        images = unit_range(data["image"][ids], self._size, self._adapter)
-        return images, data["label"][ids]
-
-    def _cut(self, key: jax.Array, image: jax.Array) -> jax.Array:
-        crop = self._crop(jax.random.uniform(key, (crops.DRAWS,)), *image.shape[:2], self._size)
-        return crops.cut(image, crop, self._size)
+        return data["image"][ids], data["label"][ids]
 
     def at(self, start: int, count: int) -> dict[str, Any]:
         """Return the cursors of `count` steps from `start`; without axis for one."""
@@ -95,6 +77,8 @@ class Resident:
 class Streamed:
     """Batches that a stream decodes; each process makes the rows of its own devices."""
 
+    cuts = True
+
     def __init__(
         self,
         order: Order,
@@ -103,7 +87,11 @@ class Streamed:
         skip: stream.Skip,
         mesh: Mesh,
     ):
-        """Begin nothing yet; arguments as above, and `skip` is told of images that are replaced."""
+        """Begin nothing yet.
+
+        Arguments as above; `crop` is cut out of each image, None for what the adapter takes, and
+        `skip` is told of images that are replaced.
+        """
         plan = experiment.plan
         self.data, self.stride = {}, 1
         self._order, self._mesh, self._batch_size = order, mesh, plan.batch_size
@@ -113,7 +101,7 @@ class Streamed:
             stream.training,
             experiment.train,
             order,
-            crop or stream.adapter(experiment.adapter),
+            crop or adapters.for_any_size(experiment.adapter),
             experiment.size,
             plan.seed,
             plan.batch_size,
@@ -123,9 +111,9 @@ class Streamed:
         self._stream, self._next = None, None
 
     def take(self, data: dict, cursor: dict) -> tuple[jax.Array, jax.Array]:
-        """Return (images in [0, 1], labels); traced."""
+        """Return (images, labels); traced."""
         del data
-        return cursor["image"].astype(float) / 255, cursor["label"]
+        return cursor["image"], cursor["label"]
 
     def sample(
         self, data: dict, cursor: dict, key: jax.Array, count: int
@@ -198,8 +186,7 @@ def feed(experiment: Experiment, images: Images, skip: stream.Skip, mesh: Mesh) 
       skip: is told of images that cannot be decoded.
       mesh: of the devices.
     """
-    drawn, crop = keys.keys(experiment.plan.seed), images.augmentation.crop
-    order = Order(drawn.order, len(experiment.train))
+    order = Order(keys.keys(experiment.plan.seed).order, len(experiment.train))
     if examples.streamed(experiment.train):
-        return Streamed(order, experiment, crop, skip, mesh)
-    return Resident(order, experiment, crop, drawn.crop, mesh)
+        return Streamed(order, experiment, images.augmentation.crop, skip, mesh)
+    return Resident(order, experiment, mesh)

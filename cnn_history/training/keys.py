@@ -10,7 +10,7 @@ class Keys(NamedTuple):
 
     init: jax.Array
     order: jax.Array
-    augment: jax.Array
+    shift: jax.Array
     step: jax.Array
     crop: jax.Array
     colour: jax.Array

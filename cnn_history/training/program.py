@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from cnn_history import optimizers
-from cnn_history.datasets import augment
-from cnn_history.experiment import Experiment, Images
+from cnn_history.datasets.prepare import Images
+from cnn_history.datasets.prepare import Keys as ImageKeys
+from cnn_history.experiment import Experiment
 from cnn_history.schedules import Plateau
 from cnn_history.training import curvature, devices, keys
 from cnn_history.training.feed import Feed
@@ -45,17 +46,22 @@ class Program(NamedTuple):
     evaluate: Callable[..., dict]
 
 
-def make(experiment: Experiment, images: Images, feed: Feed, mesh: jax.sharding.Mesh) -> Program:
+def make(
+    experiment: Experiment, images: Images, feed: Feed, mesh: jax.sharding.Mesh, unroll: int = 1
+) -> Program:
     """Return the program of an experiment.
 
     Args:
       experiment: whose network takes images [n, size, size, channels of the training images].
-      images: what is done to them; the feed makes the augmentation's crops.
+      images: what is done to them.
       feed: of the steps.
       mesh: of the devices.
+      unroll: steps that are written out in a turn of the loop of `steps`.
     """
     network, loss, evaluated = experiment.network, experiment.loss, experiment.evaluated
-    key, preprocessing = keys.keys(experiment.plan.seed), images.preprocessing
+    key = keys.keys(experiment.plan.seed)
+    if feed.cuts:
+        images = images.after_a_loader()
     optimizer = devices.whole_outside(experiment.optimizer, mesh)
     update = functools.partial(
         train_step,
@@ -89,13 +95,15 @@ def make(experiment: Experiment, images: Images, feed: Feed, mesh: jax.sharding.
     def second_derivatives(state: State, data: dict, cursor: dict, params: Any) -> Any:
         """The diagonal of the Hessian, on examples drawn for this step."""
         draw = jax.random.fold_in(jax.random.fold_in(state.key, state.step), curvature.EXAMPLES)
-        unit, labels = feed.sample(data, cursor, draw, curvature.EXAMPLES)
+        raw, labels = feed.sample(data, cursor, draw, curvature.EXAMPLES)
         variables = {"params": params, **state.model_state}
-        values = preprocessing.values(unit)
+        values = images.preprocessing(raw)
         return curvature.diagonal(network.apply, loss, variables, values, labels)
 
     def steps(state: State, data: dict, cursors: dict) -> tuple[State, dict]:
-        return jax.lax.scan(lambda state, cursor: step(state, data, cursor), state, cursors)
+        return jax.lax.scan(
+            lambda state, cursor: step(state, data, cursor), state, cursors, unroll=unroll
+        )
 
     def statistics(state: State, data: dict, cursor: dict) -> dict:
         _, updated = experiment.of_last_batch.apply(
@@ -114,7 +122,7 @@ def make(experiment: Experiment, images: Images, feed: Feed, mesh: jax.sharding.
 
     def evaluate(state: State, examples: dict) -> dict[str, jax.Array]:
         variables = {"params": evaluated(state.params, state.opt_state), **state.model_state}
-        logits = network.apply(variables, preprocessing(examples["image"]), train=False)
+        logits = network.apply(variables, images.preprocessing(examples["image"]), train=False)
         labels = examples["label"]
         probabilities = jax.nn.softmax(logits)
         return {"probabilities": probabilities, "loss": loss(logits, labels), "label": labels}
@@ -155,9 +163,7 @@ def batch(
     taken: tuple[jax.Array, jax.Array], cursor: dict, images: Images, key: keys.Keys
 ) -> dict[str, jax.Array]:
     """Return the batch that a feed has taken, as `train_step` gets it."""
-    unit, labels = taken
-    places = cursor["ids"], cursor["epochs"]
-    unit = augment.batch(images.augmentation.colour, key.colour, unit, *places)
-    values = images.preprocessing.values(unit)
-    values = augment.batch(images.augmentation.shift, key.augment, values, *places)
+    raw, labels = taken
+    own = ImageKeys(key.crop, key.colour, key.shift)
+    values = images.training(own, raw, cursor["ids"], cursor["epochs"])
     return {"image": values, "label": labels, "step": cursor["step"]}

@@ -9,9 +9,19 @@ import sys
 import jax
 import pytest
 
-from cnn_history.benchmarks import cases, inputs, networks, ours, profile, rules, startup
+from cnn_history.benchmarks import (
+    cases,
+    inputs,
+    networks,
+    ours,
+    profile,
+    recipes,
+    rules,
+    startup,
+)
 from cnn_history.benchmarks.cases import Case
 from cnn_history.benchmarks.suite import How, Suite
+from experiments import resnet_cifar10
 from tests.training.runs import CHECKOUT
 
 needs_torch = pytest.mark.skipif(
@@ -23,6 +33,10 @@ CEILING = {"operations_per_second": 1e12, "bytes_per_second": 1e11}
 
 def is_spread(value):
     return 0 < value["low"] <= value["median"] <= value["high"]
+
+
+def test_what_is_measured_on_cifar10_is_what_the_experiment_trains():
+    assert recipes.cifar10("resnet20", 128) == resnet_cifar10.get_config("depth=20")
 
 
 @needs_torch

@@ -29,24 +29,6 @@ def test_translate_repeats_the_edge():
     assert {image.tobytes() for image in made} == wanted
 
 
-def test_what_an_example_becomes_depends_on_epoch_and_example_alone():
-    images = np.random.default_rng(0).random((6, 8, 8, 1)).astype(np.float32)
-    ids, epochs = np.array([4, 9, 2, 7, 9, 1]), np.array([0, 0, 0, 1, 1, 1])
-    key = jax.random.key(5)
-
-    def made(chosen):
-        return np.asarray(
-            augment.batch(augment.pad_crop_flip, key, images[chosen], ids[chosen], epochs[chosen])
-        )
-
-    whole = made(np.arange(6))
-    np.testing.assert_array_equal(made(np.array([5, 0, 3])), whole[[5, 0, 3]])
-    images[:] = images[0]
-    first, _, _, _, again, _ = made(np.array([1, 0, 2, 3, 4, 5]))
-    assert not np.array_equal(first, again)  # example 9, in epoch 0 and in epoch 1
-    assert len({image.tobytes() for image in made(np.arange(6))}) > 3
-
-
 def test_enhancements_are_those_of_the_library_that_the_paper_used():
     """To the library's rounding to grey levels, of the result and of the mean grey."""
     photo = files.photo(20, 30)

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cnn_history.datasets import crops, images, preprocessing, stream
+from cnn_history.datasets import adapters, crops, images
 from tests.datasets import files
 
 AREA = {"area": (0.08, 1.0), "aspect": (3 / 4, 4 / 3)}
 CROPS = {
-    "whole": crops.whole,
-    "centre": crops.centre,
+    **{name: adapters.for_any_size(name) for name in adapters.OF_ANY_SIZE},
     "random_position": functools.partial(crops.random_position, scales=(40, 64)),
     "random_in_centre": functools.partial(crops.random_in_centre, shorter=40),
     "one_of_ten": functools.partial(crops.one_of_ten, shorter=40),
@@ -106,10 +105,12 @@ def test_areas_and_aspects_are_uniform_within_bounds():
 def test_adapters_are_the_same_on_the_device_and_in_the_loader():
     photo = files.photo(100, 150)
     data = files.encode(photo, "png")
-    for name, crop in stream.ADAPTERS.items():
-        wanted = preprocessing.ADAPTERS[name](photo[None].astype(np.float32), 56)[0]
-        made = crops.decode(data, 3, crop, None, 56)
+    for name in adapters.OF_ANY_SIZE:
+        wanted = 255 * adapters.unit_range(photo, 56, name)
+        made = crops.decode(data, 3, adapters.for_any_size(name), None, 56)
         np.testing.assert_allclose(made, wanted, atol=1.01, err_msg=name)
+    with pytest.raises(ValueError, match="'pad' is not for images of varying size"):
+        adapters.for_any_size("pad")
 
 
 def test_a_jpeg_decoded_smaller_gives_the_same_image_but_for_its_own_filter():
@@ -117,7 +118,7 @@ def test_a_jpeg_decoded_smaller_gives_the_same_image_but_for_its_own_filter():
     photo = files.photo(800, 1200)
     data = files.encode(photo, quality=95)
     whole = images.decode(data, 3)
-    for crop in (crops.whole, functools.partial(crops.random_area, **AREA)):
+    for crop in (CROPS["resize"], functools.partial(crops.random_area, **AREA)):
         for draws in DRAWS[:4]:
             part = crop(draws, 800, 1200, 64)
             box = (part.left, part.top, part.left + part.width, part.top + part.height)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnn_history import datasets
-from cnn_history.datasets import crops, images, skipped
+from cnn_history.datasets import adapters, crops, images, skipped
 from tests.datasets import files, test_stream
 from tests.shared import SHARED
 
@@ -23,8 +23,7 @@ PHOTOS = 3  # real ones, where they are at hand
 MEGABYTES = 1100  # of a process that decodes the largest image there may be; measured: 741
 
 CROPS = (
-    crops.whole,
-    crops.centre,
+    *map(adapters.for_any_size, adapters.OF_ANY_SIZE),
     functools.partial(crops.random_position, scales=(20, 24)),
     crops.random_in_centre,
     crops.one_of_ten,
@@ -109,7 +108,7 @@ def test_all_that_cannot_be_decoded_is_counted(tmp_path_factory, changed):
     source = datasets.source("folder", "train", str(root))
 
     def fails(i):
-        draws = test_stream.stream.crop_draws(0, 0, i)
+        draws = crops.draws(0, 0, i)
         try:
             crops.decode(source.encoded(i).image, 3, test_stream.CROP, draws, SIZE)
         except images.Damaged:

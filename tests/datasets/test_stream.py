@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnn_history import datasets
-from cnn_history.datasets import crops, examples, skipped, stream
+from cnn_history.datasets import adapters, crops, examples, skipped, stream
 from cnn_history.datasets.order import Order
 from tests.datasets import files
 
@@ -45,7 +45,7 @@ def test_each_example_once_an_epoch_and_cut_anew_in_each(source):
     assert (images.shape, images.dtype) == ((64, SIZE, SIZE, 3), np.uint8)
     assert labels.tolist() == [source.encoded(i).label for i in ids]
     for position in (0, 30):
-        draws = stream.crop_draws(0, epochs[position], ids[position])
+        draws = crops.draws(0, epochs[position], ids[position])
         data = source.encoded(ids[position]).image
         np.testing.assert_array_equal(images[position], crops.decode(data, 3, CROP, draws, SIZE))
     again = np.flatnonzero(ids[27:54] == ids[0])[0] + 27
@@ -70,7 +70,8 @@ def test_any_process_and_any_resume_sees_the_same(source):
 
 
 def test_evaluation_is_every_example_once_whatever_the_batch(source):
-    wanted = [crops.decode(source.encoded(i).image, 3, crops.centre, None, 20) for i in range(27)]
+    square = adapters.for_any_size("square")
+    wanted = [crops.decode(source.encoded(i).image, 3, square, None, 20) for i in range(27)]
     streamed = examples.examples(source, 20, "square", fail)
     for batch_size in (5, 27, 40):
         made = list(streamed.batches(batch_size, range(batch_size)))
@@ -87,11 +88,6 @@ def test_data_kept_whole_give_the_same_batches():
     made = [b["label"] for b in whole.batches(10, range(10))]
     np.testing.assert_array_equal(np.concatenate(made)[:27], whole.labels)
     assert [len(labels) for labels in made] == [10, 10, 10]
-
-
-def test_an_adapter_that_needs_one_size_is_refused():
-    with pytest.raises(ValueError, match="'pad' is not for images of varying size"):
-        stream.adapter("pad")
 
 
 def test_damaged_images_are_named_once_and_replaced(tmp_path):

@@ -27,7 +27,7 @@ def test_shares_of_the_photo_by_hand():
 def test_the_picture_shows_the_same_draws_as_the_loader():
     made = augmentation.augment.zfnet(None, augmentation.SIZE)
     shown = augmentation.examples(made, 2)
-    draws = augmentation.stream.crop_draws(0, 0, 1)
+    draws = augmentation.crops.draws(0, 0, 1)
     file = augmentation.photo("china.jpg")
     pixels = augmentation.crops.decode(file, 3, made.crop, draws, augmentation.SIZE)
     assert (shown[1] * 255).round().astype("uint8").tobytes() == pixels.tobytes()

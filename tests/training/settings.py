@@ -8,7 +8,7 @@ from cnn_history.training import devices, feed, program
 
 
 def of(config, network, source, mesh=None):
-    """Return (program, feed, preprocessing, augmentation) on a source without damaged images."""
+    """Return (program, feed, what is done to images) on a source without damaged images."""
 
     def skip(name, why):
         raise AssertionError(f"{name}: {why}")
@@ -20,7 +20,7 @@ def of(config, network, source, mesh=None):
     experiment = build.experiment(config, data=(source, source), network=network)
     images = experiment.images(statistics)
     training = feed.feed(experiment, images, skip, mesh)
-    return program.make(experiment, images, training, mesh), training, *images
+    return program.make(experiment, images, training, mesh), training, images
 
 
 def source(images, labels, classes=10):

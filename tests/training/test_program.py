@@ -3,7 +3,7 @@ import numpy as np
 
 from cnn_history import build, datasets
 from cnn_history.datasets import crops
-from cnn_history.training import keys
+from cnn_history.training import keys, program
 from experiments import lenet5_digits
 from tests.training import settings
 
@@ -11,7 +11,7 @@ from tests.training import settings
 def test_a_scan_over_steps_is_the_steps_one_by_one():
     config = lenet5_digits.get_config("smoke")
     train = datasets.source("digits", "train[:50]")
-    compiled, training, _, _ = settings.of(config, build.model(config, 10), train)
+    compiled, training, _ = settings.of(config, build.model(config, 10), train)
 
     single, losses = compiled.init(), []
     for step in range(5):  # 16 of 50 images a step: an epoch ends within the fourth
@@ -28,19 +28,21 @@ def test_crops_of_data_on_the_device_are_keyed_by_epoch_and_example():
     config.augmentation.name = "vgg"
     config.augmentation.vgg.update(scales=(33, 40), colour_std=0.0)
     train = datasets.source("digits", "train[:50]")
-    _, training, _, augmentation = settings.of(config, build.model(config, 10), train)
+    _, training, images = settings.of(config, build.model(config, 10), train)
     cursor = training.at(3, 1)  # the second epoch begins within it
-    made, labels = jax.jit(training.take)(training.data, cursor)
+    taken, drawn = training.take(training.data, cursor), keys.keys(config.seed)
+    batch = jax.jit(lambda taken, cursor: program.batch(taken, cursor, images, drawn))
+    made, labels = (batch(taken, cursor)[name] for name in ("image", "label"))
     pixels, _ = train.arrays()
     assert made.shape == (16, 32, 32, 1)
     assert set(cursor["epochs"].tolist()) == {0, 1}
     for j in (0, 15):
         example, epoch = int(cursor["ids"][j]), int(cursor["epochs"][j])
-        key = keys.keys(config.seed).crop
-        key = jax.random.fold_in(jax.random.fold_in(key, epoch), example)
-        part = augmentation.crop(jax.random.uniform(key, (crops.DRAWS,)), 8, 8, 32)
+        key = jax.random.fold_in(jax.random.fold_in(drawn.crop, epoch), example)
+        part = images.augmentation.crop(jax.random.uniform(key, (crops.DRAWS,)), 8, 8, 32)
         image = pixels[example].astype(np.float32) / 255
-        np.testing.assert_allclose(made[j], crops.cut(image, part, 32), atol=1e-5)
+        wanted = images.preprocessing.values(crops.cut(image, part, 32))
+        np.testing.assert_allclose(made[j], wanted, atol=1e-5)
         assert labels[j] == train.read([example])[1][0]
 
 

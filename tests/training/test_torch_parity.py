@@ -25,7 +25,7 @@ def compare(dtype, steps):
     labels = rng.integers(0, 10, 200).astype(np.int32)
     network = build.model(config, 10)
     made = settings.of(config, network, settings.source(images, labels))
-    compiled, training, preprocessing, augmentation = made
+    compiled, training, way = made
     key = keys.keys(config.seed)
     state = compiled.init()
     net = torch_networks.CifarResNet(blocks=3).to(getattr(torch, dtype))
@@ -33,9 +33,7 @@ def compare(dtype, steps):
     optimizer = torch_resnet.recipe(net, config.learning_rate)
 
     batch = jax.jit(
-        lambda cursor: program.batch(
-            training.take(training.data, cursor), cursor, preprocessing, augmentation, key
-        )
+        lambda cursor: program.batch(training.take(training.data, cursor), cursor, way, key)
     )
     losses, first = [], None
     for step in range(steps):

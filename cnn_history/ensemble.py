@@ -1,0 +1,182 @@
+"""What a run, or an ensemble of several, says of the examples of a data set."""
+
+import functools
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnn_history import datasets, evaluation, loading, models
+from cnn_history.datasets import adapters, examples, prepare, stream
+from cnn_history.errors import UserError, blame
+from cnn_history.files import workdir
+from cnn_history.lookup import lookup
+from cnn_history.training import devices, feed
+
+
+class Measure(NamedTuple):
+    """How a network is shown the examples.
+
+    Attributes:
+      protocol: a name in `evaluation.PROTOCOLS`.
+      scale: the shorter side of the images that views are cut from; None for 8/7 of the network's
+        size, and for what a run sees itself when it measures its error by one crop.
+      scales: of a protocol that makes several; None for those of its paper.
+      softmax_first: take the softmax at each position, then the mean over positions.
+    """
+
+    protocol: str = "single_crop"
+    scale: int | None = None
+    scales: tuple[int, ...] | None = None
+    softmax_first: bool = False
+
+
+def predictions(
+    folders: Sequence[pathlib.Path],
+    source: datasets.Source,
+    measure: Measure,
+    batch_size: int,
+    skip: stream.Skip,
+    mesh: jax.sharding.Mesh,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of the members' probabilities [n, classes], and the labels [n].
+
+    Args:
+      folders: of the members, work directories.
+      source: of the examples.
+      measure: how they are shown.
+      batch_size: the least; it is rounded up to a multiple of the devices.
+      skip: is told of images that cannot be decoded.
+      mesh: of the devices.
+
+    Raises:
+      UserError: the measure contradicts itself, or does not fit a member and the examples.
+      TooManySkipped, Unreadable: images cannot be decoded.
+    """
+    check(measure)
+    batch_size = -(-batch_size // mesh.size) * mesh.size
+    members = [member(folder, source, measure, skip, mesh) for folder in folders]
+    made = [
+        feed.over_examples(predict, chosen, batch_size, mesh)
+        if chosen
+        else feed.one_by_one(predict, source, mesh)
+        for predict, chosen in members
+    ]
+    return np.mean([one["probabilities"] for one in made], axis=0), made[0]["label"]
+
+
+def member(
+    folder: pathlib.Path,
+    source: datasets.Source,
+    measure: Measure,
+    skip: stream.Skip,
+    mesh: jax.sharding.Mesh,
+) -> tuple[Callable[[dict], dict], examples.Examples | None]:
+    """Return (batch -> `probabilities` and `label`, examples) of one work directory.
+
+    The examples are None where the protocol sees whole photos of varying sizes: one at a time.
+    Arguments and errors are those of `predictions`; nothing is compiled.
+    """
+    model, variables, scaling = loading.load(folder)
+    _, channels, classes = workdir.load_inputs(folder)
+    _check_fits(folder, channels, classes, source)
+    everywhere = devices.replicated(mesh)
+    scores = models.scores_by_position if measure.softmax_first else _scores
+
+    @functools.partial(
+        jax.jit,
+        out_shardings=everywhere,
+        compiler_options=devices.compiler_options(training=False),
+    )
+    def probabilities(variables, view):
+        return jax.nn.softmax(scores(model, variables, scaling.values(view)))
+
+    shown = _shown(measure, scaling)
+
+    def evaluated(probabilities, images):
+        return shown.protocol(probabilities, shown.start(images), size=scaling.size)
+
+    chosen, one = None, (scaling.size, scaling.size, channels)  # any is scaled
+    if not (examples.streamed(source) and shown.whole):
+        with blame("--dataset"):
+            chosen = examples.examples(source, *shown.streamed, skip)
+        one = chosen.shape
+    with blame("--protocol"):  # do the views fit? the network is not asked
+        shape = jax.ShapeDtypeStruct((1, *one), jnp.uint8)
+        jax.eval_shape(functools.partial(evaluated, lambda view: view[:, 0, 0]), shape)
+    variables = devices.put(variables, everywhere)
+
+    def predict(batch):
+        made = evaluated(functools.partial(probabilities, variables), batch["image"])
+        return {"probabilities": made, "label": batch["label"]}
+
+    return predict, chosen
+
+
+class _Shown(NamedTuple):
+    """What a protocol is given of a data set.
+
+    Attributes:
+      protocol: (probabilities, images, size=) -> probabilities.
+      start: compiled, uint8 [n, h, w, c] -> the images in [0, 1] that its views are cut from.
+      whole: whether it sees all of a photo.
+      streamed: size and adapter of photos that a loader cuts, for one that does not.
+    """
+
+    protocol: Callable
+    start: Callable
+    whole: bool
+    streamed: tuple[int, str]
+
+
+def _shown(measure: Measure, scaling: prepare.Preprocessing) -> _Shown:
+    protocol = evaluation.PROTOCOLS[measure.protocol]
+    scale, run = measure.scale or adapters.with_margin(scaling.size), protocol.run
+    streamed = scale, "square"
+    if measure.scales:
+        run = functools.partial(run, scales=measure.scales)
+    if protocol.makes_scales:
+        start = adapters.unit
+    elif protocol.sees is evaluation.Sees.NETWORK and measure.scale is None:
+        start, streamed = scaling.unit, (scaling.size, scaling.adapter)
+    else:
+
+        def start(images):
+            return evaluation.at_scale(adapters.unit(images), scale)
+
+    return _Shown(run, jax.jit(start), protocol.sees is evaluation.Sees.WHOLE, streamed)
+
+
+def check(measure: Measure) -> None:
+    """Raise UserError where options do not fit the protocol."""
+    name = measure.protocol
+    with blame("--protocol"):
+        protocol = lookup(evaluation.PROTOCOLS, name, "protocol")
+    if measure.scale is not None and protocol.makes_scales:
+        raise UserError(f"--scale: {name} makes its own; --scales=256,... sets them.")
+    if measure.softmax_first and not protocol.by_position:
+        raise UserError(f"--softmax_first: {name} has no positions; dense has.")
+    if measure.scales is not None and not protocol.makes_scales:
+        raise UserError(f"--scales: {name} has one scale; --scale=256 sets it.")
+
+
+def _check_fits(
+    folder: pathlib.Path, channels: int, classes: Sequence[str], source: datasets.Source
+) -> None:
+    if len(classes) != len(source.classes):
+        raise UserError(
+            f"--workdir: '{folder}' knows {len(classes)} classes, {source.name} has "
+            f"{len(source.classes)}."
+        )
+    if channels != source.shape[-1]:
+        raise UserError(
+            f"--workdir: '{folder}' takes images of {channels} channels, those of {source.name} "
+            f"have {source.shape[-1]}."
+        )
+
+
+def _scores(model, variables: dict, images: jax.Array) -> jax.Array:
+    return model.apply(variables, images, train=False)
