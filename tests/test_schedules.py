@@ -61,5 +61,5 @@ def test_warmup_rises_to_a_plateau():
 
 
 def test_plateau_needs_patience():
-    with pytest.raises(ValueError, match="1 evaluation or more, not 0"):
+    with pytest.raises(ValueError, match="patience: .* got 0"):
         schedules.plateau(1.0, patience=0)

@@ -173,13 +173,13 @@ def test_the_memory_of_a_network(name, channels, megabytes):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"damping": 0.0}, "damping: 0.0"),
-        ({"kl_clip": -1.0}, "kl_clip: -1.0"),
-        ({"decay": 1.0}, "decay: 1.0"),
-        ({"factor_decay": 1.5}, "factor_decay: 1.5"),
-        ({"factors_every": 0}, "factors_every: 0"),
-        ({"inverses_every": 0}, "inverses_every: 0"),
-        ({"labels": "true"}, "'true' is not one of sampled, empirical"),
+        ({"damping": 0.0}, "damping: .* got 0.0"),
+        ({"kl_clip": -1.0}, "kl_clip: .* got -1.0"),
+        ({"decay": 1.0}, "decay: .* got 1.0"),
+        ({"factor_decay": 1.5}, "factor_decay: .* got 1.5"),
+        ({"factors_every": 0}, "factors_every: .* got 0"),
+        ({"inverses_every": 0}, "inverses_every: .* got 0"),
+        ({"labels": "true"}, "unknown labels 'true'; it is one of"),
     ],
 )
 def test_wrong_options(options, message):

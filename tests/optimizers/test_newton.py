@@ -121,9 +121,9 @@ def test_many_parameters_are_solved_for_without_a_matrix():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"solver": "exakt"}, "auto, exact, cg, not 'exakt'"),
-        ({"damping": -1.0}, "damping=-1.0"),
-        ({"cg_steps": 0}, "cg_steps=0"),
+        ({"solver": "exakt"}, "unknown solver 'exakt'; did you mean 'exact'"),
+        ({"damping": -1.0}, "damping: .* got -1.0"),
+        ({"cg_steps": 0}, "cg_steps: .* got 0"),
     ],
 )
 def test_wrong_options(options, message):

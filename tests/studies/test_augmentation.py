@@ -25,7 +25,7 @@ def test_shares_of_the_photo_by_hand():
 
 
 def test_the_picture_shows_the_same_draws_as_the_loader():
-    made = augmentation.augment.zfnet(None, augmentation.SIZE)
+    made = augmentation.augment.zfnet(augmentation.SIZE)
     shown = augmentation.examples(made, 2)
     draws = augmentation.crops.draws(0, 0, 1)
     file = augmentation.photo("china.jpg")
