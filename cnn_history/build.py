@@ -126,10 +126,12 @@ def model(config: ConfigDict, num_classes: int) -> nn.Module:
 
 
 def network_option(name: str, chosen: ConfigDict | str) -> Callable | None:
-    """Return what a network takes for its option `name`: an initializer, norm or activation."""
+    """Return what a network takes for one of `config.OF_NETWORKS`, such as its norm."""
     if name == "kernel_init":
         return fields.INITIALIZER.bind(chosen)()
-    return fields.NORM.bind(chosen) if name == "norm" else ACTIVATIONS[chosen]
+    if name == "norm":
+        return fields.NORM.bind(chosen)
+    return {"activation": ACTIVATIONS, "dtype": DTYPES}[name][chosen]
 
 
 def of_last_batch(network: nn.Module) -> nn.Module:

@@ -15,6 +15,7 @@ option.
 import functools
 import inspect
 import numbers
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +49,7 @@ class Kind(NamedTuple):
     def check(self, value: Any, where: str) -> None:
         """Raise UserError, which names the place `where`, unless the value is of this kind."""
         if not self.fits(value):
-            raise UserError(f"{where}: {self.refusal(value, where.rpartition('.')[2])}")
+            raise UserError(f"{where}: {self.refusal(value, re.split(r'[.-]', where)[-1])}")
 
     def refusal(self, value: Any, name: str) -> str:
         """Return why `name` cannot have the value."""
@@ -163,6 +164,11 @@ class Choice(NamedTuple):
 
     what: str
     candidates: Mapping[str, Callable | None]
+
+    @property
+    def words(self) -> str:
+        """What a name has to be, for a message."""
+        return f"one of {', '.join(self.candidates)}"
 
     def group(self, name: str, **changed: Any) -> ConfigDict:
         """Return the group of a config that chooses `name`, with some of its options changed.

@@ -18,7 +18,7 @@ from cnn_history.errors import UserError
 from cnn_history.lookup import nearest
 
 WRONG_INPUT = 2
-CONFIG_FLAG = r"--?config=([^:]*)(?::(.*))?"
+CONFIG = "config"  # the flag of a config file, where a verb has one
 NEEDED = r"Flag --(\w+) must have a value other than None\."  # in absl's words
 CHECKOUT = pathlib.Path(__file__).parents[1]  # experiments/ stands there, beside the package
 
@@ -68,60 +68,53 @@ def _refuse(error) -> None:
 
 def _parse(argv: list[str]) -> list[str]:
     """Return what is no flag. A wrong flag, config file or config field ends the program."""
+    if CONFIG in flags.FLAGS:
+        flags.FLAGS[CONFIG].parser.parse = _config
     try:
-        _check_config_file(argv)
         return flags.FLAGS(argv)
     except SystemExit:  # absl printed the help that was asked for, and calls that a failure
         sys.exit(0)
     except Exception as error:
-        _refuse(_wrong_field(argv) or _flag_message(error))
+        _refuse(_needed(error) or error)
 
 
-def _flag_message(error: Exception) -> str:
-    if needed := re.findall(NEEDED, str(error)):
-        return "; ".join(f"--{name} is needed: {flags.FLAGS[name].help}" for name in needed)
-    if isinstance(error, flags.Error | ValueError | UserError):
-        # Of a config file's own refusal, ml_collections gives the whole traceback.
-        before, trace, inside = str(error).partition("Error whilst parsing config file:")
-        return before + inside.rpartition("Error: ")[2] if trace else before
-    return f"the config file fails: {type(error).__name__}: {error}"
+def _needed(error: Exception) -> str:
+    """Return what a flag that is missing is for, if the error is of one."""
+    names = re.findall(NEEDED, str(error))
+    return "; ".join(f"--{name} is needed: {flags.FLAGS[name].help}" for name in names)
 
 
-def _check_config_file(argv: list[str]) -> None:
-    for argument in argv:
-        match = re.fullmatch(CONFIG_FLAG, argument)
-        if match and not os.path.isfile(match[1]):
-            there = [os.path.relpath(path) for path in CHECKOUT.glob("experiments/**/*_*.py")]
-            raise UserError(f"there is no config file '{match[1]}'; {nearest(match[1], there)}")
+def _config(path: str) -> ConfigDict:
+    """Return the config of FILE[:ARG], locked; raise UserError for what is wrong in it.
+
+    So too for a flag `--config.FIELD` without a field, of which ml_collections says less.
+    """
+    file, _, arg = path.partition(":")
+    if not os.path.isfile(file):
+        there = [os.path.relpath(path) for path in CHECKOUT.glob("experiments/**/*_*.py")]
+        raise UserError(f"there is no config file '{file}'; {nearest(file, there)}")
+    try:
+        config = runpy.run_path(file)["get_config"](arg or None)
+    except (UserError, ValueError) as error:
+        raise UserError(f"--config={path}: {error}") from error
+    except Exception as error:
+        raise UserError(f"--config={path} fails: {type(error).__name__}: {error}") from error
+    for flag in sys.argv:
+        if said := re.match(r"--?(?:no)?config\.([^=]*)", flag):
+            _check_field(config, said[1])
+    return config.lock()
 
 
-def _config_without_overrides(argv: list[str]) -> ConfigDict | None:
-    for argument in argv:
-        if match := re.fullmatch(CONFIG_FLAG, argument):
-            try:
-                return runpy.run_path(match[1])["get_config"](match[2])
-            except Exception:  # the file itself is to blame, and has been reported
-                return None
-    return None
-
-
-def _wrong_field(argv: list[str]) -> str | None:
-    """Say which `--config.field` does not exist, or is a group, if one is to blame."""
-    config = _config_without_overrides(argv)
-    if config is None:
-        return None
-    for argument in argv:
-        match = re.fullmatch(r"--?(?:no)?config\.([^=]*)(=.*)?", argument)
-        if not match:
-            continue
-        node, seen = config, "config"
-        for field in match[1].split("."):
-            if not isinstance(node, ConfigDict):
-                return f"--config.{match[1]}: {seen} is a value and has no field '{field}'."
-            if field not in node:
-                return f"--config.{match[1]}: {seen} has no field '{field}'; {nearest(field, node)}"
-            node, seen = node[field], f"{seen}.{field}"
-        if isinstance(node, ConfigDict):
-            inside = ", ".join(f"--{seen}.{field}" for field in node)
-            return f"--{seen} is a group; set one of {inside}."
-    return None
+def _check_field(config: ConfigDict, path: str) -> None:
+    """Raise UserError where the config has no such field, or the field is a group."""
+    node, seen = config, "config"
+    for field in path.split("."):
+        if not isinstance(node, ConfigDict):
+            raise UserError(f"--config.{path}: {seen} is a value and has no field '{field}'.")
+        if field not in node:
+            advice = nearest(field, node)
+            raise UserError(f"--config.{path}: {seen} has no field '{field}'; {advice}")
+        node, seen = node[field], f"{seen}.{field}"
+    if isinstance(node, ConfigDict):
+        inside = ", ".join(f"--{seen}.{field}" for field in node)
+        raise UserError(f"--{seen} is a group; set one of {inside}.")

@@ -47,8 +47,11 @@ LOSS = Choice("loss", losses.LOSSES)
 NORM = Choice("normalization", norms.NORMS)
 OPTIMIZER = Choice("optimizer", {name: rule.make for name, rule in optimizers.OPTIMIZERS.items()})
 SCHEDULE = Choice("schedule", schedules.SCHEDULES)
-# A network's options that are not plain values.
-OF_NETWORKS = {"kernel_init": INITIALIZER, "norm": NORM, "activation": one_of(*ACTIVATIONS)}
+# A network's options that are not plain values: `build.network_option` makes them.
+OF_NETWORKS = {
+    **{"kernel_init": INITIALIZER, "norm": NORM},
+    **{"activation": one_of(*ACTIVATIONS), "dtype": one_of(*DTYPES)},
+}
 
 
 class Networks:

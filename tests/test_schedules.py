@@ -61,5 +61,5 @@ def test_warmup_rises_to_a_plateau():
 
 
 def test_plateau_needs_patience():
-    with pytest.raises(ValueError, match="patience: .* got 0"):
+    with pytest.raises(ValueError, match=r"patience: .* got 0"):
         schedules.plateau(1.0, patience=0)

@@ -30,7 +30,19 @@ def test_json_is_one_document_with_the_options_applied():
         (["--model=vgg_16"], "did you mean 'vgg16'?"),
         (["--model=resnet18", "--image_size=16"], "the smallest is 32x32"),
         (["--model=vgg16", "--shortcut=A"], "vgg16 has no option 'shortcut'"),
-        (["--model=resnet18", "--num_classes=0"], "--num_classes: 0 is not positive"),
+        (["--model=resnet18", "--num_classes=0"], "--num_classes: expected a whole number from 1"),
+        (
+            ["--model=resnet18", "--num_classes=ten"],
+            "--num_classes: expected a whole number from 1",
+        ),
+        (
+            ["--model=resnet18", "--norm=batchnorm"],
+            "unknown normalization 'batchnorm'; did you mean",
+        ),
+        (
+            ["--model=vgg16", "--dropout=1"],
+            "--dropout: expected a number from 0 up, below 1, got 1",
+        ),
         ([], "--model"),
     ],
 )
