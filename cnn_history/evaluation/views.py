@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 import jax
 import jax.numpy as jnp
 
+from cnn_history.datasets import crops
+
 Probabilities = Callable[[jax.Array], jax.Array]
 
 
@@ -57,8 +59,7 @@ def at_scale(images: jax.Array, scale: int) -> jax.Array:
     n, h, w, c = images.shape
     if min(h, w) == scale:
         return images
-    sides = [round(side * scale / min(h, w)) for side in (h, w)]
-    return _resize(images, (n, *sides, c))
+    return _resize(images, (n, *crops.shorter_side(h, w, scale), c))
 
 
 def resize(images: jax.Array, size: int) -> jax.Array:

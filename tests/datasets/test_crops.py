@@ -102,17 +102,6 @@ def test_areas_and_aspects_are_uniform_within_bounds():
     assert small.left == pytest.approx(200 - 10 * 2 / 3)
 
 
-def test_adapters_are_the_same_on_the_device_and_in_the_loader():
-    photo = files.photo(100, 150)
-    data = files.encode(photo, "png")
-    for name in adapters.OF_ANY_SIZE:
-        wanted = 255 * adapters.unit_range(photo, 56, name)
-        made = crops.decode(data, 3, adapters.for_any_size(name), None, 56)
-        np.testing.assert_allclose(made, wanted, atol=1.01, err_msg=name)
-    with pytest.raises(ValueError, match="'pad' is not for images of varying size"):
-        adapters.for_any_size("pad")
-
-
 def test_a_jpeg_decoded_smaller_gives_the_same_image_but_for_its_own_filter():
     """It averages where the antialiasing filter weights: within 2 grey levels a pixel."""
     photo = files.photo(800, 1200)

@@ -2,47 +2,10 @@ import functools
 
 import jax
 import numpy as np
-import pytest
 
-from cnn_history.datasets import adapters, augment, crops, prepare
+from cnn_history.datasets import augment, crops, prepare
 
 UNIT = prepare.Preprocessing(8, "resize", np.float32(0), np.float32(1))
-IMAGES = np.random.default_rng(0).integers(0, 256, (5, 6, 8, 3)).astype(np.uint8)
-
-
-def test_pad_and_crop_are_centred():
-    values = np.asarray(adapters.unit(IMAGES))
-    padded = np.asarray(adapters.unit_range(IMAGES, 11, "pad"))
-    np.testing.assert_array_equal(padded[:, 2:8, 1:9], values)
-    assert np.count_nonzero(padded) == np.count_nonzero(values)
-    made = adapters.unit_range(IMAGES, 4, "crop")
-    np.testing.assert_array_equal(made, values[:, 1:5, 2:6])
-    np.testing.assert_array_equal(adapters.unit_range(IMAGES, 3, "crop"), values[:, 1:4, 2:5])
-
-
-def test_resize_keeps_a_constant_and_gives_the_size():
-    resized = adapters.unit_range(np.full((1, 8, 6, 1), 51, np.uint8), 32, "resize")
-    assert resized.shape == (1, 32, 32, 1)
-    np.testing.assert_allclose(resized, 0.2, rtol=1e-6)
-
-
-def test_sizes_that_cannot_work_say_what_does():
-    with pytest.raises(ValueError, match="crop or resize"):
-        adapters.unit_range(IMAGES, 7, "pad")
-    with pytest.raises(ValueError, match="pad or resize"):
-        adapters.unit_range(IMAGES, 7, "crop")
-
-
-def test_resize_crop_is_that_of_torchvision():
-    """The shorter side to 256, antialiased, and the middle 224 of both, against torch."""
-    torch = pytest.importorskip("torch", reason="needs the extra torch")
-    x = np.random.default_rng(0).integers(0, 256, (1, 500, 375, 3)).astype(np.uint8)
-    unit = torch.tensor(x.transpose(0, 3, 1, 2)) / 255
-    resized = torch.nn.functional.interpolate(
-        unit, size=(341, 256), mode="bilinear", antialias=True
-    )
-    expected = resized.numpy().transpose(0, 2, 3, 1)[:, 58:282, 16:240]
-    np.testing.assert_allclose(adapters.unit_range(x, 224, "resize_crop"), expected, atol=1e-4)
 
 
 def test_what_an_example_becomes_depends_on_epoch_and_example_alone():

@@ -46,7 +46,7 @@ def resized(x, height, width):
 
 def at_scale(x, scale):
     h, w = x.shape[1:3]
-    return resized(x, round(h * scale / min(h, w)), round(w * scale / min(h, w)))
+    return resized(x, int(scale * h / min(h, w)), int(scale * w / min(h, w)))
 
 
 def five(x):

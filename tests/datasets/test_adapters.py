@@ -1,0 +1,85 @@
+"""How an image of another size reaches the network's: in memory and in the loader alike."""
+
+import jax
+import numpy as np
+import pytest
+
+from cnn_history import evaluation
+from cnn_history.datasets import adapters, crops, prepare
+from cnn_history.evaluation import views
+from tests.datasets import files
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 6, 8, 3)).astype(np.uint8)
+SIDES = range(205, 605, 10)  # of 1,600 photos
+
+
+def test_pad_and_crop_are_centred():
+    values = np.asarray(adapters.unit(IMAGES))
+    padded = np.asarray(adapters.unit_range(IMAGES, 11, "pad"))
+    np.testing.assert_array_equal(padded[:, 2:8, 1:9], values)
+    assert np.count_nonzero(padded) == np.count_nonzero(values)
+    made = adapters.unit_range(IMAGES, 4, "crop")
+    np.testing.assert_array_equal(made, values[:, 1:5, 2:6])
+    np.testing.assert_array_equal(adapters.unit_range(IMAGES, 3, "crop"), values[:, 1:4, 2:5])
+
+
+def test_resize_keeps_a_constant_and_gives_the_size():
+    resized = adapters.unit_range(np.full((1, 8, 6, 1), 51, np.uint8), 32, "resize")
+    assert resized.shape == (1, 32, 32, 1)
+    np.testing.assert_allclose(resized, 0.2, rtol=1e-6)
+
+
+def test_sizes_that_cannot_work_say_what_does():
+    with pytest.raises(ValueError, match="crop or resize"):
+        adapters.unit_range(IMAGES, 7, "pad")
+    with pytest.raises(ValueError, match="pad or resize"):
+        adapters.unit_range(IMAGES, 7, "crop")
+    with pytest.raises(ValueError, match="'pad' is not for images of varying size"):
+        adapters.for_any_size("pad")
+
+
+def test_resize_crop_is_that_of_torchvision():
+    """The shorter side to 256, antialiased, and the middle 224 of both, against torch."""
+    torch = pytest.importorskip("torch", reason="needs the extra torch")
+    x = np.random.default_rng(0).integers(0, 256, (1, 500, 375, 3)).astype(np.uint8)
+    unit = torch.tensor(x.transpose(0, 3, 1, 2)) / 255
+    resized = torch.nn.functional.interpolate(
+        unit, size=(341, 256), mode="bilinear", antialias=True
+    )
+    expected = resized.numpy().transpose(0, 2, 3, 1)[:, 58:282, 16:240]
+    np.testing.assert_allclose(adapters.unit_range(x, 224, "resize_crop"), expected, atol=1e-4)
+
+
+def test_they_are_the_same_on_the_device_and_in_the_loader():
+    """To Pillow's rounding to a grey level."""
+    photo = files.photo(100, 150)
+    data = files.encode(photo, "png")
+    for name in adapters.OF_ANY_SIZE:
+        wanted = 255 * adapters.unit_range(photo, 56, name)
+        made = crops.decode(data, 3, adapters.for_any_size(name), None, 56)
+        np.testing.assert_allclose(made, wanted, atol=1.01, err_msg=name)
+
+
+def test_loader_load_and_protocols_scale_every_photo_to_one_shape(monkeypatch):
+    """The longer side is rounded down. Rounded to the nearest, 782 of these would be one longer."""
+    shapes = []
+
+    def resize(images, shape, *rest):
+        shapes.append(shape[-3:-1])
+        return jax.lax.full(shape, 0.0) if isinstance(images, jax.core.Tracer) else None
+
+    monkeypatch.setattr(jax.image, "resize", resize)
+    monkeypatch.setattr(views, "_resize", resize)
+    loaded = prepare.Preprocessing(224, "resize_crop", np.float32(0), np.float32(1))
+    in_the_loader = adapters.for_any_size("resize_crop")
+    for h in SIDES:
+        for w in SIDES:
+            evaluation.at_scale(np.broadcast_to(0.0, (1, h, w, 3)), 256)
+            if (h + w) % 80 == 0:  # tracing takes longer
+                jax.eval_shape(loaded, jax.ShapeDtypeStruct((1, h, w, 3), np.uint8))
+            part = in_the_loader(None, h, w, 224)
+            made = round(h * 224 / part.height), round(w * 224 / part.width)
+            long = int(256 * max(h, w) / min(h, w))
+            wanted = (long, 256) if h > w else (256, long)
+            assert {made, *shapes} == {wanted}, (h, w)
+            shapes.clear()
