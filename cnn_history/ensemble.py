@@ -138,7 +138,7 @@ def _shown(measure: Measure, scaling: prepare.Preprocessing) -> _Shown:
     streamed = scale, "square"
     if measure.scales:
         run = functools.partial(run, scales=measure.scales)
-    if protocol.makes_scales:
+    if "scales" in protocol.options:
         start = adapters.unit
     elif protocol.sees is evaluation.Sees.NETWORK and measure.scale is None:
         start, streamed = scaling.unit, (scaling.size, scaling.adapter)
@@ -155,11 +155,11 @@ def check(measure: Measure) -> None:
     name = measure.protocol
     with blame("--protocol"):
         protocol = lookup(evaluation.PROTOCOLS, name, "protocol")
-    if measure.scale is not None and protocol.makes_scales:
+    if measure.scale is not None and "scales" in protocol.options:
         raise UserError(f"--scale: {name} makes its own; --scales=256,... sets them.")
     if measure.softmax_first and not protocol.by_position:
         raise UserError(f"--softmax_first: {name} has no positions; dense has.")
-    if measure.scales is not None and not protocol.makes_scales:
+    if measure.scales is not None and "scales" not in protocol.options:
         raise UserError(f"--scales: {name} has one scale; --scale=256 sets it.")
 
 

@@ -1,15 +1,16 @@
 """What a protocol is to those who run it."""
 
 import enum
-import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
+
+from cnn_history import choices
 
 
 class Sees(enum.Enum):
     """What of an image a protocol's views are cut from."""
 
-    NETWORK = "the network's input, as in training's own tests"
+    NETWORK = "what the network itself takes, as where a run measures its error"
     SQUARE = "the central square, at one scale"
     WHOLE = "all of it, whatever its aspect"
 
@@ -18,7 +19,7 @@ class Protocol(NamedTuple):
     """An entry of the table.
 
     Attributes:
-      run: `(probabilities, images, size=, ...)` -> [n, classes]; its other arguments are options.
+      run: `(probabilities, images, size=, ...)` -> [n, classes]; its signature says its options.
       sees: what of an image.
       by_position: whether `probabilities` may be those of each position, [n, h', w', classes].
     """
@@ -28,6 +29,6 @@ class Protocol(NamedTuple):
     by_position: bool = False
 
     @property
-    def makes_scales(self) -> bool:
-        """Whether it makes several scales itself, its option `scales`."""
-        return "scales" in inspect.signature(self.run).parameters
+    def options(self) -> Mapping[str, choices.Option]:
+        """The options by name; `scales` where the protocol makes several scales itself."""
+        return choices.options(self.run)

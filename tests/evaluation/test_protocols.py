@@ -111,7 +111,7 @@ def test_the_papers_scales():
     scales = {
         name: inspect.signature(protocol.run).parameters["scales"].default
         for name, protocol in evaluation.PROTOCOLS.items()
-        if protocol.makes_scales
+        if "scales" in protocol.options
     }
     assert scales.pop("crops144") == (256, 288, 320, 352)
     assert set(scales) == {"crops150", "multi_scale_dense", "multi_crop_and_dense"}
@@ -177,7 +177,7 @@ def test_several_scales_and_both_kinds():
 @pytest.mark.parametrize("name", evaluation.PROTOCOLS)
 def test_too_small(name):
     protocol = evaluation.PROTOCOLS[name]
-    scales = {"scales": (6, 5)} if protocol.makes_scales else {}
+    scales = {"scales": (6, 5)} if "scales" in protocol.options else {}
     with pytest.raises(ValueError, match=re.escape(f"no {SIZE}x{SIZE} crop fits in images of 5x5")):
         protocol.run(averaged, images(5, 5), size=SIZE, **scales)
 

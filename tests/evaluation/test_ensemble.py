@@ -1,0 +1,126 @@
+"""What a member of an ensemble is shown by each protocol, of photos and of images in memory."""
+
+import types
+
+import flax.linen as nn
+import jax
+import numpy as np
+import pytest
+
+from cnn_history import datasets, ensemble, evaluation
+from cnn_history.datasets import adapters, crops, prepare
+from cnn_history.errors import UserError
+from cnn_history.training import devices
+from tests.datasets import files
+
+SIZE = 7
+SCALING = prepare.Preprocessing(SIZE, "resize", np.float32(0.5), np.float32(0.25))
+SCALES = (9, 10)
+
+
+class Scores(nn.Module):
+    """Scores that tell colours and positions apart."""
+
+    @nn.compact
+    def __call__(self, images, train):
+        del train
+        return scores(images).mean((1, 2))
+
+
+def scores(images):
+    x = images[:, 1:, 1:] * images[:, :-1, :-1]
+    return x[..., :2]
+
+
+def by_hand(view):
+    """[n, h, w, c] in [0, 1] -> the probabilities of Scores."""
+    return jax.nn.softmax(scores((view - 0.5) / 0.25).mean((1, 2)))
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    """Return three photos, and let each work directory hold Scores."""
+    for i, (height, width) in enumerate([(12, 30), (31, 12), (20, 20)]):
+        path = tmp_path / "val" / "ab"[i % 2] / f"{i}.JPEG"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(files.jpeg(height, width, seed=i))
+    monkeypatch.setattr(ensemble.loading, "load", lambda folder: (Scores(), {}, SCALING))
+    monkeypatch.setattr(ensemble.workdir, "load_inputs", lambda folder: (SCALING, 3, ("a", "b")))
+    return datasets.source("folder", "val", str(tmp_path))
+
+
+def predictions(source, **measure):
+    made = ensemble.Measure(**measure)
+    return ensemble.predictions(["run"], source, made, 2, print, devices.mesh())
+
+
+def loaded(source, size, adapter):
+    """Return the photos as a loader cuts them, in [0, 1]."""
+    crop = adapters.for_any_size(adapter)
+    data = [source.encoded(i).image for i in range(len(source))]
+    return adapters.unit(np.stack([crops.decode(one, 3, crop, None, size) for one in data]))
+
+
+def test_one_crop_is_what_a_run_itself_sees(source):
+    made, labels = predictions(source)
+    np.testing.assert_allclose(made, by_hand(loaded(source, SIZE, "resize")), atol=1e-5)
+    assert labels.tolist() == [source.encoded(i).label for i in range(3)]
+    made, _ = predictions(source, scale=9)  # of the central square, at that scale
+    wanted = evaluation.single_crop(by_hand, loaded(source, 9, "square"), SIZE)
+    np.testing.assert_allclose(made, wanted, atol=1e-5)
+
+
+def test_ten_crops_are_of_the_central_square(source):
+    made, _ = predictions(source, protocol="ten_crop")
+    wanted = evaluation.ten_crop(by_hand, loaded(source, 8, "square"), SIZE)  # 8/7 of 7
+    np.testing.assert_allclose(made, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("protocol", ["dense", "crops144", "multi_scale_dense"])
+def test_whole_photos_one_by_one(source, protocol):
+    run = evaluation.PROTOCOLS[protocol].run
+    photos, _ = source.read(range(3))
+    units = [adapters.unit(photo[None]) for photo in photos]
+    if protocol == "dense":
+        wanted = [run(by_hand, evaluation.at_scale(unit, 9), SIZE) for unit in units]
+        made, _ = predictions(source, protocol=protocol, scale=9)
+    else:
+        wanted = [run(by_hand, unit, SIZE, SCALES) for unit in units]
+        made, _ = predictions(source, protocol=protocol, scales=SCALES)
+    np.testing.assert_allclose(made, np.concatenate(wanted), atol=1e-5)
+
+
+def test_an_ensemble_is_the_mean_of_its_members(source, monkeypatch):
+    other = prepare.Preprocessing(SIZE, "resize", np.float32(0.2), np.float32(0.5))
+    scalings = {"one": SCALING, "two": other}
+    monkeypatch.setattr(ensemble.loading, "load", lambda folder: (Scores(), {}, scalings[folder]))
+    measured = [
+        ensemble.predictions(folders, source, ensemble.Measure(), 2, print, devices.mesh())[0]
+        for folders in (["one"], ["two"], ["one", "two"])
+    ]
+    np.testing.assert_allclose(measured[2], (measured[0] + measured[1]) / 2, atol=1e-6)
+    assert np.abs(measured[0] - measured[1]).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("measure", "said"),
+    [
+        ({"protocol": "ten_crops"}, "--protocol: unknown protocol 'ten_crops'; did you mean"),
+        ({"protocol": "crops144", "scale": 9}, "--scale: crops144 makes its own"),
+        ({"protocol": "dense", "scales": (9,)}, "--scales: dense has one scale"),
+        ({"protocol": "ten_crop", "softmax_first": True}, "--softmax_first: ten_crop has no pos"),
+        ({"protocol": "ten_crop", "scale": 6}, "--protocol: no 7x7 crop fits in images of 6x6"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(source, measure, said):
+    with pytest.raises(UserError, match=said):
+        predictions(source, **measure)
+
+
+def test_other_classes_and_channels_are_refused(source):
+    fewer = types.SimpleNamespace(name="grey", classes=("a", "b"), shape=(9, 9, 1))
+    with pytest.raises(UserError, match="takes images of 3 channels, those of grey have 1"):
+        predictions(fewer)
+    fewer.classes = ("a",)
+    with pytest.raises(UserError, match="'run' knows 2 classes, grey has 1"):
+        predictions(fewer)
