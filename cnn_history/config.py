@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from cnn_history import initializers, layers, losses, models, norms, optimizers, schedules
+from cnn_history import initializers, layers, losses, models, optimizers, schedules
 from cnn_history.choices import (
     COUNT,
     GROUP,
@@ -44,7 +44,7 @@ AUGMENTATION = Choice("augmentation", augment.AUGMENTATIONS)
 AVERAGE = Choice("average", optimizers.AVERAGES)
 INITIALIZER = Choice("initializer", initializers.INITIALIZERS)
 LOSS = Choice("loss", losses.LOSSES)
-NORM = Choice("normalization", norms.NORMS)
+NORM = Choice("normalization", layers.NORMS)
 OPTIMIZER = Choice("optimizer", {name: rule.make for name, rule in optimizers.OPTIMIZERS.items()})
 SCHEDULE = Choice("schedule", schedules.SCHEDULES)
 # A network's options that are not plain values: `build.network_option` makes them.

@@ -12,7 +12,7 @@ PACKAGE = CHECKOUT / "cnn_history"
 # Of a module, the longest entry that it belongs to counts.
 LAYERS = (
     *("errors", "lookup", "papers", "choices"),
-    *("initializers", "schedules", "losses", "layers", "norms", "models", "optimizers"),
+    *("initializers", "schedules", "losses", "layers", "models", "optimizers"),
     *("datasets", "evaluation", "accounting", "weights"),
     *("config", "files", "reporting", "experiment"),
     *("training.events", "training.finite", "training.keys", "training.state"),

@@ -1,10 +1,15 @@
-"""Layers that Flax lacks, or does otherwise than the papers."""
+"""Layers that Flax lacks, or does otherwise than the papers.
+
+A new normalization is a file, with a subclass of `Norm`, and a line in NORMS; its fields declare
+its options (`choices`).
+"""
+
+import functools
 
 from cnn_history.layers.activations import scaled_tanh
 from cnn_history.layers.batch_norm import BatchNorm
 from cnn_history.layers.convolution import Conv, convolve
 from cnn_history.layers.decorrelated_batch_norm import DecorrelatedBatchNorm
-from cnn_history.layers.decorrelated_first import DecorrelatedFirst
 from cnn_history.layers.forms import as_written, computed_once
 from cnn_history.layers.fully_connected import FullyConnected
 from cnn_history.layers.group_norm import GroupNorm
@@ -15,7 +20,18 @@ from cnn_history.layers.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, 
 from cnn_history.layers.rbf import RBFOutput
 from cnn_history.layers.subsampling import TrainableSubsampling
 
+DecorrelatedFirst = functools.partial(DecorrelatedBatchNorm, place="first")
+# A network's `norm` stands wherever its paper normalizes.
+NORMS = {
+    "none": None,
+    "batch_norm": BatchNorm,
+    "decorrelated_batch_norm": DecorrelatedBatchNorm,
+    "group_norm": GroupNorm,
+    "local_response_norm": LocalResponseNorm,
+}
+
 __all__ = [
+    "NORMS",
     "AdaptiveAvgPool",
     "AvgPool",
     "BatchNorm",

@@ -3,16 +3,17 @@ Newton's iteration (IterNorm, Huang et al. 2019, arXiv:1904.03441)."""
 
 import functools
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from cnn_history.layers.batch_norm import moments
+from cnn_history.choices import SHARE, kind_of
+from cnn_history.layers.batch_norm import BatchNorm, moments
 from cnn_history.layers.norm import Norm
 
-METHODS = ("zca", "iterative")
+Method, Place = Literal["zca", "iterative"], Literal["every", "first"]
 EXACT = jax.lax.Precision.HIGHEST  # accelerators round what they multiply, and whitening divides
 _product = functools.partial(jnp.matmul, precision=EXACT)
 
@@ -21,7 +22,8 @@ class DecorrelatedBatchNorm(Norm):
     """Whiten groups of channels by the covariance of the batch, then scale and shift.
 
     x -> Sigma^(-1/2) (x - mean), Sigma being the covariance, over 1/m, of a group's channels plus
-    epsilon on its diagonal (Huang et al. 2018, sec. 3.1 and 3.3; algorithms 1 and 2).
+    epsilon on its diagonal (Huang et al. 2018, sec. 3.1 and 3.3; algorithms 1 and 2). The paper has
+    it at every place of VGG (sec. 4.1), and at the first one of residual networks (sec. 4.2).
 
     Readings: where the channels are no multiple of the group's size, the last group is smaller, as
     in the released programs; running statistics average whitening matrices, not covariances.
@@ -35,16 +37,20 @@ class DecorrelatedBatchNorm(Norm):
         whitens less the directions of little variance.
       iterations: of Newton's, the paper's T; its rounding errors grow, so that ten may diverge.
       scale_and_shift: whether each channel has a scale and a shift behind the whitening.
+      place: `every`, or `first`: anywhere but at the network's first normalization it is
+        `BatchNorm`. A layer finds out whether its place is the first: when variables are made,
+        nothing before it has made statistics; later its own tell.
       scale_init: of the scale.
       dtype: of the output; statistics and parameters are float32 or wider.
     """
 
     group_size: int = 16
     epsilon: float = 1e-5
-    momentum: float = 0.9
-    method: str = "zca"
+    momentum: Annotated[float, SHARE] = 0.9
+    method: Method = "zca"
     iterations: int = 5
     scale_and_shift: bool = True
+    place: Place = "every"
     scale_init: Callable = nn.initializers.ones
     dtype: jnp.dtype = jnp.float32
 
@@ -60,10 +66,17 @@ class DecorrelatedBatchNorm(Norm):
         """[n, ..., c] -> the same; updates `batch_stats` unless told to use them.
 
         They are `mean` [c], `whitening` [groups, g, g], and `whitening_last` [1, r, r] where the
-        last group is smaller. Raises ValueError for an unknown method.
+        last group is smaller. Raises ValueError for an unknown method or place.
         """
-        if self.method not in METHODS:
-            raise ValueError(f"method is {' or '.join(METHODS)}, not '{self.method}'.")
+        for name, kind in (("method", kind_of(Method)), ("place", kind_of(Place))):
+            if not kind.fits(value := getattr(self, name)):
+                raise ValueError(kind.refusal(value, name))
+        if self.place == "first" and not self._is_first():
+            norm = BatchNorm(
+                self.momentum, self.epsilon, scale_init=self.scale_init, dtype=self.dtype
+            )
+            nn.share_scope(self, norm)  # variables are where they would be without this module
+            return norm(x, use_running_average=use_running_average)
         wide = jnp.promote_types(self.dtype, jnp.float32)
         shape, channels = x.shape, x.shape[-1]
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, channels, wide)
@@ -87,6 +100,12 @@ class DecorrelatedBatchNorm(Norm):
             y = y * self.param("scale", self.scale_init, channels, wide)
             y = y + self.param("bias", nn.initializers.zeros, channels, wide)
         return y.reshape(shape).astype(self.dtype)
+
+    def _is_first(self) -> bool:
+        if self.is_initializing():
+            return "batch_stats" not in self.scope.root.variables()
+        names = ("whitening", "whitening_last")
+        return any(self.has_variable("batch_stats", name) for name in names)
 
     def _whiten(self, x: jax.Array, size: int, name: str, use_running_average: bool) -> jax.Array:
         """[m, c] without mean -> the same, in groups of `size` channels."""

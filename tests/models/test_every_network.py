@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnn_history import layers, models, norms
+from cnn_history import layers, models
 from cnn_history.accounting import tracing
 from cnn_history.accounting.account import rows as rows_of
 from cnn_history.accounting.structure import architecture
@@ -147,8 +147,11 @@ class Wrapped(layers.Norm):
         return share * nn.LayerNorm(name="layer")(x)
 
 
-WRAPPERS = {"first": layers.DecorrelatedFirst, "wrapped": Wrapped}
-NORMS = {**{name: norm for name, norm in norms.NORMS.items() if norm is not None}, **WRAPPERS}
+WRAPPERS = {
+    "first": layers.DecorrelatedFirst,
+    "wrapped": Wrapped,
+}
+NORMS = {**{name: norm for name, norm in layers.NORMS.items() if norm is not None}, **WRAPPERS}
 
 
 @pytest.mark.parametrize("norm", NORMS)
