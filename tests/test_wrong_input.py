@@ -158,7 +158,7 @@ TRAIN = {
         PHOTOS % "resnet_large_batch" + ":batch=256,dataset=digits",
         "--workdir=W",
         "--config.model.norm.name=none",
-    ): "config.model, config.image_size: zero_gamma needs batch_norm",
+    ): "config.model, config.image_size: zero_gamma needs a normalization with a scale",
     (PHOTOS % "resnet_large_batch" + ":batch=100", "--workdir=W"): "multiple of 32, not 100",
     (LENET, "--workdir=W", "--config.gradient_clipping=-2.0"): "config.gradient_clipping: expected",
     (LENET, "--workdir=W", "--config.bias_rate=inf"): "config.bias_rate: expected",

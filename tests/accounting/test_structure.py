@@ -2,8 +2,8 @@
 
 import pytest
 
-from cnn_history import models
 from cnn_history.accounting.structure import Branches, Repeat, Step, architecture
+from tests.models import checks
 
 
 def layers(series):
@@ -35,7 +35,7 @@ def words(series):
     return said
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", checks.DISTINCT)
 def test_every_layer_is_in_the_drawing(name):
     account, structure = architecture(name)
     assert layers(structure) == len(account.layers)

@@ -1,12 +1,33 @@
 """What the tests of the networks share: sizes by tracing, which allocates no weights."""
 
 import math
+import re
 
 import jax
 import jax.numpy as jnp
 from flax import traverse_util
 
 from cnn_history import models
+
+
+def shallow(network):
+    """Return a residual network with one block of each stage, which is as deep as it has kinds."""
+    blocks = getattr(network, "blocks", None)
+    if blocks is None:
+        return network
+    return network.clone(blocks=1 if isinstance(blocks, int) else (1,) * len(blocks))
+
+
+def _distinct() -> list[str]:
+    """Return the names of the networks; of those that are the same when shallow, one.
+
+    VGG's first column stands for its deeper ones, which are the same layers.
+    """
+    names = [name for name in reversed(models.NETWORKS) if not re.match("vgg1[369]", name)]
+    return sorted({repr(shallow(models.create(name))): name for name in names}.values())
+
+
+DISTINCT = _distinct()
 
 
 def images(name: str, size: int | None = None, channels: int | None = None):

@@ -1,4 +1,6 @@
-"""What every network says of its modules is true; networks of many blocks have one of each kind.
+"""What every network says of its modules is true.
+
+Of networks that differ in depth alone one is asked.
 
 All by tracing, but for what stands behind the mean over positions, which is computed alone.
 """
@@ -19,24 +21,14 @@ from cnn_history.models.network import Classifier
 from cnn_history.training.layer_factors import COVERED
 from tests.models import checks
 
-
-def shallow(name, **options):
-    """Return a network, of many blocks one in each stage."""
-    network = models.create(name, **options)
-    if not hasattr(network, "blocks"):
-        return network
-    blocks = network.blocks
-    return network.clone(blocks=1 if isinstance(blocks, int) else (1,) * len(blocks))
-
-
-# Names of what is another network when shallow: resnet110 is resnet20 then.
-NETWORKS = tuple({repr(shallow(name)): name for name in reversed(models.names())}.values())
-HEADS = {name: {"aux_heads": True} for name in NETWORKS if "aux_heads" in models.options(name)}
+HEADS = {
+    name: {"aux_heads": True} for name in checks.DISTINCT if "aux_heads" in models.options(name)
+}
 
 
 @functools.cache
 def traced(name):
-    network = shallow(name, **HEADS.get(name, {}))
+    network = checks.shallow(models.create(name, **HEADS.get(name, {})))
     return network, tracing.traced_layers(network, models.info(name).input)
 
 
@@ -50,7 +42,7 @@ def convolutions(jaxpr):
     return count
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", checks.DISTINCT)
 def test_every_convolution_has_filters_and_nothing_else_has(name):
     """On images of the network's own size a fully-connected layer is a matrix product."""
     network, found = traced(name)
@@ -66,28 +58,28 @@ def params(name):
     return checks.variables(traced(name)[0], checks.images(name))["params"]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", checks.DISTINCT)
 def test_the_rows_hold_every_parameter_once(name):
     _, rows = rows_of(traced(name)[1])
     assert sum(row.parameters for row in rows) == checks.parameters({"params": params(name)})
     assert len({row.name for row in rows}) == len(rows)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", checks.DISTINCT)
 def test_the_classifier_is_the_layer_that_has_the_classes(name):
     network, found = traced(name)
     shapes = {"/".join(call.module.path): call.shape for call in found.calls.values()}
     assert shapes[network.classifier][-1] == models.info(name).classes
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", checks.DISTINCT)
 def test_scores_by_position_have_the_logits_as_their_mean(name):
     """What follows the place of the mean is affine, so that mean and classifier commute.
 
     It is computed of random maps alone: XLA leaves out the layers that lead there, and their
     weights. Sums in float32 in another order.
     """
-    network = shallow(name)
+    network = checks.shallow(models.create(name))
     large = max(models.info(name).input[0] + 64, 96)
     batch = checks.images(name, large)
     variables = checks.variables(network, batch)
@@ -124,7 +116,7 @@ def batch_of(like):
     return jnp.zeros(like.shape, like.dtype)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", checks.DISTINCT)
 def test_factors_cover_every_dense_layer_and_convolution(name):
     """All kernels but those of LeNet-5's partial convolution, which has none by definition."""
     found = traced(name)[1]

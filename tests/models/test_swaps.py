@@ -1,7 +1,6 @@
 """Every network takes every normalization and every initialization, from Python and by config."""
 
 import functools
-import re
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +8,9 @@ import pytest
 
 from cnn_history import build, config, models
 from experiments import resnet_cifar10
+from tests.models import checks
 
 # Of VGG's columns one depth of each kind: the others are the same layers, and seconds to trace.
-NETWORKS = [name for name in models.names() if not re.match("vgg1[369]", name)]
 KEEP_STATISTICS = {"batch_norm", "decorrelated_batch_norm", "decorrelated first"}
 
 
@@ -22,18 +21,10 @@ def choose(norm):
     return config.choose("norm", norm)
 
 
-def shallow(network):
-    """Return a residual network with one block of each stage, which is as deep as it has kinds."""
-    blocks = getattr(network, "blocks", None)
-    if blocks is None:
-        return network
-    return network.clone(blocks=1 if isinstance(blocks, int) else (1,) * len(blocks))
-
-
 NORMS = (*config.NORM.candidates, "decorrelated first")
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", checks.DISTINCT)
 def test_every_kernel_is_drawn_by_the_chosen_initializer_under_every_norm(name):
     info = models.info(name)
     images = jax.ShapeDtypeStruct((1, *info.input), jnp.float32)
@@ -47,7 +38,7 @@ def test_every_kernel_is_drawn_by_the_chosen_initializer_under_every_norm(name):
         options = {"kernel_init": count}
         if norm is not None:
             options["norm"] = config.NORM.bind(choose(norm))
-        network = shallow(models.create(name, **options))
+        network = checks.shallow(models.create(name, **options))
         init = functools.partial(network.init_with_output, train=False)
         logits, variables = jax.eval_shape(init, jax.random.key(0), images)
         assert logits.shape == (1, info.classes)

@@ -202,5 +202,5 @@ def test_blocks_of_zero_gamma_start_as_their_shortcuts():
         if "norm2" in block:
             assert not block["norm2"]["scale"].any(), name
             assert block["norm1"]["scale"].all()
-    with pytest.raises(ValueError, match="zero_gamma needs batch_norm"):
+    with pytest.raises(ValueError, match="zero_gamma needs a normalization with a scale"):
         network.clone(norm=None).init(jax.random.key(0), images, train=False)
