@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from cnn_history.datasets import adapters, statistics, stream
+from cnn_history.datasets import adapters, crops, images, statistics, stream
 from cnn_history.datasets.source import Source, cut
 
 WHOLE_BYTES = 1 << 30  # of pixels: data up to that are kept whole, in memory and on each device
@@ -45,7 +45,11 @@ class Whole:
 
 
 class Streamed:
-    """Examples that are decoded as they are asked for, at one size."""
+    """Examples that are decoded as they are asked for, at one size.
+
+    What cannot be decoded is black, with its own label, since each example counts once. A record
+    that is lost with its label stops an evaluation.
+    """
 
     def __init__(self, source: Source, size: int, adapter: str, skip: stream.Skip):
         self._source, self._size, self._skip = source, size, skip
@@ -57,13 +61,26 @@ class Streamed:
 
     def __getitem__(self, i: int) -> np.ndarray:
         """Return an image as the network's protocol gets it, uint8 [size, size, c]."""
-        return stream.image_or_black(self._source, i, self._crop, self._size, self._skip)["image"]
+        return self._example(i)["image"]
 
     def batches(self, batch_size: int, rows: Sequence[int]) -> Iterator[stream.Batch]:
         """As those of Whole."""
-        yield from stream.evaluation(
-            self._source, self._crop, self._size, batch_size, rows, self._skip
-        )
+
+        def example(i: int) -> stream.Batch:
+            batch, row = divmod(i, len(rows))
+            return self._example(min(batch * batch_size + rows[row], len(self) - 1))
+
+        batches = -(-len(self) // batch_size)
+        yield from stream.read_ahead(example, batches * len(rows), len(rows))
+
+    def _example(self, i: int) -> stream.Batch:
+        file = self._source.encoded(i)
+        try:
+            image = crops.decode(file.image, self.shape[-1], self._crop, None, self._size)
+        except images.Damaged as error:
+            self._skip(file.name, str(error))
+            image = np.zeros(self.shape, np.uint8)
+        return {"image": image, "label": np.int32(file.label)}
 
 
 Examples = Whole | Streamed

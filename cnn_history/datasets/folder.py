@@ -58,7 +58,7 @@ def source(split: str, data_dir: str) -> Source:
         classes=tuple(map(shown, classes)),
         shape=(None, None, 3),
         size=len(files),
-        read=lambda indices: images.read(encoded, indices, channels=3),
+        read=lambda indices: images.decode_all(map(encoded, indices), channels=3),
         encoded=encoded,
     )
 

@@ -9,7 +9,7 @@ remains raises Damaged: files that are no image, truncated ones, and those of a 
 import contextlib
 import io
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
@@ -73,15 +73,8 @@ def decode(data: bytes, channels: int, enough: tuple[int, int] | None = None) ->
         return _pixels(image, channels)
 
 
-def read(
-    encoded: Callable[[int], Encoded], indices: Iterable[int], channels: int
-) -> tuple[list[np.ndarray], list[int]]:
-    """Return whole images and labels, as `Source.read` does; raise Unreadable naming an image."""
-    return decode_all(map(encoded, indices), channels)
-
-
 def decode_all(examples: Iterable[Encoded], channels: int) -> tuple[list[np.ndarray], list[int]]:
-    """Return the same of examples."""
+    """Return whole images and labels, as `Source.read` does; raise Unreadable naming an image."""
     pixels, labels = [], []
     for example in examples:
         try:

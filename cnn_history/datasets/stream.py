@@ -5,9 +5,8 @@ examples a step takes, and how each is cut, follow from (seed, step) alone, what
 threads and processes there is and however often the run was interrupted. Threads suffice because
 decoding leaves Python's lock, and they end with their process, however it ends.
 
-What cannot be decoded is replaced: in training by the next example of the split, image and label;
-in evaluation, where each example counts once, by black, with its own label. A record that is lost
-with its label is replaced in training too, and stops an evaluation.
+What cannot be decoded is replaced by the next example of the split, image and label, and so is a
+record that is lost.
 """
 
 import contextlib
@@ -61,42 +60,7 @@ def training(
         image, label = _this_or_next(source, int(index), crop, draws, size, skip)
         return {"image": image, "label": np.int32(label), "ids": index, "epochs": epoch}
 
-    return _read_ahead(example, (stop - start) * len(rows), len(rows))
-
-
-def evaluation(
-    source: Source,
-    crop: crops.CropFunction,
-    size: int,
-    batch_size: int,
-    rows: Sequence[int],
-    skip: Skip,
-) -> Iterator[Batch]:
-    """Return all examples once, in their order, as `image` and `label`.
-
-    The last batch is filled up to batch_size with the last example. Arguments: as of `training`.
-    """
-
-    def example(i: int) -> Batch:
-        batch, row = divmod(i, len(rows))
-        index = min(batch * batch_size + rows[row], len(source) - 1)
-        return image_or_black(source, index, crop, size, skip)
-
-    batches = -(-len(source) // batch_size)
-    return _read_ahead(example, batches * len(rows), len(rows))
-
-
-def image_or_black(
-    source: Source, index: int, crop: crops.CropFunction, size: int, skip: Skip
-) -> Batch:
-    """Return `image` and `label` of an example, as `evaluation` gives them."""
-    file = source.encoded(index)
-    try:
-        image = crops.decode(file.image, source.shape[-1], crop, None, size)
-    except images.Damaged as error:
-        skip(file.name, str(error))
-        image = np.zeros((size, size, source.shape[-1]), np.uint8)
-    return {"image": image, "label": np.int32(file.label)}
+    return read_ahead(example, (stop - start) * len(rows), len(rows))
 
 
 def _this_or_next(
@@ -127,7 +91,8 @@ class _Examples:
         return self._example(i)
 
 
-def _read_ahead(example: Callable[[int], Batch], count: int, batch: int) -> Iterator[Batch]:
+def read_ahead(example: Callable[[int], Batch], count: int, batch: int) -> Iterator[Batch]:
+    """Return `example(0)` ... `example(count - 1)` in batches, made by threads meanwhile."""
     import grain  # 1.3 s to import, and not needed by who trains on data that fit on the device
 
     examples = grain.MapDataset.source(_Examples(example, count))
