@@ -1,23 +1,25 @@
-"""Check what the lecture says: its words, what is computed here and now, and the verdict.
+"""Check what a lecture says: its words, what is computed here and now, and the verdict.
 
     python -m cnn_history.claims
     python -m cnn_history.claims --id=C050,C123
+    python -m cnn_history.claims --lecture=lenet_to_resnet
 
 The exit status is 1 if a computed value no longer supports the verdict that is on record.
 """
 
 import json
-import re
 import sys
 import time
 
 from absl import flags
 
 from cnn_history import commands, lecture
-from cnn_history.errors import UserError
-from cnn_history.reporting import claims as report
+from cnn_history.errors import UserError, blame
+from cnn_history.lookup import lookup
+from cnn_history.reporting import verdicts
 from cnn_history.training import devices
 
+LECTURE = flags.DEFINE_string("lecture", None, "Key of a lecture; all lectures if not given.")
 ID = flags.DEFINE_list("id", None, "Claims, a comma list such as C050,C123; all if not given.")
 FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "What is printed.")
 OUTPUT = flags.DEFINE_string("output", None, "File that gets the JSON, whatever is printed.")
@@ -30,41 +32,57 @@ def main(argv: list[str]) -> None:
     chosen = _chosen()
     devices.start()
     begun = time.monotonic()
-    results = lecture.run(chosen)
+    results = []
+    for title, claims in chosen.items():
+        found = map(lecture.evaluate, claims)
+        if FORMAT.value == "table":
+            found = verdicts.by_slide(title, claims, found)
+        results += found
     if FORMAT.value == "table":
-        results = report.by_slide(chosen, results)
-    results = list(results)
-    if FORMAT.value == "table":
-        report.counts(results, lecture.VERDICTS, time.monotonic() - begun)
+        verdicts.counts(results, lecture.VERDICTS, time.monotonic() - begun)
     document = json.dumps([_row(result) for result in results], indent=2)
     if output:
         output.write_text(document + "\n")
     if FORMAT.value == "json":
         print(document)
     failed = [result for result in results if not result.supported]
-    for claim, found in failed:
+    for claim, finding in failed:
         print(
             f"claims: {claim.id}: '{claim.stated}' is no longer supported by what is computed: "
-            f"{found.computed}",
+            f"{finding.computed}",
             file=sys.stderr,
         )
     sys.exit(1 if failed else 0)
 
 
-def _chosen() -> list[lecture.Claim]:
-    """Return the claims that are asked for; raise UserError with the nearest id for a wrong one."""
-    claims = lecture.claims()
+def _chosen() -> dict[str, list[lecture.Claim]]:
+    """Return the claims that are asked for by the title of their lecture.
+
+    Raises UserError with the nearest name for a wrong key or id.
+    """
+    lectures = lecture.LECTURES.values()
+    if LECTURE.value is not None:
+        with blame("--lecture"):
+            lectures = [lookup(lecture.LECTURES, LECTURE.value, "lecture")]
+    ids = [claim.id for talk in lectures for claim in talk.claims]
     for id in ID.value or ():
-        if id not in claims:
-            raise UserError(f"--id: there is no claim '{id}'; {_nearest(id, list(claims))}")
-    return [claim for id, claim in claims.items() if ID.value is None or id in ID.value]
+        if id not in ids:
+            raise UserError(f"--id: there is no claim '{id}'; {_nearest(id, ids)}")
+    return {
+        talk.title: claims
+        for talk in lectures
+        if (claims := [claim for claim in talk.claims if ID.value is None or claim.id in ID.value])
+    }
 
 
 def _nearest(id: str, ids: list[str]) -> str:
-    number = re.fullmatch(r"[Cc]?(\d+)", id)
-    if not number:
+    """Return the nearest number under the same letter, else the first and the last id."""
+    letter, number = id[:1].upper(), id[1:]
+    known = [int(other[1:]) for other in ids if other[0] == letter]
+    if not (known and number.isdecimal()):
         return f"they are {ids[0]} to {ids[-1]}."
-    return f"did you mean '{min(ids, key=lambda known: abs(int(known[1:]) - int(number[1])))}'?"
+    nearest = min(known, key=lambda other: abs(other - int(number)))
+    return f"did you mean '{letter}{nearest:03}'?"
 
 
 def _row(result: lecture.Result) -> dict[str, str]:
@@ -73,7 +91,7 @@ def _row(result: lecture.Result) -> dict[str, str]:
         "id": claim.id,
         "slide": claim.slide,
         "quote": claim.quote,
-        "computed": result.found.computed,
+        "computed": result.finding.computed,
         "verdict": result.verdict,
         "truth": result.truth,
     }

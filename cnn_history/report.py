@@ -12,7 +12,7 @@ import time
 
 from absl import flags
 
-from cnn_history import commands, studies
+from cnn_history import commands, lecture, studies
 from cnn_history.errors import UserError
 from cnn_history.files import record
 from cnn_history.reporting import page
@@ -37,7 +37,8 @@ def main(argv: list[str]) -> None:
         raise UserError(f"--output: {error}") from error
     begun = time.monotonic()
     searched = [folder for folder in (RESULTS, runs) if folder.is_dir()]
-    for line in page.write(searched, output, list(studies.STUDIES), record.versions()):
+    made = record.versions()
+    for line in page.write(searched, output, [*studies.STUDIES], lecture.LECTURES.values(), made):
         print(f"report: {line}", file=sys.stderr)
     print(f"{output / page.INDEX} is written, in {time.monotonic() - begun:.0f} s.")
 

@@ -1,4 +1,4 @@
-"""What a claim of the lecture is, and what becomes of it when it is evaluated."""
+"""What a lecture and its claims are, and how a claim is evaluated."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ VERDICTS = {
 }
 
 
-class Found(NamedTuple):
+class Finding(NamedTuple):
     """What was computed for a claim.
 
     Attributes:
@@ -29,14 +29,14 @@ class Found(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A statement of the lecture.
+    """A statement of a lecture.
 
     Attributes:
-      id: C001 to C168.
+      id: a letter and a number; no other claim of any lecture has it.
       slide: where it stands.
       quote: its words, or the number in its place.
       stated: the verdict that is on record, one of VERDICTS.
-      compute: returns Found when it is called with `arguments`.
+      compute: returns the finding when it is called with `arguments`.
       arguments: the lecture's numbers among them.
     """
 
@@ -44,37 +44,55 @@ class Claim(NamedTuple):
     slide: str
     quote: str
     stated: str
-    compute: Callable[..., Found]
+    compute: Callable[..., Finding]
     arguments: tuple[Any, ...]
 
 
 class Result(NamedTuple):
-    """A claim, and what was found now."""
+    """A claim, and what was found for it now."""
 
     claim: Claim
-    found: Found
+    finding: Finding
 
     @property
     def verdict(self) -> str:
         """What the computed value says of the claim, one of VERDICTS."""
         if self.claim.stated in (BY_STUDY, ADVICE):
             return self.claim.stated
-        if not self.found.right:
+        if not self.finding.right:
             return ERRS
         return QUOTED if self.claim.stated == QUOTED else AGREES
 
     @property
     def supported(self) -> bool:
         """Whether the verdict on record still holds."""
-        outcome = self.found.right or self.claim.stated == ERRS
+        outcome = self.finding.right or self.claim.stated == ERRS
         return outcome and self.verdict == self.claim.stated
 
     @property
     def truth(self) -> str:
         """What is so instead, or has to be added; of an error never empty."""
-        if self.found.truth or self.verdict != ERRS:
-            return self.found.truth
-        return f"Here: {self.found.computed}."
+        if self.finding.truth or self.verdict != ERRS:
+            return self.finding.truth
+        return f"Here: {self.finding.computed}."
+
+
+class Lecture(NamedTuple):
+    """A lecture.
+
+    Attributes:
+      key: its name in commands.
+      title: as it is shown.
+      claims: in the order of their ids.
+      author: or empty, where it is not known.
+      url: of its slides; likewise.
+    """
+
+    key: str
+    title: str
+    claims: tuple[Claim, ...]
+    author: str = ""
+    url: str = ""
 
 
 def slide(name: str, *rows: tuple) -> tuple[Claim, ...]:

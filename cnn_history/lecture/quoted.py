@@ -1,6 +1,6 @@
 """Claims about the literature: compared with the papers' cited table, not computed."""
 
-from cnn_history.lecture.claim import Found
+from cnn_history.lecture.claim import Finding
 from cnn_history.papers import PUBLISHED, Paper, Published
 
 TOPS = {"top-1": "top1", "top-5": "top5"}
@@ -22,7 +22,7 @@ def test_errors(paper: Paper) -> list[float]:
     return sorted(row.top5 for row in rows(paper) if row.split == "test")
 
 
-def errors(paper: Paper, label: str, protocol: str, said: dict[str, float]) -> Found:
+def errors(paper: Paper, label: str, protocol: str, said: dict[str, float]) -> Finding:
     """Error rates in percent; `said` has those of the lecture, by name, such as `val top-1`.
 
     They are right if the paper's are the same, rounded to as many digits.
@@ -37,7 +37,9 @@ def errors(paper: Paper, label: str, protocol: str, said: dict[str, float]) -> F
     found = {name: printed[name] for name in said if name in printed}
     values = ", ".join(f"{name} {value}" for name, (value, _) in found.items())
     where = ", ".join(dict.fromkeys(where for _, where in found.values()))
-    return Found(f"printed: {values} ({paper.source}, {where})" if found else "not printed", right)
+    return Finding(
+        f"printed: {values} ({paper.source}, {where})" if found else "not printed", right
+    )
 
 
 def same(said: float, printed: float) -> bool:

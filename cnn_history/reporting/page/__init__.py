@@ -7,12 +7,21 @@ interactive charts are Chart.js 4.6.1 (MIT), which no Python package ships: vend
 
 import pathlib
 import shutil
+from collections.abc import Iterable
 
 import jinja2
 
 from cnn_history.reporting.benchmarks import digits
-from cnn_history.reporting.page import claims, experiments, history, networks, runs, speed, values
-from cnn_history.reporting.page.found import search
+from cnn_history.reporting.page import (
+    experiments,
+    history,
+    lectures,
+    networks,
+    runs,
+    speed,
+    values,
+)
+from cnn_history.reporting.page.material import gather
 from cnn_history.reporting.page.pictures import Pictures
 
 HERE = pathlib.Path(__file__).parent
@@ -29,29 +38,34 @@ def is_page(folder: pathlib.Path) -> bool:
 
 
 def write(
-    searched: list[pathlib.Path], output: pathlib.Path, known: list[str], made: dict[str, str]
+    searched: list[pathlib.Path],
+    output: pathlib.Path,
+    studies: list[str],
+    talks: Iterable,
+    made: dict[str, str],
 ) -> list[str]:
     """Write the page of all that lies below the folders `searched` to the folder `output`.
 
     Args:
       searched: folders; of a claim that lies in several, the last one counts.
       output: a folder that is empty, or holds a page of ours, which is replaced.
-      known: names of the studies that there are.
+      studies: names of those that there are.
+      talks: the lectures, as `lecture.LECTURES` has them.
       made: what the page says of its making, such as versions.
 
     Returns what was left out, a line each, and one on the size where that is too large.
     """
-    found = search(*searched)
+    material = gather(*searched)
     unfinished = output / ".unfinished"  # so that a reader never meets half a page
     shutil.rmtree(unfinished, ignore_errors=True)
     assets = unfinished / ASSETS
     assets.mkdir(parents=True)
     for file in SHIPPED:
         shutil.copy(HERE / file, assets)
-    pictures = Pictures(assets, found.left_out)
+    pictures = Pictures(assets, material.left_out)
     sections = networks.sections()
     depths = {n.account.model: n.account.depth for _, nets in sections for n in nets}
-    studies = experiments.studies(found, pictures)
+    shown = experiments.studies(material, pictures)
     text = _templates().get_template(INDEX).render(
         generator=GENERATOR,
         entries=history.ENTRIES,
@@ -60,18 +74,18 @@ def write(
         deepest=max(depths[entry.network] for entry in history.ENTRIES if entry.network),
         sections=sections,
         points=networks.plot(sections),
-        studies=studies,
-        missing_studies=experiments.missing(studies, known),
-        claims=claims.claims(found),
-        claims_command=claims.COMMAND,
-        runs=runs.shown(found, pictures),
-        run_rows=runs.table(found),
-        curves=runs.curves(found),
-        comparisons=runs.comparisons(found, pictures),
-        benchmarks=speed.benchmarks(found, pictures),
-        missing_benchmarks=speed.missing(found),
+        studies=shown,
+        missing_studies=experiments.missing(shown, studies),
+        claims=lectures.claims(material, talks),
+        claims_command=lectures.COMMAND,
+        runs=runs.shown(material, pictures),
+        run_rows=runs.table(material),
+        curves=runs.curves(material),
+        comparisons=runs.comparisons(material, pictures),
+        benchmarks=speed.benchmarks(material, pictures),
+        missing_benchmarks=speed.missing(material),
         full=speed.FULL,
-        left_out=found.left_out,
+        left_out=material.left_out,
         made=made,
     )  # fmt: skip
     (unfinished / INDEX).write_text(text, encoding="utf-8")
@@ -79,7 +93,7 @@ def write(
     for name in (ASSETS, INDEX):
         (unfinished / name).replace(output / name)
     unfinished.rmdir()
-    return [*found.left_out, *_too_large(output)]
+    return [*material.left_out, *_too_large(output)]
 
 
 def _templates() -> jinja2.Environment:

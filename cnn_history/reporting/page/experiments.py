@@ -6,8 +6,8 @@ import itertools
 import pathlib
 from typing import Any
 
-from cnn_history.reporting.page.found import Document, Found
-from cnn_history.reporting.page.pictures import Picture, Pictures
+from cnn_history.reporting.page.material import Document, Material
+from cnn_history.reporting.page.pictures import PageImage, Pictures
 from cnn_history.reporting.page.values import cell
 
 MOST_ROWS = 200  # of a study's table
@@ -35,16 +35,16 @@ class Study:
     place: str
     question: str
     answer: str
-    figures: list[Picture]
+    figures: list[PageImage]
     columns: list[str]
     rows: list[list[str]]
     more: int
     made: dict[str, str]
 
 
-def studies(found: Found, pictures: Pictures) -> list[Study]:
+def studies(material: Material, pictures: Pictures) -> list[Study]:
     """Return the studies by name; of two in a folder of one name, that of the last one searched."""
-    documents = {document.name: document for document in found.studies}.values()
+    documents = {document.name: document for document in material.studies}.values()
     times = collections.Counter(document.content["study"] for document in documents)
     made = (
         _study(document, pictures, several=times[document.content["study"]] > 1)

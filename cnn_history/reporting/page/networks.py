@@ -86,7 +86,7 @@ class Share:
 
 
 @dataclasses.dataclass(frozen=True)
-class Network:
+class ShownNetwork:
     """A network as the page shows it.
 
     Attributes:
@@ -112,7 +112,7 @@ class Network:
         return min(self.published, key=lambda row: row.top1, default=None)
 
 
-def sections() -> list[tuple[Section, list[Network]]]:
+def sections() -> list[tuple[Section, list[ShownNetwork]]]:
     """Return the papers in order of time, each with its networks."""
     found = {section.paper: (section, []) for section in SECTIONS}
     for name in models.NETWORKS:
@@ -124,10 +124,10 @@ def sections() -> list[tuple[Section, list[Network]]]:
 
 
 @functools.cache
-def _network(name: str) -> Network:
+def _network(name: str) -> ShownNetwork:
     account, series = architecture(name)
     published = [row for row in papers.PUBLISHED if (row.network, row.models) == (name, 1)]
-    return Network(
+    return ShownNetwork(
         account=account,
         drawing=drawing.architecture(account, series),
         budget=[_share(account, piece) for piece in series],
@@ -164,7 +164,7 @@ def _share(account: Account, piece: Step | Branches | Repeat) -> Share:
     return Share(drawing.name(piece), drawing.output(piece), amounts, fractions)
 
 
-def plot(shown: list[tuple[Section, list[Network]]]) -> list[dict]:
+def plot(shown: list[tuple[Section, list[ShownNetwork]]]) -> list[dict]:
     """Return the points of accuracy against cost: what papers report of single networks."""
     return [
         {

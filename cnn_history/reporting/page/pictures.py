@@ -13,7 +13,7 @@ MOVING = ("GIF", "PNG", "WEBP")  # formats whose animations a browser plays
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
+class PageImage:
     """A picture in the page's folder.
 
     Attributes:
@@ -38,7 +38,7 @@ class Pictures:
         self._folder, self._left_out = folder, left_out
         self._count = 0
 
-    def add(self, path: pathlib.Path, alt: str, below: pathlib.Path) -> Picture | None:
+    def add(self, path: pathlib.Path, alt: str, below: pathlib.Path) -> PageImage | None:
         """Return the copy of a picture, or None (and say so) if it is none that can be shown.
 
         A path that leaves the folder `below`, as a damaged or hostile file may have it, is refused.
@@ -52,7 +52,7 @@ class Pictures:
             self._left_out.append(f"{path.name}: {error}")
             return None
 
-    def _copy(self, path: pathlib.Path, image: Image.Image, alt: str) -> Picture:
+    def _copy(self, path: pathlib.Path, image: Image.Image, alt: str) -> PageImage:
         self._count += 1
         name = f"picture_{self._count:03}"
         animation = None
@@ -71,7 +71,7 @@ class Pictures:
             smaller = lossy.stat().st_size < file.stat().st_size
             lossy.replace(file) if smaller else lossy.unlink()
         address = f"{self._folder.name}/{file.name}"
-        return Picture(address, *still.size, alt, animation)
+        return PageImage(address, *still.size, alt, animation)
 
 
 def _small(image: Image.Image) -> Image.Image:

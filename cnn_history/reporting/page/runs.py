@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Iterable
 
 from cnn_history import papers
-from cnn_history.reporting.page.found import FIGURES, Found, Run
-from cnn_history.reporting.page.pictures import Picture, Pictures
+from cnn_history.reporting.page.material import FIGURES, Material, Run
+from cnn_history.reporting.page.pictures import PageImage, Pictures
 from cnn_history.reporting.page.values import percent
 
 MOST_POINTS = 200  # of a curve
@@ -22,7 +22,7 @@ CAPTIONS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Shown:
+class ShownRun:
     """A run as the page shows it.
 
     Attributes:
@@ -43,7 +43,7 @@ class Shown:
     error: str | None
     paper: str | None
     facts: dict[str, str]
-    figures: list[Picture]
+    figures: list[PageImage]
     config: str
     again: str | None
 
@@ -73,20 +73,20 @@ class Row:
     devices: str
 
 
-def shown(found: Found, pictures: Pictures) -> list[Shown]:
+def shown(material: Material, pictures: Pictures) -> list[ShownRun]:
     """Return the runs, each whole."""
-    return [run for one in found.runs if (run := _attempt(found, one, pictures))]
+    return [run for one in material.runs if (run := _attempt(material, one, pictures))]
 
 
-def _attempt(found: Found, run: Run, pictures: Pictures) -> Shown | None:
+def _attempt(material: Material, run: Run, pictures: Pictures) -> ShownRun | None:
     try:
         return _shown(run, pictures)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        found.left_out.append(f"{run.name}: it is no run as `train` leaves it ({error!r})")
+        material.left_out.append(f"{run.name}: it is no run as `train` leaves it ({error!r})")
         return None
 
 
-def _shown(run: Run, pictures: Pictures) -> Shown:
+def _shown(run: Run, pictures: Pictures) -> ShownRun:
     config, summary = run.config, run.summary
     network = str(config["model"]["name"])
     done = max((line["step"] for line in run.lines), default=0)
@@ -104,7 +104,7 @@ def _shown(run: Run, pictures: Pictures) -> Shown:
             "commit": str(summary["versions"].get("commit", "")),
         }
     paper = papers.reported(config)
-    return Shown(
+    return ShownRun(
         name=run.name,
         title=f"{network} on {config['dataset']}",
         state=state,
@@ -117,14 +117,14 @@ def _shown(run: Run, pictures: Pictures) -> Shown:
     )
 
 
-def comparisons(found: Found, pictures: Pictures) -> list[Picture]:
+def comparisons(material: Material, pictures: Pictures) -> list[PageImage]:
     """Return the pictures beside documents that say `what` was compared, such as with PyTorch."""
-    beside = [(d.path.with_suffix(".png"), d.content["what"]) for d in found.compared]
+    beside = [(d.path.with_suffix(".png"), d.content["what"]) for d in material.compared]
     made = [pictures.add(f, what, f.parent) for f, what in beside if f.is_file()]
     return [picture for picture in made if picture]
 
 
-def _figures(run: Run, pictures: Pictures) -> Iterable[Picture]:
+def _figures(run: Run, pictures: Pictures) -> Iterable[PageImage]:
     folder = run.folder / FIGURES
     files = sorted(folder.glob("*.png")) + sorted(folder.glob("*.gif"))
     order = list(CAPTIONS)
@@ -134,10 +134,10 @@ def _figures(run: Run, pictures: Pictures) -> Iterable[Picture]:
             yield picture
 
 
-def table(found: Found) -> list[Row]:
+def table(material: Material) -> list[Row]:
     """Return a row for each group of seeds, for each other finished run, and each kept result."""
     groups: dict[tuple[str, str], list[Run]] = {}
-    for run in found.runs:
+    for run in material.runs:
         if run.summary:
             path = pathlib.PurePath(run.name)
             seeds = path.name.startswith("seed_")
@@ -150,7 +150,7 @@ def table(found: Found) -> list[Row]:
         for (name, _), members in groups.items()
     ]
     measured += [
-        (f"results/{d.name}", d.content, d.content["config"], [d.content]) for d in found.results
+        (f"results/{d.name}", d.content, d.content["config"], [d.content]) for d in material.results
     ]
     rows = []
     for name, summary, config, summaries in measured:
@@ -158,7 +158,7 @@ def table(found: Found) -> list[Row]:
             tests = [one["test"] for one in summaries]
             rows.append(_row(name, summary, config, tests))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            found.left_out.append(f"{name}: {error!r}")
+            material.left_out.append(f"{name}: {error!r}")
     return sorted(rows, key=lambda row: (row.network, row.dataset, row.name))
 
 
@@ -178,7 +178,7 @@ def _row(name: str, summary: dict, config: dict, tests: list[dict]) -> Row:
     )
 
 
-def curves(found: Found) -> list[dict]:
+def curves(material: Material) -> list[dict]:
     """Return what the chart that compares runs draws: step, loss and error of each split."""
     return [
         {
@@ -188,7 +188,7 @@ def curves(found: Found) -> list[dict]:
                 for split in SPLITS
             },
         }
-        for run in found.runs
+        for run in material.runs
     ]
 
 

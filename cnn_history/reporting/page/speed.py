@@ -6,8 +6,8 @@ from typing import Any
 from markupsafe import Markup
 
 from cnn_history.reporting import benchmarks as measured
-from cnn_history.reporting.page.found import Document, Found
-from cnn_history.reporting.page.pictures import Picture, Pictures
+from cnn_history.reporting.page.material import Document, Material
+from cnn_history.reporting.page.pictures import PageImage, Pictures
 from cnn_history.reporting.page.roofline import rooflines
 from cnn_history.reporting.page.values import cell
 
@@ -61,23 +61,23 @@ class Benchmark:
     more: list[str]
     rows: list[Measured]
     rooflines: list[Markup]
-    figures: list[Picture]
+    figures: list[PageImage]
 
 
-def benchmarks(found: Found, pictures: Pictures) -> list[Benchmark]:
+def benchmarks(material: Material, pictures: Pictures) -> list[Benchmark]:
     """Return the benchmarks that were found; one that cannot be understood is left out, named."""
     made = []
-    for document in found.benchmarks:
+    for document in material.benchmarks:
         try:
             made.append(_benchmark(document, pictures))
         except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-            found.left_out.append(f"{document.name}: {type(error).__name__}: {error}")
+            material.left_out.append(f"{document.name}: {type(error).__name__}: {error}")
     return made
 
 
-def missing(found: Found) -> list[str]:
+def missing(material: Material) -> list[str]:
     """Return the commands of the suites that nothing was found of."""
-    there = {document.content.get("suite") for document in found.benchmarks}
+    there = {document.content.get("suite") for document in material.benchmarks}
     commands = [COMMAND.format(suite, suite) for suite in measured.SUITES if suite not in there]
     return [
         line.replace(" --against=torch", "") if any(f"={name} " in line for name in ALONE) else line

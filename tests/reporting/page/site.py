@@ -5,6 +5,7 @@ import json
 import numpy as np
 from PIL import Image
 
+from cnn_history.lecture import LECTURES
 from cnn_history.reporting import page
 from cnn_history.reporting.page import networks
 
@@ -103,5 +104,7 @@ def build(monkeypatch, searched, output):
     chosen = {name: networks.models.NETWORKS[name] for name in FEW}
     monkeypatch.setattr(networks.models, "NETWORKS", chosen)
     output.mkdir(exist_ok=True)
-    left_out = page.write([searched], output, ["optimizer_paths", "degradation"], VERSIONS)
+    left_out = page.write(
+        [searched], output, ["optimizer_paths", "degradation"], LECTURES.values(), VERSIONS
+    )
     return (output / "index.html").read_text(), left_out

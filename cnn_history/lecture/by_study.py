@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from cnn_history.lecture.claim import Found
+from cnn_history.lecture.claim import Finding
 from cnn_history.studies.interval import interval, verdict
 
 
-def outcome(values: np.ndarray, what: str, truth: str = "") -> Found:
+def outcome(values: np.ndarray, what: str, truth: str = "") -> Finding:
     """Say `yes`, `no` or `inconclusive` of a quantity, and its interval.
 
     Args:
@@ -16,6 +16,6 @@ def outcome(values: np.ndarray, what: str, truth: str = "") -> Found:
     """
     low, high = interval(values)
     number = f"{low:.3g} to {high:.3g} (95 %, n={len(values)})"
-    return Found(
+    return Finding(
         f"{verdict(low, high)}: {what} by {number}", bool(np.isfinite([low, high]).all()), truth
     )

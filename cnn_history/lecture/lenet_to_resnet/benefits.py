@@ -1,8 +1,9 @@
 """What the lecture promises of batch normalization: studied on a small net and real images."""
 
-from cnn_history.lecture.claim import BY_STUDY, Claim, Found, slide
-from cnn_history.lecture.once import once
-from cnn_history.lecture.outcome import outcome
+import functools
+
+from cnn_history.lecture.by_study import outcome
+from cnn_history.lecture.claim import BY_STUDY, Finding, slide
 from cnn_history.studies import batch_norm_measures as measures
 from cnn_history.studies.batch_norm_lab import Lab, lab
 
@@ -10,25 +11,13 @@ DATA = {"dataset": "digits", "image_size": 8, "examples": 1437}
 TRAINING = {"convolutions": 3, "steps": 60, "batch_size": 32, "seeds": 3}
 
 
-def claims() -> tuple[Claim, ...]:
-    """The claims."""
-    return slide(
-        "Batch Normalization",
-        ("C160", "improves gradient flow through the network", BY_STUDY, flow),
-        ("C161", "allows higher learning rates", BY_STUDY, rates),
-        ("C162", "reduces the strong dependence on initialization", BY_STUDY, initialization),
-        ("C163", "acts as a form of regularization, slightly reduces the need for dropout, maybe",
-         BY_STUDY, regularization),
-    )  # fmt: skip
-
-
-@once
+@functools.cache
 def room() -> Lab:
     """Return nets and data, which all of them have in common."""
     return lab(**DATA, **TRAINING)
 
 
-def flow() -> Found:
+def flow() -> Finding:
     """How much the gradients depend on the weights' size, and on the layer, at the start."""
     found = {gain: measures.gradients(room(), gain) for gain in (measures.SMALL, 1.0)}
     layers = outcome(measures.flow_gain(found[1.0]), "they are less far apart between layers")
@@ -39,13 +28,13 @@ def flow() -> Found:
     )
 
 
-def rates() -> Found:
+def rates() -> Finding:
     """The largest rate that trains."""
     doublings = measures.rate_gain(measures.losses_by_rate(room()))
     return outcome(doublings, "the largest rate that trains is higher, in doublings,")
 
 
-def initialization() -> Found:
+def initialization() -> Finding:
     """From how many more sizes of the first weights, each twice the one before, it trains."""
     found = measures.initialization_gain(measures.losses_by_gain(room()))
     sizes = len(measures.GAINS)
@@ -54,7 +43,7 @@ def initialization() -> Found:
     )
 
 
-def regularization() -> Found:
+def regularization() -> Finding:
     """What batch normalization does for the test error, and what dropout then adds."""
     errors = measures.test_errors(room())
     without = outcome(100 * measures.dropout_gain(errors), "dropout gains less with it, in points,")
@@ -63,3 +52,13 @@ def regularization() -> Found:
         "the test error is lower, in points,",
         f"Of dropout: {without.computed}.",
     )
+
+
+CLAIMS = slide(
+    "Batch Normalization",
+    ("C160", "improves gradient flow through the network", BY_STUDY, flow),
+    ("C161", "allows higher learning rates", BY_STUDY, rates),
+    ("C162", "reduces the strong dependence on initialization", BY_STUDY, initialization),
+    ("C163", "acts as a form of regularization, slightly reduces the need for dropout, maybe",
+     BY_STUDY, regularization),
+)  # fmt: skip

@@ -53,7 +53,7 @@ class Document:
 
 
 @dataclasses.dataclass
-class Found:
+class Material:
     """All that was found; `left_out` names what was not understood, and why."""
 
     runs: list[Run] = dataclasses.field(default_factory=list)
@@ -65,20 +65,20 @@ class Found:
     left_out: list[str] = dataclasses.field(default_factory=list)
 
 
-def search(*folders: pathlib.Path) -> Found:
+def gather(*folders: pathlib.Path) -> Material:
     """Return what lies below the folders, once; of a claim in several files, the last counts."""
-    found, searched = Found(), set()
+    material, searched = Material(), set()
     for root in folders:
         for folder in _folders(root):
             if folder.resolve() in searched:  # one lies below the other
                 continue
             searched.add(folder.resolve())
             if (folder / CONFIG).is_file() and (folder / METRICS).is_file():
-                _add_run(found, root, folder)
+                _add_run(material, root, folder)
                 continue
             for path in sorted(folder.glob("*.json")):
-                _add_document(found, root, path)
-    return found
+                _add_document(material, root, path)
+    return material
 
 
 def _folders(root: pathlib.Path) -> Iterator[pathlib.Path]:
@@ -91,43 +91,43 @@ def _name(root: pathlib.Path, path: pathlib.Path) -> str:
     return str(path.relative_to(root)) if path != root else root.resolve().name
 
 
-def _read(found: Found, path: pathlib.Path, name: str) -> Any:
+def _read(material: Material, path: pathlib.Path, name: str) -> Any:
     """Return the document, or None where it is damaged."""
     try:
         if path.stat().st_size > LARGEST:
             raise ValueError(f"it is larger than {LARGEST / 1e6:.0f} MB")
         return json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
-        found.left_out.append(f"{name}: {error}")
+        material.left_out.append(f"{name}: {error}")
         return None
 
 
-def _add_run(found: Found, root: pathlib.Path, folder: pathlib.Path) -> None:
+def _add_run(material: Material, root: pathlib.Path, folder: pathlib.Path) -> None:
     name = _name(root, folder)
-    config = _read(found, folder / CONFIG, f"{name}/{CONFIG}")
+    config = _read(material, folder / CONFIG, f"{name}/{CONFIG}")
     summary = None
     if (folder / SUMMARY).is_file():
-        summary = _read(found, folder / SUMMARY, f"{name}/{SUMMARY}")
+        summary = _read(material, folder / SUMMARY, f"{name}/{SUMMARY}")
     if isinstance(config, dict):
         lines = [line for line in read_metrics(folder) if isinstance(line, dict)]
-        found.runs.append(Run(name, folder, config, lines, summary))
+        material.runs.append(Run(name, folder, config, lines, summary))
 
 
-def _add_document(found: Found, root: pathlib.Path, path: pathlib.Path) -> None:
+def _add_document(material: Material, root: pathlib.Path, path: pathlib.Path) -> None:
     name = _name(root, path)
-    content = _read(found, path, name)
+    content = _read(material, path, name)
     document = Document(name, path, content)
     match content:
         case {"study": str(), "rows": list(), "question": str(), "answer": str()}:
-            found.studies.append(document)
+            material.studies.append(document)
         case {"device": _, "results": list()}:
-            found.benchmarks.append(document)
+            material.benchmarks.append(document)
         case {"kind": "run", "config": dict(), "test": dict()}:
-            found.results.append(document)
+            material.results.append(document)
         case {"what": str()}:
-            found.compared.append(document)
+            material.compared.append(document)
         case [{"id": _, "quote": _, "verdict": _}, *_]:
-            found.claims.update({str(row["id"]): row for row in content if _is_claim(row)})
+            material.claims.update({str(row["id"]): row for row in content if _is_claim(row)})
 
 
 def _is_claim(row: Any) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from cnn_history import schedules
-from cnn_history.lecture.claim import AGREES, BY_STUDY, Claim, Found, slide
+from cnn_history.lecture.claim import AGREES, BY_STUDY, Finding, slide
 from cnn_history.studies import learning_rate
 
 INITIAL, K, EVERY = 0.1, 0.01, 10
@@ -15,14 +15,25 @@ STUDY = {"steps": 2000, "batch_size": 32, "seeds": 5}
 FLOAT32 = 1e-5  # relative; the exponent of a power is rounded
 
 
-def claims() -> tuple[Claim, ...]:
-    """The claims."""
-    return (*decays(), *slide("Learning rate", ("C165", RATE_QUOTE, BY_STUDY, rates)))
+def follows(schedule: schedules.Schedule, formula: Callable) -> Finding:
+    """Compare a schedule with the slide's formula at 200 steps."""
+    ours = np.asarray(schedule(STEPS), float)
+    off = np.abs(ours / formula(STEPS.astype(float)) - 1).max()
+    rates = ", ".join(f"{ours[t]:.4f}" for t in (0, EVERY, 10 * EVERY))
+    return Finding(
+        f"{rates} at steps 0, {EVERY}, {10 * EVERY}; {off:.0e} from the formula at most",
+        off < FLOAT32,
+    )
 
 
-def decays() -> tuple[Claim, ...]:
-    """Return those on decays; each has the slide's formula in NumPy, float64."""
-    return slide(
+def rates() -> Finding:
+    """What four constant rates and the decays do to the loss."""
+    return Finding(learning_rate.run(**STUDY).answer, True)
+
+
+# Each decay beside the slide's formula in NumPy, float64.
+CLAIMS = (
+    *slide(
         "LR decay",
         (
             "C148",
@@ -48,20 +59,6 @@ def decays() -> tuple[Claim, ...]:
             schedules.step_decay(INITIAL, 0.5, EVERY),
             lambda t: INITIAL * 0.5 ** (t // EVERY),
         ),
-    )
-
-
-def follows(schedule: schedules.Schedule, formula: Callable) -> Found:
-    """Compare a schedule with the slide's formula at 200 steps."""
-    ours = np.asarray(schedule(STEPS), float)
-    off = np.abs(ours / formula(STEPS.astype(float)) - 1).max()
-    rates = ", ".join(f"{ours[t]:.4f}" for t in (0, EVERY, 10 * EVERY))
-    return Found(
-        f"{rates} at steps 0, {EVERY}, {10 * EVERY}; {off:.0e} from the formula at most",
-        off < FLOAT32,
-    )
-
-
-def rates() -> Found:
-    """What four constant rates and the decays do to the loss."""
-    return Found(learning_rate.run(**STUDY).answer, True)
+    ),
+    *slide("Learning rate", ("C165", RATE_QUOTE, BY_STUDY, rates)),
+)

@@ -3,8 +3,8 @@
 import math
 
 from cnn_history.accounting import Account
-from cnn_history.lecture.accounts import account, layer, shape
-from cnn_history.lecture.claim import AGREES, ERRS, Claim, Found, slide
+from cnn_history.lecture.claim import AGREES, ERRS, Finding, slide
+from cnn_history.lecture.read_off import account, layer, shape
 from cnn_history.studies.vgg_budget import BYTES, EARLY, LATE, shares, weights, with_relus
 
 MODEL = "vgg16"
@@ -37,24 +37,6 @@ LISTING = (
 )
 
 
-def claims() -> tuple[Claim, ...]:
-    """The claims."""
-    rows = [
-        (f"C{i:03}", f"{said[0]} {shape(said[1])} memory, params", AGREES, row, *said)
-        for i, said in enumerate(LISTING, start=FIRST)
-    ]
-    return slide(
-        "VGG16 listing",
-        *rows,
-        ("C049", "INPUT 224*224*3 = 150K", AGREES, image, (224, 224, 3), 150e3),
-        ("C050", "TOTAL memory 24M * 4 bytes ~ 96MB / image", ERRS, memory, 24),
-        ("C051", "~*2 for bwd", AGREES, backward),
-        ("C052", "TOTAL params 138M", AGREES, parameters, 138),
-        ("C053", "Most memory is in early CONV", AGREES, early),
-        ("C054", "Most params are in late FC", AGREES, late),
-    )
-
-
 def whole() -> Account:
     """Return the network's account."""
     return account(MODEL)
@@ -65,26 +47,26 @@ def near(said: float, number: int) -> bool:
     return abs(said - number) <= ROUNDING * number
 
 
-def row(name: str, size: tuple[int, ...], said: float, factors: tuple[int, ...]) -> Found:
+def row(name: str, size: tuple[int, ...], said: float, factors: tuple[int, ...]) -> Finding:
     """A row of the listing."""
     found = layer(MODEL, name)
     product = math.prod(factors) if factors else 0
-    return Found(
+    return Finding(
         f"memory {found.activations:,} params {found.weights:,}",
         found.output == size and near(said, found.activations) and product == found.weights,
     )
 
 
-def image(size: tuple[int, ...], said: float) -> Found:
+def image(size: tuple[int, ...], said: float) -> Finding:
     """The input."""
     number = whole().input_activations
-    return Found(f"{number:,}", whole().input == size and near(said, number))
+    return Finding(f"{number:,}", whole().input == size and near(said, number))
 
 
-def memory(said: int) -> Found:
+def memory(said: int) -> Finding:
     """All activations, once each."""
     total, relus = whole().activations, with_relus(whole())
-    return Found(
+    return Finding(
         f"{total:,} = {total / 1e6:.1f}M -> {total * BYTES / 1e6:.2f} MB",
         round(total / 1e6) == said,
         f"The listed activations add up to {total / 1e6:.1f}M floats, {total * BYTES / 1e6:.0f} MB;"
@@ -93,33 +75,49 @@ def memory(said: int) -> Found:
     )
 
 
-def backward() -> Found:
+def backward() -> Finding:
     """Activations and their gradients, which have the same shapes."""
     both = 2 * whole().activations
     text = f"2 x {whole().activations / 1e6:.1f}M = {both / 1e6:.1f}M floats = "
-    return Found(
+    return Finding(
         f"{text}{both * BYTES / 1e6:.0f} MB",
         True,
         "A rule of thumb: every activation has a gradient of its shape.",
     )
 
 
-def parameters(said: int) -> Found:
+def parameters(said: int) -> Finding:
     """All weights, with and without biases."""
     bare, full = weights(whole()), whole().parameters
-    return Found(
+    return Finding(
         f"{bare:,} without biases, {full:,} with",
         round(bare / 1e6) == said == round(full / 1e6),
     )
 
 
-def early() -> Found:
+def early() -> Finding:
     """The share of the memory down to the second pooling."""
     share, first = (shares(whole(), names)[0] for names in (EARLY, EARLY[:2]))
-    return Found(f"{100 * share:.1f}% (conv1_1+conv1_2 alone {100 * first:.1f}%)", share > 0.5)
+    return Finding(f"{100 * share:.1f}% (conv1_1+conv1_2 alone {100 * first:.1f}%)", share > 0.5)
 
 
-def late() -> Found:
+def late() -> Finding:
     """The share of the weights in fully-connected layers."""
     share, first = (shares(whole(), names)[1] for names in (LATE, LATE[:1]))
-    return Found(f"{100 * share:.1f}% (fc6 alone {100 * first:.1f}%)", share > 0.5)
+    return Finding(f"{100 * share:.1f}% (fc6 alone {100 * first:.1f}%)", share > 0.5)
+
+
+ROWS = [
+    (f"C{i:03}", f"{said[0]} {shape(said[1])} memory, params", AGREES, row, *said)
+    for i, said in enumerate(LISTING, start=FIRST)
+]
+CLAIMS = slide(
+    "VGG16 listing",
+    *ROWS,
+    ("C049", "INPUT 224*224*3 = 150K", AGREES, image, (224, 224, 3), 150e3),
+    ("C050", "TOTAL memory 24M * 4 bytes ~ 96MB / image", ERRS, memory, 24),
+    ("C051", "~*2 for bwd", AGREES, backward),
+    ("C052", "TOTAL params 138M", AGREES, parameters, 138),
+    ("C053", "Most memory is in early CONV", AGREES, early),
+    ("C054", "Most params are in late FC", AGREES, late),
+)

@@ -1,4 +1,4 @@
-"""The lecture's claims on the console: slide by slide as they are computed, then their counts."""
+"""The claims of a lecture on the console: slide by slide as they are computed, then counts."""
 
 import collections
 import itertools
@@ -23,19 +23,22 @@ def _console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=WIDTH)
 
 
-def by_slide(claims: Sequence, results: Iterable) -> Iterator:
-    """Print a table for each slide as soon as it is done, and yield the results on."""
+def by_slide(title: str, claims: Sequence, results: Iterable) -> Iterator:
+    """Print the lecture's title and a table for each slide as soon as it is done.
+
+    Yields the results on.
+    """
     console, slides = _console(), itertools.groupby(claims, lambda claim: claim.slide)
-    console.print(_table(show_header=True))
+    console.print(Text(title, "bold"), _table(show_header=True))
     with console.status("") as status:
-        for title, group in slides:
+        for slide, group in slides:
             table = _table(show_header=False)
             for claim in group:
                 status.update(Text(f"{claim.id}: {claim.quote}"))
                 result = next(results)
                 table.add_row(*_cells(result))
                 yield result
-            console.print(Text(f"\n{title}", "bold underline"), table)
+            console.print(Text(f"\n{slide}", "bold underline"), table)
 
 
 def _table(show_header: bool) -> Table:
@@ -52,7 +55,7 @@ def _table(show_header: bool) -> Table:
 
 def _cells(result) -> tuple:
     """Return id, verdict, the lecture's words, and what was computed above what is so instead."""
-    computed = Text(result.found.computed or "nothing to compute")
+    computed = Text(result.finding.computed or "nothing to compute")
     if not result.supported:
         computed.append(f"\nno longer supports '{result.claim.stated}'", "bold red")
     if result.truth:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import optimizers
-from cnn_history.lecture.claim import ADVICE, AGREES, BY_STUDY, ERRS, Claim, Found, slide
+from cnn_history.lecture.claim import ADVICE, AGREES, BY_STUDY, ERRS, Finding, slide
 from cnn_history.studies import adaptive_step_sizes as study
 from cnn_history.studies.interval import verdict
 
@@ -20,40 +20,6 @@ STARTS = 10  # on a quadratic
 
 # The slide's last line of Adam.
 CODE = "x -= learning_rate * first_unbias / (np.sqrt(second_unbias) + 1e-7))"
-
-
-def claims() -> tuple[Claim, ...]:
-    """The claims."""
-    return (
-        *slide(
-            "AdaGrad",
-            ("C141", "grad_squared += dx*dx; x -= lr*dx/(sqrt(grad_squared)+1e-7), start 0", AGREES,
-             formula, optimizers.adagrad, adagrad),
-            ("C142", "Q2: step size over long time: decays to zero", AGREES, long_time),
-        ),
-        *slide(
-            "AdaGrad Q1",
-            ("C164", "progress along steep directions is damped, along flat directions accelerated",
-             BY_STUDY, directions),
-        ),
-        *slide(
-            "RMSProp",
-            ("C143", "grad_squared = rho*gs + (1-rho)*dx*dx; eps outside sqrt; start 0; "
-             "no bias correction", AGREES, formula, optimizers.rmsprop, rmsprop),
-        ),
-        *slide(
-            "Adam (almost)",
-            ("C144", "Q: what happens at first timestep?", AGREES, first_step,
-             optimizers.adam_uncorrected, 0.1 / np.sqrt(0.001), "too long a step: both averages "
-             "start from zero, the mean square rises much more slowly than the mean"),
-        ),
-        *slide(
-            "Adam (full form)",
-            ("C145", "bias correction", AGREES, first_step, optimizers.adam, 1.0, ""),
-            ("C146", "code: '... + 1e-7))' and range(1, num_iterations)", ERRS, code),
-            ("C147", "beta1 .9, beta2 .999, lr 1e-3 or 5e-4", ADVICE, defaults),
-        ),
-    )  # fmt: skip
 
 
 def steps(rule: Callable, count: int) -> np.ndarray:
@@ -87,21 +53,21 @@ def rmsprop(dx: np.ndarray, count: int, decay_rate: float = 0.9) -> np.ndarray:
     return np.array(made)
 
 
-def formula(rule: Callable, slides: Callable) -> Found:
+def formula(rule: Callable, slides: Callable) -> Finding:
     """Compare a rule with the slide's loop at constant gradients, 200 steps."""
     found, dx = steps(rule, 200), np.array(GRADIENTS)
     off = np.abs(found / (slides(dx, 200) * np.sign(dx)) - 1).max()
     first = ", ".join(f"{step:.4g}" for step in found[:3, -1])
-    return Found(
+    return Finding(
         f"step/lr = {first} ... {found[-1, -1]:.4g} at step 200; {off:.0e} from the slide's loop",
         off < FLOAT32,
     )
 
 
-def long_time() -> Found:
+def long_time() -> Finding:
     """The step after a long time, and the way until then."""
     found = steps(optimizers.adagrad, LONG)[:, -1]
-    return Found(
+    return Finding(
         f"step/lr = {found[-1]:.4f} = 1/sqrt(t) at step {LONG:,}, and falling",
         bool(np.all(np.diff(found) <= 0) and abs(found[-1] * np.sqrt(LONG) - 1) < 1e-3),
         f"The way does not end: {found[: LONG // 4].sum():.0f} lr after {LONG // 4:,} steps, "
@@ -109,11 +75,11 @@ def long_time() -> Found:
     )
 
 
-def directions() -> Found:
+def directions() -> Finding:
     """The rates that AdaGrad gives both axes of a quadratic, from random starts."""
     steep, flat = study.CURVATURES
     low, high = study.advantage(study.along_axes(optimizers.adagrad, STARTS))
-    return Found(
+    return Finding(
         f"{verdict(low - 1, high - 1)}: on a quadratic of curvatures {steep:g} and {flat:g} the "
         f"rate along the flat axis is {low:.3g} to {high:.3g} times that along the "
         f"steep one (95 %, n={STARTS})",
@@ -122,14 +88,14 @@ def directions() -> Found:
     )
 
 
-def first_step(rule: Callable, said: float, remark: str) -> Found:
+def first_step(rule: Callable, said: float, remark: str) -> Finding:
     """The first step, whatever the gradient."""
     found = steps(rule, 1)[0]
     right = np.allclose(found, said, rtol=1e-4)
-    return Found(f"step = {found[-1]:.4f} lr sign(g)", right, remark and f"It is {remark}.")
+    return Finding(f"step = {found[-1]:.4f} lr sign(g)", right, remark and f"It is {remark}.")
 
 
-def code() -> Found:
+def code() -> Finding:
     """Parentheses of the slide's last line, and updates of its loop."""
     more = CODE.count(")") - CODE.count("(")
     updates = len(range(1, LONG))
@@ -140,7 +106,7 @@ def code() -> Found:
         except SyntaxError:
             return False
 
-    return Found(
+    return Finding(
         f"{more} closing parenthesis too many; range(1, {LONG}) makes {updates} updates",
         parses(CODE) and updates == LONG,
         f"Without it the line {'parses' if parses(CODE[: -more or None]) else 'fails too'}; the "
@@ -148,8 +114,40 @@ def code() -> Found:
     )
 
 
-def defaults() -> Found:
+def defaults() -> Finding:
     """What stands here if nothing is given."""
     ours = inspect.signature(optimizers.adam).parameters
     values = ", ".join(f"{name} {ours[name].default:g}" for name in ("b1", "b2", "eps"))
-    return Found(values, True, "Kingma & Ba have b1 0.9, b2 0.999, 1e-3 and eps 1e-8.")
+    return Finding(values, True, "Kingma & Ba have b1 0.9, b2 0.999, 1e-3 and eps 1e-8.")
+
+
+CLAIMS = (
+    *slide(
+        "AdaGrad",
+        ("C141", "grad_squared += dx*dx; x -= lr*dx/(sqrt(grad_squared)+1e-7), start 0", AGREES,
+         formula, optimizers.adagrad, adagrad),
+        ("C142", "Q2: step size over long time: decays to zero", AGREES, long_time),
+    ),
+    *slide(
+        "AdaGrad Q1",
+        ("C164", "progress along steep directions is damped, along flat directions accelerated",
+         BY_STUDY, directions),
+    ),
+    *slide(
+        "RMSProp",
+        ("C143", "grad_squared = rho*gs + (1-rho)*dx*dx; eps outside sqrt; start 0; "
+         "no bias correction", AGREES, formula, optimizers.rmsprop, rmsprop),
+    ),
+    *slide(
+        "Adam (almost)",
+        ("C144", "Q: what happens at first timestep?", AGREES, first_step,
+         optimizers.adam_uncorrected, 0.1 / np.sqrt(0.001), "too long a step: both averages "
+         "start from zero, the mean square rises much more slowly than the mean"),
+    ),
+    *slide(
+        "Adam (full form)",
+        ("C145", "bias correction", AGREES, first_step, optimizers.adam, 1.0, ""),
+        ("C146", "code: '... + 1e-7))' and range(1, num_iterations)", ERRS, code),
+        ("C147", "beta1 .9, beta2 .999, lr 1e-3 or 5e-4", ADVICE, defaults),
+    ),
+)  # fmt: skip

@@ -1,14 +1,14 @@
 """The accounts of networks, and claims that are read off them."""
 
+import functools
 import math
 
 from cnn_history import accounting
 from cnn_history.accounting import Account, Layer
-from cnn_history.lecture.claim import Found
-from cnn_history.lecture.once import once
+from cnn_history.lecture.claim import Finding
 
 
-@once
+@functools.cache
 def account(model: str, **options) -> Account:
     """Return the account of a network."""
     return accounting.account(model, **options)
@@ -29,12 +29,12 @@ def window(layer: Layer) -> str:
     return f"{shape(layer.kernel)}/{layer.stride}"
 
 
-def output(model: str, name: str, said: tuple[int, int, int]) -> Found:
+def output(model: str, name: str, said: tuple[int, int, int]) -> Finding:
     """The shape of a layer's result."""
     found = layer(model, name).output
-    return Found(shape(found), found == said)
+    return Finding(shape(found), found == said)
 
 
-def product(factors: tuple[int, ...], macs: int) -> Found:
+def product(factors: tuple[int, ...], macs: int) -> Finding:
     """A count of multiply-adds that a slide writes as a product."""
-    return Found(f"{macs:,}", math.prod(factors) == macs)
+    return Finding(f"{macs:,}", math.prod(factors) == macs)

@@ -8,41 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import layers, models
-from cnn_history.lecture.claim import AGREES, QUOTED, Claim, Found, slide
+from cnn_history.lecture.claim import AGREES, QUOTED, Finding, slide
 from cnn_history.papers import HUANG_2018
 
 EXAMPLES, CHANNELS = 32, 8
 DATA = np.random.default_rng(0).normal(3.0, 2.0, (EXAMPLES, CHANNELS)).astype(np.float32)
 FLOAT32 = 1e-5  # what rounding may change in a few operations, of numbers near 10
-
-
-def claims() -> tuple[Claim, ...]:
-    """The claims."""
-    return (
-        *slide(
-            "BatchNorm",
-            (
-                "C130",
-                "x-hat = (x-E)/sqrt(Var) ; y = gamma x-hat + beta; "
-                "gamma = sqrt(Var), beta = E recovers identity",
-                AGREES,
-                identity,
-            ),
-            ("C131", "Var is the biased batch variance (1/m)", AGREES, variance),
-            ("C132", "after FC/conv, before nonlinearity", AGREES, place),
-            (
-                "C133",
-                "test time: fixed empirical mean, e.g. running averages",
-                AGREES,
-                test_time,
-            ),
-        ),
-        *slide(
-            "Decorrelated BN",
-            ("C134", "x-hat = Sigma^{-1/2}(x - mu)", AGREES, whitened),
-            ("C135", "Appeared 4/23/2018", QUOTED, appeared, "4/23/2018"),
-        ),
-    )
 
 
 def normalized(layer: nn.Module, x=DATA, train=True, **changed) -> tuple[np.ndarray, dict]:
@@ -53,7 +24,7 @@ def normalized(layer: nn.Module, x=DATA, train=True, **changed) -> tuple[np.ndar
     return np.asarray(y), {**variables["batch_stats"], **state["batch_stats"]}
 
 
-def identity() -> Found:
+def identity() -> Finding:
     """How far from the identity scale and shift leave the layer, with epsilon and without."""
     layer = layers.BatchNorm()
     mean, var = DATA.mean(0), DATA.var(0)
@@ -63,14 +34,14 @@ def identity() -> Found:
     left, _ = normalized(layer, **bare)
     mended, _ = normalized(layer, **exact)
     off = [float(np.abs(y - DATA).max()) for y in (plain, left, mended)]
-    return Found(
+    return Finding(
         f"off by {off[0]:.1e} without epsilon, {off[1]:.1e} with epsilon {layer.epsilon:g}",
         off[0] < FLOAT32 and off[2] < FLOAT32,
         f"With epsilon, gamma has to be sqrt(Var + epsilon): off by {off[2]:.1e}.",
     )
 
 
-def variance() -> Found:
+def variance() -> Finding:
     """Which variance is used in training, and which is kept for inference."""
     layer = layers.BatchNorm(epsilon=0.0, momentum=0.0)
     y, kept = normalized(layer)
@@ -79,7 +50,7 @@ def variance() -> Found:
     in_training = float((used / biased).mean())
     at_test = float((np.asarray(kept["var"]) / biased).mean())
     m = len(DATA)
-    return Found(
+    return Finding(
         f"training divides by 1/m: {in_training:.4f} of it; inference by {at_test:.4f} = m/(m-1), "
         f"m = {m}",
         np.allclose(used, biased, rtol=1e-4) and np.allclose(kept["var"], unbiased, rtol=1e-4),
@@ -87,7 +58,7 @@ def variance() -> Found:
     )
 
 
-def place() -> Found:
+def place() -> Finding:
     """What stands before and behind each normalization of BN-Inception."""
     events = []
 
@@ -107,14 +78,14 @@ def place() -> Found:
         jax.eval_shape(lambda x: net.init(jax.random.key(0), x, train=False), image)
     norms = [i for i, event in enumerate(events) if event == "BatchNorm"]
     right = sum(events[i - 1 : i + 2] == ["Conv", "BatchNorm", "activation"] for i in norms)
-    return Found(
+    return Finding(
         f"{right} of {len(norms)} normalizations of bn_inception stand between a convolution and "
         "its activation",
         right == len(norms) > 0,
     )
 
 
-def test_time() -> Found:
+def test_time() -> Finding:
     """Whether an example's result depends on the others of its batch, in training and after."""
     layer = layers.BatchNorm()
 
@@ -125,7 +96,7 @@ def test_time() -> Found:
 
     _, kept = normalized(layer)
     average = (1 - layer.momentum) * DATA.mean(0)
-    return Found(
+    return Finding(
         f"the other examples change a result by {change(True):.2f} in training, by "
         f"{change(False):g} after",
         change(False) == 0 < change(True) and np.allclose(kept["mean"], average, rtol=1e-5),
@@ -133,7 +104,7 @@ def test_time() -> Found:
     )
 
 
-def whitened() -> Found:
+def whitened() -> Finding:
     """The covariance of correlated channels behind the layer, which is the symmetric whitening."""
     layer = layers.DecorrelatedBatchNorm(group_size=CHANNELS)
     x = DATA @ np.random.default_rng(1).normal(size=(CHANNELS, CHANNELS)).astype(np.float32)
@@ -143,16 +114,43 @@ def whitened() -> Found:
     far = float(np.abs(y.T @ y / len(y) - np.eye(CHANNELS)).max())
     smallest = values.min()
     off = float(np.abs(y - slides).max())
-    return Found(
+    return Finding(
         f"covariance = I to {far:.1e}; {off:.1e} from the slide's formula",
         far < 2 * layer.epsilon / smallest + 1e-4 and off < 1e-2,
         f"The layer takes Sigma + epsilon I, epsilon {layer.epsilon:g}, in groups of channels.",
     )
 
 
-def appeared(said: str) -> Found:
+def appeared(said: str) -> Finding:
     """The month, which an arXiv number begins with."""
     year, month = int(HUANG_2018.arxiv[:2]), int(HUANG_2018.arxiv[2:4])
     date = datetime.datetime.strptime(said, "%m/%d/%Y")
     right = (date.year % 100, date.month) == (int(year), int(month))
-    return Found(f"{HUANG_2018.source}: {datetime.date(2000 + year, month, 1):%B %Y}", right)
+    return Finding(f"{HUANG_2018.source}: {datetime.date(2000 + year, month, 1):%B %Y}", right)
+
+
+CLAIMS = (
+    *slide(
+        "BatchNorm",
+        (
+            "C130",
+            "x-hat = (x-E)/sqrt(Var) ; y = gamma x-hat + beta; "
+            "gamma = sqrt(Var), beta = E recovers identity",
+            AGREES,
+            identity,
+        ),
+        ("C131", "Var is the biased batch variance (1/m)", AGREES, variance),
+        ("C132", "after FC/conv, before nonlinearity", AGREES, place),
+        (
+            "C133",
+            "test time: fixed empirical mean, e.g. running averages",
+            AGREES,
+            test_time,
+        ),
+    ),
+    *slide(
+        "Decorrelated BN",
+        ("C134", "x-hat = Sigma^{-1/2}(x - mu)", AGREES, whitened),
+        ("C135", "Appeared 4/23/2018", QUOTED, appeared, "4/23/2018"),
+    ),
+)
