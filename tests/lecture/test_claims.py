@@ -1,20 +1,29 @@
-"""The lecture's claims: what is on record, what is computed, and what a broken part does to it."""
+"""Lectures and claims: what is on record, what is computed, what a broken part does to it."""
 
+import dataclasses
+import importlib
 import json
 import subprocess
 import sys
 
 import numpy as np
+import optax
 import pytest
 
 from cnn_history import lecture
-from cnn_history.lecture.accounts import output
+from cnn_history.layers import pooling
+from cnn_history.lecture.by_study import outcome
 from cnn_history.lecture.claim import ADVICE, AGREES, BY_STUDY, ERRS, QUOTED, evaluate, slide
-from cnn_history.lecture.outcome import outcome
+from cnn_history.lecture.lenet_to_resnet import inception_modules
 from cnn_history.lecture.quoted import errors
+from cnn_history.lecture.read_off import account, output
 from cnn_history.papers import KRIZHEVSKY_2012
 from tests.shared import SHARED, needs_shared
-from tests.training.runs import CHECKOUT
+from tests.training import runs
+
+# Modules whose names the packages above them give to functions.
+accounting_of_layers = importlib.import_module("cnn_history.accounting.account")
+adagrad = importlib.import_module("cnn_history.optimizers.adagrad")
 
 CLAIMS = lecture.claims()
 LINES = [f"C{i:03}" for i in range(64, 94)]  # of activations: seeds are drawn for them
@@ -27,16 +36,16 @@ TRAINED = [  # or measured from the same activations
 def test_every_claim_supports_its_verdict():
     """All that need no training; the rest are in a run of the verb, and below."""
     fast = [claim for id, claim in CLAIMS.items() if id not in (*LINES, *TRAINED)]
-    for result in lecture.run(fast):
-        assert result.supported, (result.claim.id, result.found)
+    for result in map(evaluate, fast):
+        assert result.supported, (result.claim.id, result.finding)
         assert result.truth.endswith(".") or (result.verdict != ERRS and not result.truth)
-        assert result.found.computed or result.verdict == ADVICE
+        assert result.finding.computed or result.verdict == ADVICE
 
 
 def test_the_printed_deviations_of_one_start():
     """Ten of the thirty lines, which have one measurement in common."""
-    for result in lecture.run(CLAIMS[id] for id in LINES[-10:]):
-        assert result.verdict == AGREES, result.found
+    for result in (evaluate(CLAIMS[id]) for id in LINES[-10:]):
+        assert result.verdict == AGREES, result.finding
 
 
 def test_a_wrong_number_is_an_error():
@@ -63,61 +72,75 @@ def test_an_outcome_has_its_interval():
 
 def test_without_the_data_of_a_study_the_rest_is_evaluated(monkeypatch, tmp_path):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    study, other = lecture.run([CLAIMS["C059"], CLAIMS["C004"]])
-    assert study.found.computed.startswith(f"inconclusive: mnist is not in {tmp_path}")
+    study, other = map(evaluate, (CLAIMS["C059"], CLAIMS["C004"]))
+    assert study.finding.computed.startswith(f"inconclusive: mnist is not in {tmp_path}")
     assert study.supported
     assert study.verdict == BY_STUDY
     assert other.verdict == AGREES
 
 
-# What is broken, and the claims that show it.
-BROKEN = {
-    "a layer, which pads": ("C004", """
-from cnn_history.layers import pooling
-pooling._padding = lambda *sizes: (1, 1)
-"""),
-    "an optimizer, whose sum starts from 0.1": ("C141", """
-import optax
-from cnn_history import optimizers
-optimizers.adagrad = lambda rate: optax.adagrad(rate, initial_accumulator_value=0.1)
-"""),
-    "an account, which counts a multiply-add as two": ("C115", """
-import dataclasses
-account = sys.modules["cnn_history.accounting.account"]
-right = account._layer
-def wrong(*row):
-    return dataclasses.replace(right(*row), macs=2 * right(*row).macs)
-account._layer = wrong
-"""),
-}  # fmt: skip
+def padded(monkeypatch):
+    """A pooling layer pads."""
+    monkeypatch.setattr(pooling, "_padding", lambda *sizes: (1, 1))
 
 
-@pytest.mark.parametrize("part", BROKEN)
-def test_a_broken_part_flips_a_claim(part):
-    id, code = BROKEN[part]
-    run = f"""
+def started_from_a_tenth(monkeypatch):
+    """The sum of AdaGrad starts from 0.1."""
+    start = optax.scale_by_rss(initial_accumulator_value=0.1, eps=1e-7)
+    monkeypatch.setattr(adagrad, "scale_by_adagrad", lambda eps: start)
+
+
+def counted_twice(monkeypatch):
+    """An account counts a multiply-add as two."""
+    counted = accounting_of_layers._layer
+    twice = lambda *row: dataclasses.replace(counted(*row), macs=2 * counted(*row).macs)  # noqa: E731
+    monkeypatch.setattr(accounting_of_layers, "_layer", twice)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "id"),
+    [(padded, "C004"), (started_from_a_tenth, "C141"), (counted_twice, "C115")],
+)
+def test_a_broken_part_flips_a_claim(break_it, id, monkeypatch):
+    remembered = (account, inception_modules.operations)
+    assert evaluate(CLAIMS[id]).verdict == AGREES
+    with monkeypatch.context() as patch:
+        for function in remembered:
+            function.cache_clear()
+        break_it(patch)
+        result = evaluate(CLAIMS[id])
+    for function in remembered:
+        function.cache_clear()
+    assert not result.supported
+    assert result.verdict == ERRS
+    assert result.truth
+
+
+# Contradicts a claim before the verb begins.
+CONTRADICTED = """
 import sys
-from cnn_history import claims, commands
-{code}
-sys.argv = [claims.__file__, "--id={id}", "--format=json"]
+from cnn_history import claims, commands, lecture
+first, *others = lecture.LECTURES.values()
+rows = [c._replace(stated="errs") if c.id == "C004" else c for c in first.claims]
+lecture.LECTURES[first.key] = first._replace(claims=tuple(rows))
+sys.argv = [claims.__file__, "--id=C004", "--format=json"]
 commands.run(claims.main)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", run], capture_output=True, text=True, cwd=CHECKOUT, check=False
-    )
+
+
+def test_a_claim_that_is_no_longer_supported_ends_the_verb_with_status_1():
+    command = [sys.executable, "-c", CONTRADICTED]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=runs.CHECKOUT, check=False)
     assert done.returncode == 1, done.stderr
-    assert f"claims: {id}: 'agrees' is no longer supported" in done.stderr
-    (row,) = json.loads(done.stdout)
-    assert row["verdict"] == ERRS
-    assert row["truth"]
+    assert "C004: 'errs' is no longer supported" in done.stderr
+    assert json.loads(done.stdout)[0]["verdict"] == AGREES
 
 
 def test_the_verb(tmp_path):
     path = tmp_path / "claims.json"
-    arguments = ["--id=C123,C050,C004", "--format=table", f"--output={path}"]
-    command = [sys.executable, "-m", "cnn_history.claims", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, check=False)
-    assert done.returncode == 0, done.stderr
+    arguments = ("--id=C123,C050,C004", "--lecture=lenet_to_resnet", f"--output={path}")
+    status, out, err = runs.run("claims", *arguments)
+    assert status == 0, err
     rows = json.loads(path.read_text())
     assert [row["id"] for row in rows] == ["C004", "C050", "C123"]
     assert all(
@@ -125,14 +148,14 @@ def test_the_verb(tmp_path):
     )
     assert "15,237,608" in rows[1]["computed"]
     assert "358,055,936" in rows[2]["truth"]
-    for words in (
-        "TOTAL memory",
-        "errs",
-        "no reading gives 24M.",
-        "3 claims in",
-        "otherwise than the lecture",
-    ):
-        assert words in done.stdout
+    for words in (lecture.LECTURES["lenet_to_resnet"].title, "TOTAL memory", "errs", "3 claims in"):
+        assert words in out
+
+
+def test_ids_are_of_one_lecture_each():
+    ids = [claim.id for talk in lecture.LECTURES.values() for claim in talk.claims]
+    assert len(set(ids)) == len(ids)
+    assert all(key == talk.key for key, talk in lecture.LECTURES.items())
 
 
 def recorded(fact: dict) -> set[str]:
