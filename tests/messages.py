@@ -1,10 +1,9 @@
 """Bad input, done to the real commands, and each message as it is printed, for docs/faults.md.
 
-./launch.sh python -m tests.messages    # writes that section anew; a test compares it
+./launch.sh python -m tests.messages    # writes that section anew
 """
 
 import pathlib
-import re
 import struct
 import tempfile
 import zipfile
@@ -19,9 +18,9 @@ from tests.weights.payload import Evil
 PAGE = CHECKOUT / "docs" / "faults.md"
 TITLE = "## Bad input, as printed"
 INTRODUCTION = """\
-Each was done to the command while this list was made (`./launch.sh python -m tests.messages`), and
-a test does it again. `W` is a folder; the number behind the verb is the exit status. Nothing in the
-files was executed or followed.
+Each was done to the command while this list was made (`./launch.sh python -m tests.messages`). `W`
+is a folder; the number behind the verb is the exit status. Nothing in the files was executed or
+followed.
 """
 
 LENET = "--config=experiments/lenet5_digits.py:smoke"
@@ -191,11 +190,6 @@ def section(folder):
     for verb, what, status, said in rows(folder):
         made += [f"* **{what}** ({verb}, {status})", "", *(f"      {line}" for line in said), ""]
     return "\n".join(made)
-
-
-def comparable(text):
-    """Return a text without what differs between machines and versions: hashes, sizes, loss."""
-    return re.sub(r"0x[0-9a-f]+|\d[\d,.]*|nan|inf", "N", text)
 
 
 def with_section(page, made):

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cnn_history.accounting import Account, Layer
+from cnn_history.reporting import markdown as tables
 
 COLUMNS = ("layer", "operation", "kernel", "stride", "output")
 NUMBERS = ("parameters", "multiply-adds", "activations", "receptive field")
@@ -75,9 +76,7 @@ def markdown(account: Account) -> str:
     lines = [
         f"### {_title(account)}",
         "",
-        f"| {' | '.join((*COLUMNS, *NUMBERS))} |",
-        f"|{'---|' * len(COLUMNS)}{'---:|' * len(NUMBERS)}",
-        *(f"| {' | '.join(cells)} |" for cells in _rows(account)),
+        tables.table((*COLUMNS, *NUMBERS), _rows(account), numbers=len(NUMBERS)),
     ]
     if account.model in LECTURE_TOTALS:
         lines += ["", "```", *listing(account), "```"]

@@ -1,21 +1,13 @@
-"""What a benchmark measured, as tables for the console, the page and the README.
-
-    ./launch.sh python -m cnn_history.reporting.benchmarks
-
-writes the README's section on speed from the files in results/benchmarks.
-"""
+"""What a benchmark measured, as tables for the console, the page and docs/results.md."""
 
 import json
 import pathlib
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cnn_history.reporting.results import RESULTS
+from cnn_history.reporting import markdown
 
-BENCHMARKS = RESULTS / "benchmarks"
-README = RESULTS.parent / "README.md"
-BEGIN, END = "<!-- benchmarks -->\n", "<!-- /benchmarks -->"  # around what is written there
 SUITES = {
     "cpu": "Networks on a CPU",
     "gpu": "Networks on a GPU",
@@ -32,8 +24,7 @@ NAMED = ("network", "mode")  # a row alone has them still
 OBVIOUS = ("input", "start")  # modes that are their suite's only one
 SHARES = ("share_of_peak", "share_of_bandwidth", "share_of_bound")
 RATIO = "ours/theirs"
-IN_README = ("cpu", "gpu", "input", "startup")  # the page has the rest
-# Not in the README: the same throughout, or for who looks closely.
+# Left out of the document: the same throughout, or for who looks closely.
 ASIDE = ("dtype", "data", "of bandwidth", "memory", "time")
 LINE = 60  # letters of what is said of a failure; the file has all
 UNITS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
@@ -115,10 +106,9 @@ def notes(document: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def markdown(folder: pathlib.Path = BENCHMARKS) -> str:
-    """Return the README's tables of the benchmarks kept in a folder."""
-    parts = []
-    for name in IN_README:
+def tables(folder: pathlib.Path) -> Iterator[str]:
+    """Yield a paragraph and a table in Markdown for each suite that is kept in a folder."""
+    for name, title in SUITES.items():
         path = folder / f"{name}.json"
         if not path.is_file():
             continue
@@ -126,18 +116,15 @@ def markdown(folder: pathlib.Path = BENCHMARKS) -> str:
         versions = document["versions"]
         made = ", ".join(f"{n} {versions[n]}" for n in ("jax", "torch") if n in versions)
         where = ", ".join(document[n] for n in ("device", "processor") if document.get(n))
-        parts.append(f"{SUITES[name]}, on {where} ({made}). {' '.join(notes(document))}")
-        parts.append(_table([short(row) for row in document["results"]]))
-    return "\n\n".join(parts) if parts else "Not measured yet."
+        yield f"{title}, on {where} ({made}). {' '.join(notes(document))}"
+        yield _table([short(row) for row in document["results"]])
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
     only_times = all("images/s" not in row for row in rows)
     aside = {*(ASIDE[:-1] if only_times else ASIDE), *alike(rows)}
     names = [n for n in dict.fromkeys(n for row in rows for n in row) if n not in aside]
-    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
-    lines += [f"| {' | '.join(str(row.get(n, '')) for n in names)} |" for row in rows]
-    return "\n".join(lines)
+    return markdown.table(names, [[row.get(n, "") for n in names] for row in rows])
 
 
 def spread(values: Mapping[str, float], suffix: str = "") -> str:
@@ -162,8 +149,3 @@ def unit(value: float) -> str:
     """Return three digits and a decimal unit: 24.3 G."""
     size, name = next((u for u in UNITS if abs(value) >= u[0]), UNITS[-1])
     return f"{value / size:.3g} {name}"
-
-
-if __name__ == "__main__":
-    before, _, rest = README.read_text().partition(BEGIN)
-    README.write_text(f"{before}{BEGIN}\n{markdown()}\n\n{END}{rest.partition(END)[2]}")

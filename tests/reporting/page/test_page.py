@@ -9,7 +9,7 @@ import pytest
 from cnn_history import models
 from cnn_history.accounting.structure import architecture
 from cnn_history.reporting import page, style
-from cnn_history.reporting.page import found, history, networks, roofline
+from cnn_history.reporting.page import history, material, networks, roofline
 from tests.reporting.page import site
 
 
@@ -133,8 +133,8 @@ def test_what_is_missing_is_said_with_the_command(tmp_path, monkeypatch):
 
 def test_what_lies_in_two_of_the_folders_is_found_once(tmp_path):
     site.make(tmp_path / "all" / "runs")
-    whole = found.search(tmp_path / "all")
-    both = found.search(tmp_path / "all" / "runs", tmp_path / "all")
+    whole = material.gather(tmp_path / "all")
+    both = material.gather(tmp_path / "all" / "runs", tmp_path / "all")
     assert len(whole.runs) == len(both.runs) > 0
     assert len(whole.benchmarks) == len(both.benchmarks) > 0
 
