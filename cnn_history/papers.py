@@ -86,6 +86,8 @@ TIELEMAN_2012 = Paper(
 ZEILER_2013 = Paper(
     "M. D. Zeiler, R. Fergus", 2013,
     "Visualizing and understanding convolutional networks", "ECCV 2014", "1311.2901")
+LIN_2013 = Paper(
+    "M. Lin, Q. Chen, S. Yan", 2013, "Network in network", "ICLR 2014", "1312.4400")
 KRIZHEVSKY_2014 = Paper(
     "A. Krizhevsky", 2014,
     "One weird trick for parallelizing convolutional neural networks", "arXiv", "1404.5997")
@@ -325,6 +327,9 @@ PUBLISHED: list[Published] = [
         ("ResNet-101", "resnet101", 1, 23.6, 7.1),
         ("ResNet-152", "resnet152", 1, 23.0, 6.7),
         ("VGG-16", "vgg16", 1, 28.5, 9.9)),
+    *_rows(LIN_2013, CIFAR10, "table 1", "test", "single_crop",
+        ("NIN + Dropout + Data Augmentation", "nin", 1, 8.81, None),
+        recipe=(("augmentation.name", "pad_crop_flip"),)),
     *_rows(HE_2015, CIFAR10, "table 6", "test", "single_crop",
         ("ResNet-20", "resnet20", 1, 8.75, None),
         ("ResNet-32", "resnet32", 1, 7.51, None),

@@ -14,9 +14,7 @@ import jax.numpy as jnp
 
 from cnn_history import initializers, layers
 from cnn_history.models.network import Classifier, Network, check_size, normalize, wide
-from cnn_history.papers import Paper
-
-PAPER = Paper("M. Lin, Q. Chen, S. Yan", 2013, "Network in network", "ICLR 2014", "1312.4400")
+from cnn_history.papers import LIN_2013
 
 # The release: blocks ("mlpconv", fig. 1b) of (name, maps, kernel), and the pooling behind each.
 BLOCKS = (
@@ -74,6 +72,6 @@ class NiN(Classifier):
 
 NETWORKS = {
     "nin": Network(
-        NiN, PAPER.at("(as released for CIFAR-10)"), (IMAGE_SIZE, IMAGE_SIZE, 3), CLASSES
+        NiN, LIN_2013.at("(as released for CIFAR-10)"), (IMAGE_SIZE, IMAGE_SIZE, 3), CLASSES
     ),
 }
