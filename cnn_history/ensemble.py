@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import datasets, evaluation, loading, models
+from cnn_history.cpu import compiler
 from cnn_history.datasets import adapters, examples, prepare, stream
 from cnn_history.errors import UserError, blame
 from cnn_history.files import workdir
@@ -89,7 +90,7 @@ def member(
     @functools.partial(
         jax.jit,
         out_shardings=everywhere,
-        compiler_options=devices.compiler_options(training=False),
+        compiler_options=compiler.options(devices.platform(mesh), training=False),
     )
     def probabilities(variables, view):
         return jax.nn.softmax(scores(model, variables, scaling.values(view)))

@@ -11,7 +11,7 @@ PACKAGE = CHECKOUT / "cnn_history"
 # From the bottom to the top: a part imports of ours what stands above it in this list, and itself.
 # Of a module, the longest entry that it belongs to counts.
 LAYERS = (
-    *("errors", "lookup", "papers", "choices"),
+    *("errors", "lookup", "papers", "choices", "cpu"),
     *("initializers", "schedules", "losses", "layers", "models", "optimizers"),
     *("datasets", "evaluation", "accounting", "weights"),
     *("config", "files", "reporting", "experiment"),
@@ -82,6 +82,16 @@ def test_nothing_of_ours_is_imported_by_its_name():
                 name = ast.literal_eval(node.args[0])  # an error where it is computed
                 assert name.split(".")[0] not in ("cnn_history", "experiments"), module
             assert not called.startswith("run_") or module == "commands", module
+
+
+def test_only_one_module_of_the_papers_side_knows_of_forms_for_cpus():
+    papers = {
+        module
+        for module, path in modules()
+        if module.split(".")[0] in ("layers", "models", "initializers", "optimizers")
+        and any(target.split(".")[0] == "cpu" for target in imports(path))
+    }
+    assert papers == {"layers.forms"}
 
 
 def test_few_files_know_the_config():

@@ -1,4 +1,9 @@
-"""Other forms of what a step computes, to be measured in the place of ours: the same functions."""
+"""Other forms of layers, to be measured in the place of ours: the same functions.
+
+Each takes the layer's own first, as `layers.forms` has it.
+"""
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -9,16 +14,14 @@ IMAGE_CHANNELS = 3
 # What a program of the kernel in Pallas sums: so many rows, a block of them at a time.
 ROWS, BLOCK, CHANNELS = 1792, 128, 64
 
-_convolve = jax.lax.conv_general_dilated
 
-
-def space_to_depth(x, kernel, strides, padding, **options):
+def space_to_depth(convolve, x, kernel, strides, padding, **options):
     """Convolve; of images, each square that a stride moves on by is one position of more channels.
 
     A kernel of 7x7 and stride 2 is one of 4x4 then, on 12 channels, with zeros at its end.
     """
     if x.shape[3] != IMAGE_CHANNELS or max(strides) == 1:
-        return _convolve(x, kernel, strides, padding, **options)
+        return convolve(x, kernel, strides, padding, **options)
     if isinstance(padding, str):
         padding = jax.lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
     around, behind = [], []
@@ -38,27 +41,29 @@ def space_to_depth(x, kernel, strides, padding, **options):
     kernel = kernel.reshape(rows // down, down, columns // across, across, c, f)
     kernel = kernel.transpose(0, 2, 1, 3, 4, 5)
     kernel = kernel.reshape(rows // down, columns // across, down * across * c, f)
-    return _convolve(x, kernel, (1, 1), "VALID", **options)
+    return convolve(x, kernel, (1, 1), "VALID", **options)
 
 
-def groups_apart(x, kernel, strides, padding, feature_group_count=1, **options):
+def groups_apart(convolve, x, kernel, strides, padding, feature_group_count=1, **options):
     """Convolve, by one convolution for each group of channels."""
     parts = (jnp.split(array, feature_group_count, axis=-1) for array in (x, kernel))
-    made = [_convolve(*part, strides, padding, **options) for part in zip(*parts, strict=True)]
+    made = [convolve(*part, strides, padding, **options) for part in zip(*parts, strict=True)]
     return jnp.concatenate(made, axis=-1)
 
 
-def without_first_mean(x: jax.Array) -> tuple[jax.Array, ...]:
+def without_first_mean(statistics: Callable, x: jax.Array) -> tuple[jax.Array, ...]:
     """As `batch_norm.statistics`, by E[x²] - E[x]², in one pass; exact where |mean| is small."""
+    del statistics
     mean, square = (jnp.mean(a, tuple(range(1, x.ndim - 1)), keepdims=True) for a in (x, x * x))
     return x, mean, mean, jnp.maximum(square - jnp.square(mean), 0)
 
 
-def by_pallas(x: jax.Array) -> tuple[jax.Array, ...]:
+def by_pallas(statistics: Callable, x: jax.Array) -> tuple[jax.Array, ...]:
     """The same, both sums by one kernel of our own, of images in bfloat16.
 
     Raises ValueError where a group of images does not divide into what a program sums.
     """
+    del statistics
     narrow = x.astype(jnp.bfloat16)  # as it came: XLA leaves out a conversion there and back
     rows, channels = narrow.size // len(x) // x.shape[-1], x.shape[-1]
     if rows % ROWS or channels % CHANNELS:

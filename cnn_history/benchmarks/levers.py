@@ -17,11 +17,9 @@ import jax
 from cnn_history.benchmarks import alternatives, ours, rounds
 from cnn_history.benchmarks.cases import GPU, Case
 from cnn_history.benchmarks.suite import How, Suite
-from cnn_history.layers import pooling
+from cnn_history.cpu import form, pooling
+from cnn_history.layers import forms
 
-CONVOLUTION = "jax.lax.conv_general_dilated"
-STATISTICS = "cnn_history.layers.batch_norm.statistics"
-MAX_POOL = "cnn_history.layers.pooling.max_pool"
 SCAN, STEPS = "jax.lax.scan", "cnn_history.training.devices.steps_per_call"
 BUFFERED = "FUSION,CUBLAS,CUBLASLT,CUDNN,CUSTOM_CALL,DYNAMIC_SLICE_FUSION,CONDITIONAL"
 
@@ -31,10 +29,14 @@ class Lever(NamedTuple):
 
     Attributes:
       options: of XLA, by name.
+      forms: of layers' functions, by their names.
+      as_on_cpu: what is lowered as it is for a CPU.
       replaced: what stands in the place of a function, by its name, while the step is traced.
     """
 
     options: Mapping[str, str | bool | int] = {}
+    forms: Mapping[str, Callable] = {}
+    as_on_cpu: tuple[type[form.Form], ...] = ()
     replaced: Mapping[str, Callable] = {}
 
 
@@ -69,12 +71,12 @@ OF_XLA = {
     "fusions_autotuned": Lever({"xla_gpu_experimental_enable_fusion_autotuner": True}),
 }
 OF_STATISTICS = {
-    "statistics_in_one_pass": Lever(replaced={STATISTICS: alternatives.without_first_mean}),
-    "statistics_by_pallas": Lever(replaced={STATISTICS: alternatives.by_pallas}),
+    "statistics_in_one_pass": Lever(forms={"statistics": alternatives.without_first_mean}),
+    "statistics_by_pallas": Lever(forms={"statistics": alternatives.by_pallas}),
 }
 OF_IMAGES = {
-    "space_to_depth": Lever(replaced={CONVOLUTION: alternatives.space_to_depth}),
-    "pooling_by_place": Lever(replaced={MAX_POOL: pooling.by_place}),
+    "space_to_depth": Lever(forms={"convolve": alternatives.space_to_depth}),
+    "pooling_by_place": Lever(as_on_cpu=pooling.MAX_POOL),
 }
 OF_A_SCAN = {f"{n}_steps_a_call": _steps(n) for n in (1, 10, 1000)} | {
     f"unrolled_by_{n}": _unrolled(n) for n in (2, 5)
@@ -87,7 +89,7 @@ LEVERS: dict[str, dict[str, Lever]] = {
     "vgg16": {n: OF_XLA[n] for n in ("convolutions_fused", "images_as_nhwc")}
     | {"pooling_by_place": OF_IMAGES["pooling_by_place"]},
     "alexnet_2012": OF_IMAGES
-    | {"groups_apart": Lever(replaced={CONVOLUTION: alternatives.groups_apart})},
+    | {"groups_apart": Lever(forms={"convolve": alternatives.groups_apart})},
     "googlenet": OF_IMAGES,
 }
 CASES = {case.network: case for case in GPU if case.mode == "train" and case.network in LEVERS}
@@ -135,6 +137,8 @@ def beside(case: Case, name: str, lever: Lever, how: How) -> dict:
 def make(case: Case, lever: Lever) -> ours.Ours:
     """Return a case with a lever, compiled."""
     with contextlib.ExitStack() as stack:
+        stack.enter_context(forms.replaced(**lever.forms))
+        stack.enter_context(form.as_on_cpu(*lever.as_on_cpu))
         for name, function in lever.replaced.items():
             stack.enter_context(mock.patch(name, function))
         stack.callback(jax.clear_caches)  # nobody else gets what was traced here

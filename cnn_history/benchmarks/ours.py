@@ -13,6 +13,7 @@ import numpy as np
 from cnn_history import build, losses, models, optimizers
 from cnn_history.benchmarks import recipes
 from cnn_history.benchmarks.cases import DECAY, LEARNING_RATE, RESIDENT, WEIGHT_DECAY, Case
+from cnn_history.cpu import compiler
 from cnn_history.datasets import Source, examples
 from cnn_history.datasets.prepare import Images
 from cnn_history.experiment import Experiment
@@ -72,7 +73,7 @@ def make(
     compiled, seconds = _compile(
         jax.jit(
             functools.partial(network.apply, train=False),
-            compiler_options=devices.compiler_options(training=False),
+            compiler_options=compiler.options(jax.default_backend(), training=False),
         ),
         options,
         variables,
@@ -131,7 +132,11 @@ def _training(network, variables: dict, images: jax.Array, labels: jax.Array, op
     given = {"image": images, "label": labels}
     parameters, made = _parameters(params), 0
     compiled, seconds = _compile(
-        jax.jit(update, donate_argnums=0, compiler_options=devices.compiler_options(training=True)),
+        jax.jit(
+            update,
+            donate_argnums=0,
+            compiler_options=compiler.options(jax.default_backend(), training=True),
+        ),
         options,
         state,
         {**given, "step": np.int32(0)},

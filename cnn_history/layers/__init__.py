@@ -10,7 +10,7 @@ from cnn_history.layers.activations import scaled_tanh
 from cnn_history.layers.batch_norm import BatchNorm
 from cnn_history.layers.convolution import Conv, convolve
 from cnn_history.layers.decorrelated_batch_norm import DecorrelatedBatchNorm
-from cnn_history.layers.forms import as_written, computed_once
+from cnn_history.layers.forms import as_written
 from cnn_history.layers.fully_connected import FullyConnected
 from cnn_history.layers.group_norm import GroupNorm
 from cnn_history.layers.local_response_norm import LocalResponseNorm, local_response_norm
@@ -18,6 +18,7 @@ from cnn_history.layers.norm import Norm, made_by, of_last_batch
 from cnn_history.layers.partial_convolution import PartialConv
 from cnn_history.layers.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, MaxPool
 from cnn_history.layers.rbf import RBFOutput
+from cnn_history.layers.residual_sum import residual_sum
 from cnn_history.layers.subsampling import TrainableSubsampling
 
 DecorrelatedFirst = functools.partial(DecorrelatedBatchNorm, place="first")
@@ -48,10 +49,10 @@ __all__ = [
     "RBFOutput",
     "TrainableSubsampling",
     "as_written",
-    "computed_once",
     "convolve",
     "local_response_norm",
     "made_by",
     "of_last_batch",
+    "residual_sum",
     "scaled_tanh",
 ]

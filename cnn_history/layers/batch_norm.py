@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from cnn_history.choices import COUNT, SHARE
+from cnn_history.layers import forms
 from cnn_history.layers.norm import Norm
 
 
@@ -127,6 +128,7 @@ def _affine(off, rest, factor, shift):
     return off * factor + (shift - rest * factor)
 
 
+@forms.replaceable
 def statistics(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """[groups, ..., c] -> x less a first mean, the mean of that, mean and variance of x.
 

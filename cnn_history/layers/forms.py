@@ -1,36 +1,46 @@
-"""Whose form of a layer is traced: XLA's own, or the one that runs best on a CPU.
+"""Other forms of what layers compute: the one place where they meet `cnn_history.cpu`.
 
-It is chosen where a function is traced, by the default backend: a program is traced once for each
-kind of device anyway, and one for GPU or TPU then holds nothing of what is meant for CPUs.
+A form is a function that takes the layer's own first, and then what that takes. Those of
+`cpu.FORMS` are the layer's own again on every platform but a CPU, which is known when a program is
+lowered. Which forms there are is asked when it is traced.
 """
 
 import contextlib
 import contextvars
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 
-import jax
+from cnn_history import cpu
 
-_as_written = contextvars.ContextVar("as_written", default=False)
+_forms = contextvars.ContextVar("forms", default=cpu.FORMS)
+
+
+def replaceable(function: Callable) -> Callable:
+    """Return what calls the form of the function, by its name, or else the function."""
+
+    @functools.wraps(function)
+    def call(*args, **options):
+        form = _forms.get().get(function.__name__)
+        return form(function, *args, **options) if form else function(*args, **options)
+
+    return call
+
+
+@contextlib.contextmanager
+def replaced(**forms: Callable) -> Iterator[None]:
+    """Trace layers with these forms as well, in the place of others of that name."""
+    token = _forms.set({**_forms.get(), **forms})
+    try:
+        yield
+    finally:
+        _forms.reset(token)
 
 
 @contextlib.contextmanager
 def as_written() -> Iterator[None]:
-    """Trace layers in XLA's own form, which shows what a position reads."""
-    token = _as_written.set(True)
+    """Trace layers without any other form, which shows what a position reads."""
+    token = _forms.set({})
     try:
         yield
     finally:
-        _as_written.reset(token)
-
-
-def xlas_own() -> bool:
-    """Say whether XLA's own form is to be traced: it is, but on a CPU."""
-    return jax.default_backend() != "cpu" or _as_written.get()
-
-
-def computed_once(x: jax.Array) -> jax.Array:
-    """Return x; XLA:CPU computes sums anew wherever they are read, and all sums that led to them.
-
-    Of a chain of residual blocks each would begin at the first (docs/speed.md).
-    """
-    return x if xlas_own() else jax.lax.optimization_barrier(x)
+        _forms.reset(token)

@@ -22,7 +22,7 @@ def local_response_norm(
     padding = ((0, 0),) * (x.ndim - 1) + ((n // 2, (n - 1) // 2),)
     sums = jax.lax.reduce_window(jnp.square(wide), 0.0, jax.lax.add, window, (1,) * x.ndim, padding)
     base = k + alpha * sums
-    if beta == 0.75 and jax.default_backend() == "cpu":  # 3 to 5 times as fast as a power there
+    if beta == 0.75:  # on a CPU 3 to 5 times as fast as a power
         return (wide * jax.lax.rsqrt(base * jnp.sqrt(base))).astype(x.dtype)
     return (wide / base**beta).astype(x.dtype)
 

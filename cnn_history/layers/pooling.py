@@ -1,18 +1,12 @@
 """Pooling layers. They are modules, so that a trace of a network sees them under their names."""
 
-import functools
-import itertools
 import math
-from collections.abc import Iterator
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from cnn_history.layers import forms, linear
-
-# Of how many values a sum of a window is written out: a program grows with them.
-FEW_PLACES = 9
+from cnn_history.layers import forms
 
 
 def _padding(size: int, window: int, stride: int, pad: int, ceil_mode: bool) -> tuple[int, int]:
@@ -58,103 +52,15 @@ class MaxPool(nn.Module):
         return max_pool(x, self.window, self.strides, tuple(padding))
 
 
+@forms.replaceable
 def max_pool(
     x: jax.Array,
     window: tuple[int, int],
     strides: tuple[int, int],
     padding: tuple[tuple[int, int], tuple[int, int]],
 ) -> jax.Array:
-    """[n, h, w, c] -> [n, h', w', c]: the largest of each window, in the form that runs best."""
-    pool = nn.max_pool if forms.xlas_own() else by_place
-    return pool(x, window, strides, padding)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))
-def by_place(x, window, strides, padding):
-    """The same, place by place of the windows, all windows at once (docs/speed.md)."""
-    shape = jax.eval_shape(lambda x: nn.max_pool(x, window, strides, padding), x).shape
-    return functools.reduce(jnp.maximum, _places(x, shape, window, strides, padding, -jnp.inf))
-
-
-@by_place.defjvp
-def _differentiate(window, strides, padding, primals, tangents):
-    """Differentiate, place by place as well.
-
-    XLA:CPU takes a gradient back one window after the other, which is many times as slow. Of equal
-    values the first counts, in both. The largest is found again, as a place: comparing with the
-    pooled values would not do, as XLA may compute what is pooled twice, rounded otherwise each
-    time.
-    """
-    ((x,), (dx,)) = primals, tangents
-    y = by_place(x, window, strides, padding)
-    largest, chosen = jnp.full_like(y, -jnp.inf), jnp.zeros(y.shape, jnp.int8)
-    for place, values in enumerate(_places(x, y.shape, window, strides, padding, -jnp.inf)):
-        larger = values > largest
-        largest, chosen = jnp.where(larger, values, largest), jnp.where(larger, place, chosen)
-
-    def take(dx, chosen):
-        moves = enumerate(_places(dx, y.shape, window, strides, padding, 0))
-        return sum(jnp.where(chosen == place, move, 0) for place, move in moves)
-
-    def give_back(dy, chosen):
-        return _given_back(dy, chosen, x.shape, window, strides, padding)
-
-    return y, linear.call(take, give_back, dx, chosen)
-
-
-def _places(
-    x: jax.Array,
-    shape: tuple[int, ...],
-    window: tuple[int, int],
-    strides: tuple[int, int],
-    padding: tuple[tuple[int, int], ...],
-    filling: float,
-) -> Iterator[jax.Array]:
-    """Yield, for each place in a window, what stands there in all windows: arrays of `shape`."""
-    x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=filling)
-    ends = [(size - 1) * step + 1 for size, step in zip(shape[1:3], strides, strict=True)]
-    for i in range(window[0]):
-        for j in range(window[1]):
-            yield x[:, i : i + ends[0] : strides[0], j : j + ends[1] : strides[1]]
-
-
-def _given_back(dy, chosen, shape, window, strides, padding):
-    """[n, h', w', c], the chosen places of as many windows -> their sums where those stand.
-
-    A stride's positions are looked at one by one, each of them in all strides at once: which
-    windows have it, and at which place, is then the same for all.
-    """
-    counts = [-(-size // step) for size, step in zip(shape[1:3], strides, strict=True)]
-    geometry = list(zip(window, strides, padding, counts, dy.shape[1:3], strict=True))
-    # The windows around, which are none, chose no place.
-    margins = [
-        ((k - 1) // step, max(0, count + (step - 1 + before) // step - windows))
-        for k, step, (before, _), count, windows in geometry
-    ]
-    around = ((0, 0), *margins, (0, 0))
-    dy = jax.lax.optimization_barrier(jnp.pad(dy, around))
-    chosen = jax.lax.optimization_barrier(jnp.pad(chosen, around, constant_values=-1))
-
-    def windows_with(axis, position):
-        """Yield the first window that has a position of a stride, and at which of its places."""
-        k, step, (before, _), _, _ = geometry[axis]
-        first, place = divmod(position + before, step)
-        while place < k:
-            yield margins[axis][0] + first, place
-            first, place = first - 1, place + step
-
-    def sums(position):
-        rows, columns = (list(windows_with(axis, position[axis])) for axis in (0, 1))
-        total = jnp.zeros((shape[0], *counts, shape[3]), dy.dtype)
-        for (top, i), (left, j) in itertools.product(rows, columns):
-            part = slice(None), slice(top, top + counts[0]), slice(left, left + counts[1])
-            total += jnp.where(chosen[part] == i * window[1] + j, dy[part], 0)
-        return total
-
-    rows = [jnp.stack([sums((i, j)) for j in range(strides[1])], axis=3) for i in range(strides[0])]
-    made = jnp.stack(rows, axis=2)
-    made = made.reshape(shape[0], counts[0] * strides[0], counts[1] * strides[1], shape[3])
-    return jax.lax.optimization_barrier(made[:, : shape[1], : shape[2]])
+    """[n, h, w, c] -> [n, h', w', c]: the largest of each window."""
+    return nn.max_pool(x, window, strides, padding)
 
 
 class AvgPool(nn.Module):
@@ -187,32 +93,15 @@ class AvgPool(nn.Module):
         return (sums / counts).astype(x.dtype)
 
 
+@forms.replaceable
 def window_sums(
     x: jax.Array,
     window: tuple[int, int],
     strides: tuple[int, int],
-    padding: tuple[tuple[int, int], ...],
+    padding: tuple[tuple[int, int], tuple[int, int]],
 ) -> jax.Array:
-    """Sum each window: [n, h, w, c] -> [n, h', w', c].
-
-    On a CPU place by place, where few values each are summed that no other window has.
-    """
-    apart = window == strides and padding == ((0, 0), (0, 0)) and math.prod(window) <= FEW_PLACES
-    if forms.xlas_own() or not apart:
-        return nn.pooling.pool(x, 0.0, jax.lax.add, window, strides, padding)
-    size = x.shape[1:3]
-    blocks = [side // k for side, k in zip(size, window, strict=True)]
-    shape = (len(x), *blocks, x.shape[3])
-
-    def add(x):
-        return sum(_places(x, shape, window, strides, padding, 0))
-
-    def give_back(dy):
-        dy = jnp.repeat(jnp.repeat(dy, window[0], 1), window[1], 2)
-        left_out = [(0, whole - made) for whole, made in zip(size, dy.shape[1:3], strict=True)]
-        return jnp.pad(dy, ((0, 0), *left_out, (0, 0)))
-
-    return linear.call(add, give_back, x)
+    """[n, h, w, c] -> [n, h', w', c]: the sum of each window."""
+    return nn.pooling.pool(x, 0.0, jax.lax.add, window, strides, padding)
 
 
 class GlobalAvgPool(nn.Module):

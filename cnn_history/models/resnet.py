@@ -112,9 +112,10 @@ class BasicBlock(nn.Module):
         y = self.activation(self.norm(name="norm1")(y))
         y = self.conv(self.features, (3, 3), padding=1, name="conv2")(y)
         y = self.last_norm(name="norm2")(y)
-        if self.shortcut is not None:
-            y += shortcut_path(self.shortcut, x, self.features, self.strides, self.conv, self.norm)
-        return self.activation(y)
+        if self.shortcut is None:
+            return self.activation(y)
+        x = shortcut_path(self.shortcut, x, self.features, self.strides, self.conv, self.norm)
+        return layers.residual_sum(y, x, self.activation)
 
 
 class BottleneckBlock(nn.Module):
@@ -145,9 +146,10 @@ class BottleneckBlock(nn.Module):
         features = EXPANSION * self.features
         y = self.conv(features, (1, 1), padding=0, name="conv3")(y)
         y = self.last_norm(name="norm3")(y)
-        if self.shortcut is not None:
-            y += shortcut_path(self.shortcut, x, features, self.strides, self.conv, self.norm)
-        return self.activation(y)
+        if self.shortcut is None:
+            return self.activation(y)
+        x = shortcut_path(self.shortcut, x, features, self.strides, self.conv, self.norm)
+        return layers.residual_sum(y, x, self.activation)
 
 
 def stages(
@@ -158,12 +160,11 @@ def stages(
     Every stage but the first halves the image in its first block. The ends of the stages are sown
     as `conv2_x` ... in `network`'s collection `intermediates`.
     """
-    x = layers.computed_once(x)
     for stage, (maps, count) in enumerate(zip(features, blocks, strict=True)):
         for i in range(count):
             strides = 2 if stage > 0 and i == 0 else 1
             block = make(maps, strides, name=f"conv{stage + 2}_{i + 1}")
-            x = layers.computed_once(block(x))
+            x = block(x)
         network.sow("intermediates", f"conv{stage + 2}_x", x)
     return x
 

@@ -79,7 +79,8 @@ class PreActivationUnit(nn.Module):
         def bare(name):
             return lambda x: x
 
-        return y + resnet.shortcut_path(self.shortcut, x, features, self.strides, self.conv, bare)
+        x = resnet.shortcut_path(self.shortcut, x, features, self.strides, self.conv, bare)
+        return layers.residual_sum(y, x)
 
 
 class ResNetV2(Classifier):

@@ -14,10 +14,6 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from cnn_history.files import private
 
 COMPILED = "~/.cache/cnn_history/compiled_for_{}"  # so many processors
-# What XLA:CPU gives to its YNN kernels. Sums take what leads to them along, in inference all
-# convolutions before a pooling.
-PRODUCTS = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
-PRODUCTS_AND_SUMS = f"{PRODUCTS},LIBRARY_FUSION_TYPE_REDUCE"
 
 
 def start() -> None:
@@ -57,39 +53,9 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def compiler_options(training: bool) -> dict[str, str]:
-    """Return XLA's options for steps of training, or for inference, as `jax.jit` takes them.
-
-    XLA:CPU removes `optimization_barrier` before it fuses, of which `layers.convolve` then has
-    nothing. And its YNN kernels for convolutions use one thread only, however many there are.
-    Figures are in docs/speed.md.
-    """
-    if jax.default_backend() != "cpu":
-        return {}
-    options = {
-        "xla_disable_hlo_passes": "cse_barrier_expander",
-        "xla_cpu_experimental_ynn_fusion_type": PRODUCTS_AND_SUMS if training else PRODUCTS,
-    }
-    return {name: value for name, value in options.items() if _known(name, value)}
-
-
-@functools.cache
-def _known(option: str, value: str) -> bool:
-    """Say whether this XLA takes an option; an experimental one may go, and speed alone with it."""
-    try:
-        jax.jit(lambda: 0).lower().compile({option: value})
-    except jax.errors.JaxRuntimeError:
-        return False
-    return True
-
-
-def compiler_options_of_one_call() -> dict[str, str | int]:
-    """Return XLA's options for a program that runs once, which are quick to compile.
-
-    Where parameters are drawn, XLA:CPU compiles several kernels for each, and takes two thirds of
-    the time with them (Inception-v3: 9 s for 14).
-    """
-    return {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else {}
+def platform(mesh: Mesh) -> str:
+    """Return the platform of a mesh's devices, such as `cpu`, `gpu` or `tpu`."""
+    return mesh.devices.flat[0].platform
 
 
 def mesh() -> Mesh:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from cnn_history import optimizers
+from cnn_history.cpu import compiler
 from cnn_history.datasets.prepare import Images
 from cnn_history.datasets.prepare import Keys as ImageKeys
 from cnn_history.experiment import Experiment
@@ -128,13 +129,14 @@ def make(
         return {"probabilities": probabilities, "loss": loss(logits, labels), "label": labels}
 
     everywhere, shapes = devices.replicated(mesh), jax.eval_shape(init)
+    platform = devices.platform(mesh)
     where = devices.all_replicated(shapes, mesh)
     where = where.replace(opt_state=experiment.shardings(shapes.opt_state, mesh))
     advance = functools.partial(
         jax.jit,
         donate_argnums=0,
         out_shardings=(where, everywhere),
-        compiler_options=devices.compiler_options(training=True),
+        compiler_options=compiler.options(platform, training=True),
     )
     return Program(
         abstract=jax.tree.map(
@@ -143,7 +145,7 @@ def make(
             where,
         ),
         init=jax.jit(
-            init, out_shardings=where, compiler_options=devices.compiler_options_of_one_call()
+            init, out_shardings=where, compiler_options=compiler.options_of_one_call(platform)
         ),
         step=advance(step),
         steps=advance(steps),
@@ -154,7 +156,7 @@ def make(
         evaluate=jax.jit(
             evaluate,
             out_shardings=everywhere,
-            compiler_options=devices.compiler_options(training=False),
+            compiler_options=compiler.options(platform, training=False),
         ),
     )
 

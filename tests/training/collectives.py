@@ -18,7 +18,6 @@ import jax
 from absl import app, flags
 
 from cnn_history.files import record
-from cnn_history.layers import convolution
 from cnn_history.training import devices
 from tests.training import settings, topologies
 
@@ -33,8 +32,7 @@ CASES = {
     "global statistics": ("whole", {}),
     "statistics of a device": ("whole", {"group_size": EXAMPLES}),
     "streamed": ("streamed", {}),
-    # As many as make the gradients of kernels sums over parts of the batch (layers/convolution.py).
-    "many examples": ("whole", {"examples": 3 * convolution.PART}),
+    "many examples": ("whole", {"examples": 12 * EXAMPLES}),
     "in two parts": ("whole", {"micro_batches": 2}),
     "optimizer's state sharded": ("whole", {"optimizer_state": "sharded"}),
 }

@@ -1,9 +1,8 @@
-"""Options of XLA, and groups of batch norm on eight devices (runs on them: test_topologies.py)."""
+"""Groups of batch norm on eight devices (runs on them: test_topologies.py)."""
 
 import subprocess
 import sys
 
-from cnn_history.training import devices
 from tests.training.runs import CHECKOUT
 
 GROUPS = """
@@ -42,12 +41,3 @@ def test_groups_of_a_devices_examples_are_the_statistics_of_that_device():
     command = [sys.executable, "-c", GROUPS]
     result = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr
-
-
-def test_this_xla_takes_our_options_and_what_it_does_not_know_is_left_out(monkeypatch):
-    """So that a later version is slower at worst; that it is, this test then says."""
-    passes, library = "xla_disable_hlo_passes", "xla_cpu_experimental_ynn_fusion_type"
-    for training in (True, False):
-        assert set(devices.compiler_options(training)) == {passes, library}
-    monkeypatch.setattr(devices, "PRODUCTS", "LIBRARY_FUSION_TYPE_OF_NONE")
-    assert set(devices.compiler_options(training=False)) == {passes}
