@@ -168,7 +168,7 @@ MUTANTS = (
         "label smoothing is the number of classes times too strong",
         "epsilon * scores.mean(-1)",
         "epsilon * scores.sum(-1)",
-        "tests/training/test_losses.py",
+        "tests/test_losses.py",
     ),
     # layers
     Mutant(
@@ -459,13 +459,13 @@ MUTANTS = (
         "what has changed is not copied to a bucket again",
         "self._copied[file] = copied",
         "self._copied[file] = copied = _state(self.files)",
-        "tests/training/test_bucket.py",
+        "tests/files/test_bucket.py",
     ),
     Mutant(
         "a run goes on under another config",
         "not in changeable and old.get(name) != new.get(name):",
         "not in changeable and name not in old:",
-        "tests/training/test_resume.py tests/test_workdir.py tests/test_experiments.py",
+        "tests/training/test_resume.py tests/files/test_workdir.py tests/test_experiments.py",
     ),
     # weights
     Mutant(

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from cnn_history.experiment import Plan
+
 
 class Event(NamedTuple):
     """What happens at a step.
@@ -19,7 +21,7 @@ class Event(NamedTuple):
     count: int
 
 
-def at(step: int, *, steps: int, eval_every: int, checkpoint_every: int, stride: int) -> Event:
+def at(step: int, plan: Plan, stride: int) -> Event:
     """Return what happens at `step`.
 
     The next call makes `stride` steps where it passes over no event, else one: so two compiled
@@ -27,18 +29,16 @@ def at(step: int, *, steps: int, eval_every: int, checkpoint_every: int, stride:
 
     Args:
       step: number of steps that have been made.
-      steps: of the run.
-      eval_every: steps between evaluations, of which the first is before the first step.
-      checkpoint_every: steps between checkpoints.
+      plan: of the run; its first evaluation is before the first step.
       stride: steps that one call makes at most.
     """
-    last = step == steps
-    due = {every: step % every == 0 for every in (eval_every, checkpoint_every)}
-    until = min(steps - step, *(every - step % every for every in due))
+    last = step == plan.steps
+    every = plan.eval_every, plan.checkpoint_every
+    until = min(plan.steps - step, *(n - step % n for n in every))
     whole = step % stride == 0 and until >= stride
     return Event(
-        evaluate=last or due[eval_every],
-        save=last or (step > 0 and due[checkpoint_every]),
+        evaluate=last or step % plan.eval_every == 0,
+        save=last or (step > 0 and step % plan.checkpoint_every == 0),
         last=last,
         count=0 if last else stride if whole else 1,
     )

@@ -15,7 +15,7 @@ from cnn_history.experiment import Experiment
 from cnn_history.files import bucket, checkpoint, private, record, workdir
 from cnn_history.files.checkpoint import Damaged, NotSaved
 from cnn_history.reporting import figures
-from cnn_history.training import processes, session
+from cnn_history.training import processes
 from cnn_history.training.session import Session
 from cnn_history.training.signals import Asked, Stop, StopRequest
 
@@ -52,9 +52,7 @@ def _run(config: ml_collections.ConfigDict, place: bucket.Place, stop: StopReque
             start = _start(experiment)
             check_lock = locked.enter_context(_lock(place))
             kept = record.config_json(config)
-            run = opened.enter_context(
-                session.opened(experiment, kept, place, check_lock, stop, start)
-            )
+            run = Session(experiment, kept, place, check_lock, stop, opened, start)
         _train(run, stop)
         with stop.at_once():
             opened.close()
