@@ -18,7 +18,7 @@ import numbers
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -182,7 +182,7 @@ class Choice(NamedTuple):
         group[name].update(changed)
         return group
 
-    def complete(self, group: ConfigDict) -> list[str]:
+    def complete(self, group: MutableMapping[str, Any]) -> list[str]:
         """Give a group the options that it lacks, by default; return those of the chosen one."""
         lacked = []
         for candidate, make in self.candidates.items():
@@ -191,7 +191,7 @@ class Choice(NamedTuple):
                 group[candidate] = {}
             missing = [option for option in known if option not in group[candidate]]
             group[candidate].update({option: known[option].default for option in missing})
-            lacked += [f"{candidate}.{option}" for option in missing if candidate == group.name]
+            lacked += [f"{candidate}.{option}" for option in missing if candidate == group["name"]]
         return lacked
 
     def check(self, group: Any, where: str) -> None:
@@ -210,13 +210,13 @@ class Choice(NamedTuple):
                 known = options(self.candidates[candidate])
                 check_options(group[candidate], known, f"{where}.{candidate}")
 
-    def bind(self, group: ConfigDict) -> Callable | None:
+    def bind(self, group: Mapping[str, Any]) -> Callable | None:
         """Return the chosen candidate with its options bound; None for the one that does nothing.
 
         Raises ValueError for a name that is not there.
         """
-        make = lookup(self.candidates, group.name, self.what)
-        return make and functools.partial(make, **group.get(group.name, {}))
+        make = lookup(self.candidates, group["name"], self.what)
+        return make and functools.partial(make, **group.get(group["name"], {}))
 
 
 def takes(make: Callable, name: str) -> bool:
