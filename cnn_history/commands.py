@@ -69,7 +69,7 @@ def _refuse(error) -> None:
 def _parse(argv: list[str]) -> list[str]:
     """Return what is no flag. A wrong flag, config file or config field ends the program."""
     if CONFIG in flags.FLAGS:
-        flags.FLAGS[CONFIG].parser.parse = _config
+        flags.FLAGS[CONFIG].parser.parse = read_config
     try:
         return flags.FLAGS(argv)
     except SystemExit:  # absl printed the help that was asked for, and calls that a failure
@@ -84,7 +84,7 @@ def _needed(error: Exception) -> str:
     return "; ".join(f"--{name} is needed: {flags.FLAGS[name].help}" for name in names)
 
 
-def _config(path: str) -> ConfigDict:
+def read_config(path: str) -> ConfigDict:
     """Return the config of FILE[:ARG], locked; raise UserError for what is wrong in it.
 
     So too for a flag `--config.FIELD` without a field, of which ml_collections says less.

@@ -1,7 +1,13 @@
 """Every wrong input: exit status 2, and one line that names it and the nearest right one."""
 
-import pytest
+import sys
 
+import pytest
+from absl import flags
+from ml_collections import config_flags
+
+from cnn_history import build, commands
+from cnn_history.errors import UserError
 from tests import forks
 
 LENET = "--config=experiments/lenet5_digits.py"
@@ -9,7 +15,6 @@ CONSTANT = "--config=experiments/studies/constant_initialization.py"
 DEGRADATION = "--config=experiments/studies/degradation.py"
 RESNET = "--config=experiments/resnet_cifar10.py"
 PHOTOS = "--config=experiments/%s_imagenet.py"
-DECORRELATED = (RESNET, "--workdir=W", "--config.model.norm.name=decorrelated_batch_norm")
 
 TRAIN = {
     (): "--config",
@@ -19,194 +24,159 @@ TRAIN = {
     (LENET, "--workdir=W", "--seeds=0"): "--seeds=0",
     ("--config=experiments/lenet5_digit.py", "--workdir=W"): "did you mean 'experiments/lenet5_",
     (LENET + ":smok", "--workdir=W"): "no option 'smok'",
-    (RESNET + ":depth=21", "--workdir=W"): "depth is one of 20, 32, 44, 56, 110, not 21",
-    (RESNET + ":depth=x", "--workdir=W"): "depth takes int, not 'x'",
-    (RESNET + ":split=40k", "--workdir=W"): "50k or 45k, not 40k",
-    (PHOTOS % "vgg" + ":net=vgg12", "--workdir=W"): "net=vgg12: net is one of vgg11, vgg11_lrn",
-    (PHOTOS % "vgg" + ":from_a,dataset=folder", "--workdir=W"): "init_layers: of which network?",
-    (PHOTOS % "resnet" + ":depth=20", "--workdir=W"): "depth is one of 18, 34, 50, 101, 152, not",
-    (PHOTOS % "resnet" + ":depth=50,plain", "--workdir=W"): "plain nets have 18 and 34 layers",
-    (PHOTOS % "bn_inception" + ":rate=10", "--workdir=W"): "rate is 5 or 30, not 10",
-    # A typo in every section of the config.
     (LENET, "--workdir=W", "--config.step=1"): "did you mean 'steps'",
-    (LENET, "--workdir=W", "--config.modle.name=x"): "did you mean 'model'",
-    (LENET, "--workdir=W", "--config.model.nam=x"): "did you mean 'name'",
-    (LENET, "--workdir=W", "--config.model.kernel_init.nam=x"): "did you mean 'name'",
-    (LENET, "--workdir=W", "--config.loss.nam=x"): "did you mean 'name'",
-    (LENET, "--workdir=W", "--config.optimizer.nam=x"): "did you mean 'name'",
-    (LENET, "--workdir=W", "--config.optimizer.momentum.deca=1"): "did you mean 'decay'",
-    (LENET, "--workdir=W", "--config.schedule.nam=x"): "did you mean 'name'",
-    (LENET, "--workdir=W", "--config.seed.x=1"): "config.seed is a value",
     (LENET, "--workdir=W", "--config.optimizer=sgd"): "--config.optimizer.name",
-    # A wrong value in every field.
     (LENET, "--workdir=W", "--config.seed=x"): "--config.seed",
     (LENET, "--workdir=W", "--config.steps=0"): "config.steps: expected a whole number from 1",
-    (LENET, "--workdir=W", "--config.batch_size=-1"): "config.batch_size: expected",
-    (LENET, "--workdir=W", "--config.learning_rate=-1.0"): "config.learning_rate: expected",
-    (LENET, "--workdir=W", "--config.weight_decay=nan"): "config.weight_decay: expected",
-    (LENET, "--workdir=W", "--config.aux_weight=-1.0"): "config.aux_weight: expected",
-    (LENET, "--workdir=W", "--config.init_layers=('conv1',)"): "init_layers: of which network?",
-    (LENET, "--workdir=W", "--config.dtype=flot32"): "did you mean 'float32'",
     (LENET, "--workdir=W", "--config.dtype=float64"): "JAX_ENABLE_X64=1",
-    (LENET, "--workdir=W", "--config.decayed=kernel"): "did you mean 'kernels'",
-    (LENET, "--workdir=W", "--config.model.name=lenet6"): "did you mean 'lenet5'",
-    (LENET, "--workdir=W", "--config.model.activation=rellu"): "did you mean 'relu'",
-    (LENET, "--workdir=W", "--config.model.kernel_init.name=xavir"): "did you mean 'xavier'",
-    (LENET, "--workdir=W", "--config.model.kernel_init.xavier.mode=fan"): "did you mean 'fan_in'",
-    (RESNET, "--workdir=W", "--config.model.norm.name=batchnorm"): "did you mean 'batch_norm'",
+    (LENET, "--workdir=W", "--config.init_from=W/none"): "'W/none' is no work directory",
+    (LENET, "--workdir=setup.cfg"): "--workdir",
+}
+# Of a config, refused before anything is compiled: in this process, as the command would.
+CONFIGS = {
+    (RESNET + ":depth=21",): "depth is one of 20, 32, 44, 56, 110, not 21",
+    (RESNET + ":depth=x",): "depth takes int, not 'x'",
+    (RESNET + ":split=40k",): "50k or 45k, not 40k",
+    (PHOTOS % "vgg" + ":net=vgg12",): "net=vgg12: net is one of vgg11, vgg11_lrn",
+    (PHOTOS % "vgg" + ":from_a,dataset=folder",): "init_layers: of which network?",
+    (PHOTOS % "resnet" + ":depth=20",): "depth is one of 18, 34, 50, 101, 152, not",
+    (PHOTOS % "resnet" + ":depth=50,plain",): "plain nets have 18 and 34 layers",
+    (PHOTOS % "bn_inception" + ":rate=10",): "rate is 5 or 30, not 10",
+    (LENET, "--config.modle.name=x"): "did you mean 'model'",
+    (LENET, "--config.model.nam=x"): "did you mean 'name'",
+    (LENET, "--config.model.kernel_init.nam=x"): "did you mean 'name'",
+    (LENET, "--config.loss.nam=x"): "did you mean 'name'",
+    (LENET, "--config.optimizer.nam=x"): "did you mean 'name'",
+    (LENET, "--config.optimizer.momentum.deca=1"): "did you mean 'decay'",
+    (LENET, "--config.schedule.nam=x"): "did you mean 'name'",
+    (LENET, "--config.seed.x=1"): "config.seed is a value",
+    (LENET, "--config.batch_size=-1"): "config.batch_size: expected",
+    (LENET, "--config.learning_rate=-1.0"): "config.learning_rate: expected",
+    (LENET, "--config.weight_decay=nan"): "config.weight_decay: expected",
+    (LENET, "--config.aux_weight=-1.0"): "config.aux_weight: expected",
+    (LENET, "--config.init_layers=('conv1',)"): "init_layers: of which network?",
+    (LENET, "--config.dtype=flot32"): "did you mean 'float32'",
+    (LENET, "--config.decayed=kernel"): "did you mean 'kernels'",
+    (LENET, "--config.model.name=lenet6"): "did you mean 'lenet5'",
+    (LENET, "--config.model.activation=rellu"): "did you mean 'relu'",
+    (LENET, "--config.model.kernel_init.name=xavir"): "did you mean 'xavier'",
+    (LENET, "--config.model.kernel_init.xavier.mode=fan"): "did you mean 'fan_in'",
+    (RESNET, "--config.model.norm.name=batchnorm"): "did you mean 'batch_norm'",
     (
         RESNET,
-        "--workdir=W",
         "--config.model.norm.batch_norm.momentum=1.5",
     ): "momentum: expected a number from 0 up, below 1, got 1.5",
+    (RESNET, "--config.model.norm.batch_norm.epsilon=0.0"): "epsilon: expected a number above 0",
     (
         RESNET,
-        "--workdir=W",
-        "--config.model.norm.batch_norm.epsilon=0.0",
-    ): "epsilon: expected a number above 0",
-    (
-        RESNET,
-        "--workdir=W",
         "--config.model.norm.batch_norm.group_size=-1",
     ): "size: expected a whole number from 0",
     (
-        *DECORRELATED,
+        RESNET,
+        "--config.model.norm.name=decorrelated_batch_norm",
         "--config.model.norm.decorrelated_batch_norm.group_size=0",
     ): "whole number from 1",
     (
-        *DECORRELATED,
+        RESNET,
+        "--config.model.norm.name=decorrelated_batch_norm",
         "--config.model.norm.decorrelated_batch_norm.method=zcs",
     ): "unknown method 'zcs'; did you mean 'zca'",
     (
-        *DECORRELATED,
+        RESNET,
+        "--config.model.norm.name=decorrelated_batch_norm",
         "--config.model.norm.decorrelated_batch_norm.place=last",
     ): "unknown place 'last'",
-    (LENET, "--workdir=W", "--config.statistics_batches=3"): "keeps no running statistics",
+    (LENET, "--config.statistics_batches=3"): "keeps no running statistics",
     (
         RESNET,
-        "--workdir=W",
         "--config.statistics_batches=-1",
     ): "statistics_batches: expected a whole number from 0",
     (
         RESNET + ":dataset=digits",
-        "--workdir=W",
         "--config.model.norm.batch_norm.group_size=48",
     ): "48 does not divide the 128 examples of a device",
-    (
-        RESNET + ":dataset=digits",
-        "--workdir=W",
-        "--config.model.shortcut=D",
-    ): "one of A, B, C, not 'D'",
-    (RESNET, "--workdir=W", "--config.model.name=plain20"): "plain20 has no option 'shortcut'",
-    (LENET, "--workdir=W", "--config.loss.name=cross_entrpy"): "did you mean 'cross_entropy'",
-    (LENET, "--workdir=W", "--config.optimizer.name=momentun"): "did you mean 'momentum'",
+    (RESNET + ":dataset=digits", "--config.model.shortcut=D"): "one of A, B, C, not 'D'",
+    (RESNET, "--config.model.name=plain20"): "plain20 has no option 'shortcut'",
+    (LENET, "--config.loss.name=cross_entrpy"): "did you mean 'cross_entropy'",
+    (LENET, "--config.optimizer.name=momentun"): "did you mean 'momentum'",
     (
         LENET,
-        "--workdir=W",
         "--config.optimizer.name=kfac",
         "--config.optimizer.kfac.labels=true",
     ): "unknown labels 'true'; it is one of empirical, sampled",
     (
         LENET,
-        "--workdir=W",
         "--config.optimizer.name=kfac",
         "--config.optimizer.kfac.largest_factor=400",
     ): "config.optimizer: kfac: the factor of fc3 has 401 rows, above largest_factor=400",
-    (LENET, "--workdir=W", "--config.optimizer.name=bfgs"): "would need 15.2 GB, more than",
+    (LENET, "--config.optimizer.name=bfgs"): "would need 15.2 GB, more than",
     (
         LENET,
-        "--workdir=W",
         "--config.optimizer.name=newton",
         "--config.optimizer.newton.solver=exact",
     ): "the Hessian of 61,706 parameters would need 15.2 GB",
     (
         LENET,
-        "--workdir=W",
         "--config.optimizer.name=newton",
         "--config.optimizer.newton.solver=gc",
     ): "unknown solver 'gc'; did you mean 'cg'",
     (
         LENET,
-        "--workdir=W",
         "--config.optimizer.name=lbfgs",
         "--config.optimizer.lbfgs.memory_size=0",
     ): "config.optimizer.lbfgs.memory_size: expected a whole number from 1",
-    (LENET, "--workdir=W", "--config.schedule.name=picewise"): "did you mean 'piecewise'",
+    (LENET, "--config.schedule.name=picewise"): "did you mean 'piecewise'",
     (
         LENET,
-        "--workdir=W",
         "--config.schedule.name=plateau",
         "--config.schedule.plateau.patience=0",
     ): "config.schedule.plateau.patience: expected a whole number from 1",
-    (LENET, "--workdir=W", "--config.warmup=-1"): "config.warmup: expected",
-    (LENET, "--workdir=W", "--config.warmup_from=-1.0"): "config.warmup_from: expected",
-    (LENET, "--workdir=W", "--config.rate_batch=-256"): "config.rate_batch: expected",
+    (LENET, "--config.warmup=-1"): "config.warmup: expected",
+    (LENET, "--config.warmup_from=-1.0"): "config.warmup_from: expected",
+    (LENET, "--config.rate_batch=-256"): "config.rate_batch: expected",
+    (LENET, "--config.micro_batches=0"): "config.micro_batches: expected a whole number from 1",
+    (LENET, "--config.micro_batches=3"): "3 parts do not divide the 32 examples",
     (
         LENET,
-        "--workdir=W",
-        "--config.micro_batches=0",
-    ): "config.micro_batches: expected a whole number from 1",
-    (LENET, "--workdir=W", "--config.micro_batches=3"): "3 parts do not divide the 32 examples",
-    (
-        LENET,
-        "--workdir=W",
         "--config.micro_batches=2",
         "--config.optimizer.name=kfac",
     ): "config.micro_batches: kfac asks for more of a batch than its gradient",
-    (LENET, "--workdir=W", "--config.optimizer_state=shard"): "did you mean 'sharded'",
+    (LENET, "--config.optimizer_state=shard"): "did you mean 'sharded'",
     (
         PHOTOS % "resnet_large_batch" + ":batch=256,dataset=digits",
-        "--workdir=W",
         "--config.model.norm.name=none",
     ): "config.model, config.image_size: zero_gamma needs a normalization with a scale",
-    (PHOTOS % "resnet_large_batch" + ":batch=100", "--workdir=W"): "multiple of 32, not 100",
-    (LENET, "--workdir=W", "--config.gradient_clipping=-2.0"): "config.gradient_clipping: expected",
-    (LENET, "--workdir=W", "--config.bias_rate=inf"): "config.bias_rate: expected",
-    (LENET, "--workdir=W", "--config.filter_radius=-0.1"): "config.filter_radius: expected",
-    (LENET, "--workdir=W", "--config.averaging.name=polyack"): "did you mean 'polyak'",
-    (LENET, "--workdir=W", "--config.evaluated=newset"): "did you mean 'newest'",
-    (LENET, "--workdir=W", "--config.evaluated=averaged"): "config.averaging.name says how",
-    (RESNET, "--workdir=W", "--config.schedule.piecewise.steps=(1,)"): "1 steps, but 2 factors",
-    (LENET, "--workdir=W", "--config.adapter=paad"): "did you mean 'pad'",
-    (LENET, "--workdir=W", "--config.adapter=crop"): "pad or resize them",
-    (LENET, "--workdir=W", "--config.scaling=unity"): "did you mean 'unit'",
-    (LENET, "--workdir=W", "--config.augmentation.name=trnslate"): "did you mean 'translate'",
+    (PHOTOS % "resnet_large_batch" + ":batch=100",): "multiple of 32, not 100",
+    (LENET, "--config.gradient_clipping=-2.0"): "config.gradient_clipping: expected",
+    (LENET, "--config.bias_rate=inf"): "config.bias_rate: expected",
+    (LENET, "--config.filter_radius=-0.1"): "config.filter_radius: expected",
+    (LENET, "--config.averaging.name=polyack"): "did you mean 'polyak'",
+    (LENET, "--config.evaluated=newset"): "did you mean 'newest'",
+    (LENET, "--config.evaluated=averaged"): "config.averaging.name says how",
+    (RESNET, "--config.schedule.piecewise.steps=(1,)"): "1 steps, but 2 factors",
+    (LENET, "--config.adapter=paad"): "did you mean 'pad'",
+    (LENET, "--config.adapter=crop"): "pad or resize them",
+    (LENET, "--config.scaling=unity"): "did you mean 'unit'",
+    (LENET, "--config.augmentation.name=trnslate"): "did you mean 'translate'",
     (
         LENET,
-        "--workdir=W",
         "--config.augmentation.name=vgg",
         "--config.augmentation.vgg.scales=(24, 64)",
     ): "config.augmentation.vgg, config.image_size: an image of 32x32 cannot be cut",
     (
         LENET,
-        "--workdir=W",
         "--config.augmentation.name=googlenet",
         "--config.augmentation.googlenet.area=(0.5, 1.5)",
     ): "area is a range within 0..1, not 0.5..1.5",
-    (
-        LENET,
-        "--workdir=W",
-        "--config.skipped_images=-1",
-    ): "config.skipped_images: expected a whole number from 0",
-    (
-        LENET,
-        "--workdir=W",
-        "--config.skipped_steps=-1",
-    ): "config.skipped_steps: expected a whole number from 0",
-    (LENET, "--workdir=W", "--config.dataset=folder"): "folder needs a data_dir",
-    (LENET, "--workdir=W", "--config.dataset=folder", "--config.data_dir=W/no"): "does not exist",
-    (LENET, "--workdir=W", "--config.dataset=digit"): "did you mean 'digits'",
-    (LENET, "--workdir=W", "--config.train_split=trian"): "train and test, not 'trian'",
-    (LENET, "--workdir=W", "--config.image_size=28"): "smallest is 32x32",
-    (
-        LENET,
-        "--workdir=W",
-        "--config.image_size=4",
-        "--config.adapter=pad",
-    ): "padded to 4x4; crop or",
-    (LENET + ":dataset=cifar10", "--workdir=W", "--config.data_dir=W"): "prepare_data --dataset=",
-    (LENET, "--workdir=W", "--config.init_from=W/none"): "'W/none' is no work directory",
-    (LENET, "--workdir=setup.cfg"): "--workdir",
+    (LENET, "--config.skipped_images=-1"): "config.skipped_images: expected a whole number from 0",
+    (LENET, "--config.skipped_steps=-1"): "config.skipped_steps: expected a whole number from 0",
+    (LENET, "--config.dataset=folder"): "folder needs a data_dir",
+    (LENET, "--config.dataset=folder", "--config.data_dir=W/no"): "does not exist",
+    (LENET, "--config.dataset=digit"): "did you mean 'digits'",
+    (LENET, "--config.train_split=trian"): "train and test, not 'trian'",
+    (LENET, "--config.image_size=28"): "smallest is 32x32",
+    (LENET, "--config.image_size=4", "--config.adapter=pad"): "padded to 4x4; crop or",
+    (LENET + ":dataset=cifar10", "--config.data_dir=W"): "prepare_data --dataset=",
 }
 EVALUATE = {
     (): "workdir",
@@ -302,3 +272,22 @@ def test_one_line_names_it(verb, cases, tmp_path):
         assert said.startswith(f"{verb}: "), said
         assert message in said, f"{case} said {said}"
     assert not list(tmp_path.iterdir())  # and nothing was begun
+
+
+def build_of(arguments):
+    """Build the experiment of a command line, as `train` would."""
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", None, "", flag_values=values)
+    values["config"].parser.parse = commands.read_config
+    values(["train", *arguments])
+    return build.experiment(values.config)
+
+
+@pytest.mark.parametrize(("arguments", "message"), CONFIGS.items())
+def test_a_wrong_config_is_named_in_one_line(arguments, message, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train", *arguments])  # where overrides are looked for
+    with pytest.raises(UserError) as error:
+        build_of(arguments)
+    said = str(error.value)
+    assert message in said, said
+    assert len(said.splitlines()) == 1
