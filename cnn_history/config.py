@@ -3,7 +3,7 @@
 A field that is a choice is a group, as `choices` says. A new field is a line in FIELDS.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -56,6 +56,8 @@ OF_NETWORKS = {
 
 class Networks:
     """The group of a network: its `name`, and its options where they are not its paper's."""
+
+    words = "the name of a network, and its options, as `summarize --help` has them"
 
     def check(self, group: Any, where: str) -> None:
         """Raise UserError for a network or an option that is not there, or has another kind."""
@@ -307,3 +309,19 @@ def _truth(text: str) -> bool:
     if text.lower() not in values:
         raise ValueError
     return values[text.lower()]
+
+
+def listing() -> Iterator[str]:
+    """Yield each field, and each option of a choice, with its default and what it may be."""
+    for name, field in FIELDS.items():
+        if isinstance(field.kind, Choice):
+            yield f"{name}.name={field.default}: {field.kind.words}"
+            for candidate, make in field.kind.candidates.items():
+                for option, it in options(make).items():
+                    yield f"{name}.{candidate}.{option}={it.default}: {it.kind.words}"
+        else:
+            yield f"{name}={field.default}: {field.kind.words}"
+
+
+if __name__ == "__main__":
+    print(*listing(), sep="\n")

@@ -23,7 +23,9 @@ from cnn_history.training import devices, loop, processes
 from cnn_history.training.log import NonFinite
 from cnn_history.training.signals import Stop
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment, experiments/NAME.py[:ARG].")
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Experiment, experiments/NAME.py[:ARG]; its fields: ./launch.sh config."
+)
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run, or gs://BUCKET/FOLDER; made if it is not there."
 )
