@@ -1,6 +1,10 @@
 """Set up for all tests: compiled programs are kept from one run of the tests to the next."""
 
+import contextlib
+import ctypes
+import gc
 import os
+import pathlib
 
 import hypothesis
 import jax
@@ -9,6 +13,9 @@ import pytest
 from cnn_history.reporting import figures
 from cnn_history.training import devices
 from tests.shared import SHARED
+
+LARGE = 600 << 20  # bytes, from which on a worker lets go of what it has compiled
+RESIDENT = pathlib.Path("/proc/self/statm")  # of Linux: pages, the second number those in memory
 
 os.environ["EPATH_USE_TF"] = "0"  # read once, by the first test that touches a checkpoint
 devices.start()
@@ -39,3 +46,14 @@ def data_dir():
 def undrawn(monkeypatch):
     """Let runs draw no figures, which takes them longer than training does."""
     monkeypatch.setattr(figures, "run", lambda *arguments, **options: None)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _bounded():
+    """Let go of what a module has compiled: all of it together takes gigabytes."""
+    yield
+    with contextlib.suppress(OSError, AttributeError):  # where there is no Linux, or no glibc
+        if int(RESIDENT.read_text().split()[1]) * os.sysconf("SC_PAGESIZE") > LARGE:
+            jax.clear_caches()
+            gc.collect()
+            ctypes.CDLL(None).malloc_trim(0)
