@@ -13,16 +13,18 @@ import pytest
 from cnn_history.reporting import figures
 from cnn_history.training import devices
 from tests.shared import SHARED
+from tests.training import runs
 
 LARGE = 600 << 20  # bytes, from which on a worker lets go of what it has compiled
 RESIDENT = pathlib.Path("/proc/self/statm")  # of Linux: pages, the second number those in memory
 
 os.environ["EPATH_USE_TF"] = "0"  # read once, by the first test that touches a checkpoint
 devices.start()
-# What the tests compile in their own process runs once or twice. LLVM's optimizations would take it
-# five times as long as all else; what it computes is the same but for rounding. Real commands, in
-# processes of their own, are compiled as they are for everybody.
+# What the tests compile themselves runs once or twice. LLVM's optimizations would take five times
+# as long as all else; what is computed is the same but for rounding. Real commands, in processes of
+# their own, are compiled as they are for everybody (training/runs.py).
 jax.config.update("jax_disable_most_optimizations", True)
+os.environ[runs.UNOPTIMIZED] = "1"  # the tests' own programs in other processes
 
 # Tests that draw their cases: the same ones each time, and few; `--hypothesis-profile=long` draws
 # many, anew each time.

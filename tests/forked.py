@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 
+import jax
+
 from cnn_history.reporting import figures
 
 CHECKOUT = pathlib.Path(__file__).parents[1]
@@ -30,6 +32,14 @@ IMPORTED = [
     "sklearn.datasets",
     "tests.forked",
 ]
+# What tests set of jax's variables, and what is read there.
+READ = {
+    "JAX_COMPILATION_CACHE_DIR": str,
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": lambda text: text == "1",
+    "JAX_ENABLE_X64": lambda text: text == "1",
+    "JAX_NUM_CPU_DEVICES": int,
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": float,
+}
 _CONTEXT = multiprocessing.get_context("forkserver")
 
 
@@ -39,7 +49,7 @@ class Forked:
     def __init__(self, verb: str, arguments: tuple[str, ...], environment: dict[str, str]):
         _serve()
         self._said = [tempfile.NamedTemporaryFile(), tempfile.NamedTemporaryFile()]  # noqa: SIM115
-        command = verb, arguments, {**os.environ, **environment}, [f.name for f in self._said]
+        command = verb, arguments, environment, [f.name for f in self._said]
         self._process = _CONTEXT.Process(target=_be, args=command)
         self._process.start()
 
@@ -85,10 +95,10 @@ def _be(verb, arguments, environment, said) -> None:
     for number, name in enumerate(said, start=1):
         with open(name, "w") as file:
             os.dup2(file.fileno(), number)
+    _read_again(dict(os.environ), environment)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(CHECKOUT)
-    _read_again(environment)
     figures.run = lambda *arguments, **options: None
     sys.argv = [verb, *arguments]
     try:
@@ -98,13 +108,8 @@ def _be(verb, arguments, environment, said) -> None:
             atexit._run_exitfuncs()  # a child of multiprocessing would leave them out
 
 
-def _read_again(environment) -> None:
-    """Set what jax has read of the environment as it was imported."""
-    import jax
-
-    if "JAX_ENABLE_X64" in environment:
-        jax.config.update("jax_enable_x64", environment["JAX_ENABLE_X64"] == "1")
-    if "JAX_NUM_CPU_DEVICES" in environment:
-        jax.config.update("jax_num_cpu_devices", int(environment["JAX_NUM_CPU_DEVICES"]))
-    if "JAX_COMPILATION_CACHE_DIR" in environment:
-        jax.config.update("jax_compilation_cache_dir", environment["JAX_COMPILATION_CACHE_DIR"])
+def _read_again(before: dict[str, str], environment: dict[str, str]) -> None:
+    """Set what jax has read of another environment as it was imported."""
+    for name in {name for name in {*before, *environment} if name.startswith("JAX_")}:
+        if before.get(name) != environment.get(name):
+            jax.config.update(name.lower(), READ[name](environment.get(name, "0")))

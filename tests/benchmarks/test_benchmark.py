@@ -173,31 +173,32 @@ def test_what_was_stopped_goes_on(tmp_path):
     """With the names that are left; but not where another commit had begun."""
     path = tmp_path / "b.json"
 
-    def measure(networks, commit):
-        command = [sys.executable, "-m", "cnn_history.benchmark", "--suite=cpu", "--rounds=1"]
-        command += ["--seconds=0", f"--networks={networks}", f"--output={path}"]
+    def measure(names, commit):
+        command = [sys.executable, "-m", "cnn_history.benchmark", "--suite=startup", "--rounds=1"]
+        command += ["--seconds=0", f"--networks={names}", f"--output={path}"]
         environment = {**os.environ, "CNN_HISTORY_COMMIT": commit}
         result = subprocess.run(command, cwd=CHECKOUT, capture_output=True, env=environment)
         assert result.returncode == 0, result.stderr
         return json.loads(path.read_text()), result.stderr.decode()
 
-    document, said = measure("lenet5", "a1")
+    document, said = measure("import jax", "a1")
     assert "going on" not in said
     assert "done" not in document
     (row,) = document["results"]
-    before = {**row, "network": "vgg16", "images_per_second": 1.0}
-    path.write_text(json.dumps({**document, "results": [before], "done": ["vgg16"]}))
-    document, said = measure("vgg16,lenet5", "a1")
-    assert f"going on: '{path}' has vgg16." in said
+    before = {**row, "what": "import cnn_history", "seconds": {"median": 1e9}}
+    unfinished = {**document, "results": [before], "done": ["import cnn_history"]}
+    path.write_text(json.dumps(unfinished))
+    document, said = measure("import cnn_history,import jax", "a1")
+    assert f"going on: '{path}' has import cnn_history." in said
     assert document["results"][0] == before
-    assert [row["network"] for row in document["results"]] == ["vgg16", "lenet5"]
+    assert [row["what"] for row in document["results"]] == ["import cnn_history", "import jax"]
     assert "done" not in document
-    before["network"] = "lenet5"
-    path.write_text(json.dumps({**document, "results": [before], "done": ["lenet5"]}))
-    document, said = measure("lenet5", "b2")
+    before["what"] = "import jax"
+    path.write_text(json.dumps({**document, "results": [before], "done": ["import jax"]}))
+    document, said = measure("import jax", "b2")
     assert "going on" not in said
     (row,) = document["results"]
-    assert row["images_per_second"] > 1
+    assert row["seconds"]["median"] < 1e9
 
 
 def test_names_are_measured_in_order_or_together():

@@ -7,6 +7,7 @@ is compared, bit for bit, with that of an uninterrupted run. The seed draws the 
 """
 
 import argparse
+import functools
 import json
 import multiprocessing
 import pathlib
@@ -39,12 +40,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         kinds = {"in memory": lives.IN_MEMORY, "streamed": lives.streamed(folder / "photos")}
-        whole = {kind: _whole(kinds[kind], folder / kind.replace(" ", "_")) for kind in kinds}
-        found = [_at_points(kinds["in memory"], folder / "points", whole["in memory"])]
+
+        @functools.cache
+        def whole(kind):
+            return _whole(kinds[kind], folder / kind.replace(" ", "_"))
+
+        found = [_at_points(kinds["in memory"], folder / "points", whole("in memory"))]
         rng, left, chain = random.Random(asked.seed), asked.kills, 0
         while left > 0 and time.monotonic() - began < 60 * asked.minutes:
             kind = list(kinds)[chain % len(kinds)]
-            one = _chain(kinds[kind], folder / f"chain_{chain}", whole[kind], rng, left)
+            one = _chain(kinds[kind], folder / f"chain_{chain}", whole(kind), rng, left)
             found.append({"kind": kind, **one})
             shutil.rmtree(folder / f"chain_{chain}")
             left, chain = left - one["kills"], chain + 1

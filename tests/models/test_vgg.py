@@ -196,6 +196,7 @@ def test_gradient_is_finite(thin):
     gradient_is_finite(model, variables["params"], image)
 
 
+@pytest.mark.slow
 def test_gradient_of_the_whole_vgg11_is_finite():
     rng = np.random.default_rng(0)
     model = models.create("vgg11", dropout=0.0)

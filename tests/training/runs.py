@@ -11,6 +11,7 @@ import orbax.checkpoint as ocp
 from tests.forked import Forked
 
 CHECKOUT = pathlib.Path(__file__).parents[2]
+UNOPTIMIZED = "JAX_DISABLE_MOST_OPTIMIZATIONS"  # how the tests compile, and no command
 
 # LeNet-5 on digits, short, with all that a run does.
 SHORT = (
@@ -27,7 +28,7 @@ def start(verb, *arguments, cwd=CHECKOUT, **environment):
     return subprocess.Popen(
         [sys.executable, "-m", f"cnn_history.{verb}", *arguments],
         cwd=cwd,
-        env={**os.environ, **environment},
+        env=environment_of_a_command(environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -36,7 +37,12 @@ def start(verb, *arguments, cwd=CHECKOUT, **environment):
 
 def fork(verb, *arguments, **environment):
     """Start a verb as a process that is spared its imports."""
-    return Forked(verb, arguments, environment)
+    return Forked(verb, arguments, environment_of_a_command(environment))
+
+
+def environment_of_a_command(changes):
+    """Return the environment without what is set for the tests alone."""
+    return {k: v for k, v in os.environ.items() if k != UNOPTIMIZED} | changes
 
 
 def finish(process, seconds=300):
