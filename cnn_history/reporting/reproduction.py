@@ -10,12 +10,13 @@ from scipy import stats
 from cnn_history.papers import Published, reported
 
 CONFIDENCE = 0.95
-CLOSE = 0.5  # percentage points between a paper's number and our mean that still count as near
+CLOSE = 0.5  # percentage points by which our mean may be higher and still count as near
 TEST = (
     "A paper prints one run. So the interval is that in which one more run of ours lies with 95 % "
     "(Student's prediction interval); of a single run it is the exact binomial interval of its "
-    "test images. Reproduced: the paper's number lies in it, or all of it lies below. Within: it "
-    f"does not, and our mean is at most {CLOSE} points away."
+    "test images. Reproduced: the paper's number lies in it, or all of it lies below. Undecided: "
+    f"the number lies in it, but our mean is over {CLOSE} points higher: too few runs. Within: the "
+    f"number lies below it, and our mean is at most {CLOSE} points higher."
 )
 
 
@@ -46,15 +47,17 @@ class Reproduction(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """`reproduced`, `within x points`, or `not` and by how much; a dash without a paper."""
+        """`reproduced`, `undecided`, `within x points` or `not`; a dash without a paper."""
         if self.paper is None:
             return "–"
-        away = self.mean - self.paper.top1
-        if self.paper.top1 >= self.low:
-            if self.paper.top1 <= self.high:
-                return "reproduced"
-            return f"reproduced, {-away:.2f} points lower"
-        return f"within {away:.2f} points" if away <= CLOSE else f"not: {away:.2f} points higher"
+        higher, printed = self.mean - self.paper.top1, self.paper.top1
+        if printed > self.high:
+            return f"reproduced, {-higher:.2f} points lower"
+        if printed >= self.low:
+            return "reproduced" if higher <= CLOSE else "undecided"
+        return (
+            f"within {higher:.2f} points" if higher <= CLOSE else f"not: {higher:.2f} points higher"
+        )
 
 
 def compare(errors: list[float], images: int, paper: Published | None) -> Reproduction:

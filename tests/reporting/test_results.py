@@ -30,6 +30,7 @@ def test_several_runs_have_the_interval_of_one_more():
     assert reproduction.compare([0.004, 0.004, 0.004], 100, PAPER).verdict.startswith("reproduced,")
     assert reproduction.compare([0.02, 0.02], 100, PAPER).verdict == "not: 1.05 points higher"
     assert reproduction.compare([0.02, 0.02], 100, None).verdict == "–"
+    assert reproduction.compare([0.02, 0.03], 100, PAPER).verdict == "undecided"  # two runs: wide
 
 
 def test_a_run_that_is_kept_is_in_the_document(tmp_path):

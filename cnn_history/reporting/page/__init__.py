@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import jinja2
 
+from cnn_history.reporting import reproduction
 from cnn_history.reporting.benchmarks import digits
 from cnn_history.reporting.page import (
     experiments,
@@ -80,6 +81,7 @@ def write(
         claims_command=lectures.COMMAND,
         runs=runs.shown(material, pictures),
         run_rows=runs.table(material),
+        reproduction_test=reproduction.TEST,
         curves=runs.curves(material),
         comparisons=runs.comparisons(material, pictures),
         benchmarks=speed.benchmarks(material, pictures),

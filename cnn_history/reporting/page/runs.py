@@ -3,13 +3,14 @@
 import dataclasses
 import json
 import pathlib
-import statistics
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from cnn_history import papers
+from cnn_history.papers import reported
 from cnn_history.reporting.page.material import FIGURES, Material, Run
 from cnn_history.reporting.page.pictures import PageImage, Pictures
 from cnn_history.reporting.page.values import percent
+from cnn_history.reporting.reproduction import Reproduction, of_runs
 
 MOST_POINTS = 200  # of a curve
 SPLITS = ("train", "test")
@@ -48,17 +49,14 @@ class ShownRun:
     again: str | None
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """Runs that differ in their seed alone, or a kept result, beside the paper's number.
 
     Attributes:
       name: where it stands.
       network: of the run.
       dataset: of the run.
-      ours: mean, spread and number of runs.
-      paper: the paper's error.
-      source: where the paper prints it.
+      found: errors, interval and verdict.
       steps: of training.
       devices: in words.
     """
@@ -66,9 +64,7 @@ class Row:
     name: str
     network: str
     dataset: str
-    ours: str
-    paper: str
-    source: str
+    found: Reproduction
     steps: str
     devices: str
 
@@ -103,7 +99,7 @@ def _shown(run: Run, pictures: Pictures) -> ShownRun:
             "jax": str(summary["versions"].get("jax", "")),
             "commit": str(summary["versions"].get("commit", "")),
         }
-    paper = papers.reported(config)
+    paper = reported(config)
     return ShownRun(
         name=run.name,
         title=f"{network} on {config['dataset']}",
@@ -155,27 +151,18 @@ def table(material: Material) -> list[Row]:
     rows = []
     for name, summary, config, summaries in measured:
         try:
-            tests = [one["test"] for one in summaries]
-            rows.append(_row(name, summary, config, tests))
+            row = Row(
+                name,
+                str(summary["model"]),
+                str(summary["dataset"]),
+                of_runs(config, [one["test"] for one in summaries]),
+                f"{summary['steps']:,}",
+                str(summary["devices"]),
+            )
+            rows.append(row)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             material.left_out.append(f"{name}: {error!r}")
     return sorted(rows, key=lambda row: (row.network, row.dataset, row.name))
-
-
-def _row(name: str, summary: dict, config: dict, tests: list[dict]) -> Row:
-    errors = [e for test in tests for e in test.get("top1_errors", [test["top1_error"]])]
-    spread = f" ± {percent(statistics.stdev(errors))}" if len(errors) > 1 else ""
-    paper = papers.reported(config)
-    return Row(
-        name=name,
-        network=str(summary["model"]),
-        dataset=str(summary["dataset"]),
-        ours=f"{percent(statistics.fmean(errors))}{spread} (n={len(errors)})",
-        paper=f"{paper.top1:.2f} %" if paper else "–",
-        source=paper.cited if paper else "",
-        steps=f"{summary['steps']:,}",
-        devices=str(summary["devices"]),
-    )
 
 
 def curves(material: Material) -> list[dict]:
