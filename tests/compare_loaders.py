@@ -42,7 +42,7 @@ class GrainExamples:
 
     def __getitem__(self, i):
         data = pathlib.Path(self.files[i % len(self.files)]).read_bytes()
-        return crops.decode(data, 3, inputs.CROP, crops.draws(0, 0, i), SIZE)
+        return crops.decode(data, 3, inputs.CROP, crops.draws(0, 0, i), SIZE, reduced=True)
 
 
 def ours_in_processes(files, count):

@@ -41,11 +41,7 @@ def resize(h: int, w: int, size: int) -> tuple[int, int]:
 
 
 def resize_crop(h: int, w: int, size: int) -> tuple[int, int]:
-    """The shorter side to 8/7 of `size`: 256 for 224, and 342 for 299, as torchvision has it.
-
-    Where the margins are odd, the cut is half a position before the middle (torchvision's may be
-    behind it).
-    """
+    """The shorter side to 8/7 of `size`: 256 for 224, and 342 for 299, as torchvision has it."""
     return crops.shorter_side(h, w, with_margin(size))
 
 
@@ -80,7 +76,7 @@ def for_any_size(name: str) -> crops.CropFunction:
     def centre(draws, h: int, w: int, size: int) -> crops.Crop:
         del draws
         scaled = ADAPTERS[name](h, w, size)
-        return crops.of_scaled(h, w, *scaled, *(_margin(side, size) for side in scaled), size)
+        return crops.of_scaled(h, w, *scaled, *(crops.middle(side, size) for side in scaled), size)
 
     return centre
 
@@ -103,11 +99,6 @@ def unit_range(images: jax.Array, size: int, adapter: str) -> jax.Array:
     images = jax.image.resize(images, (*batch, rows, columns, c), "bilinear")
     cut = [(0, 0, 0)] * len(batch)
     for side in (rows, columns):
-        before = _margin(side, size)
+        before = crops.middle(side, size)
         cut.append((-before, size - side + before, 0))
     return jax.lax.pad(images, jnp.zeros((), images.dtype), (*cut, (0, 0, 0)))
-
-
-def _margin(side: int, size: int) -> int:
-    """Return how much is cut off at the beginning of a side; what is missing there, if below 0."""
-    return int((side - size) / 2)  # towards 0

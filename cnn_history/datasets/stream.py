@@ -70,7 +70,9 @@ def _this_or_next(
         place = (index + i) % len(source)
         try:
             file = source.encoded(place)
-            return crops.decode(file.image, source.shape[-1], crop, draws, size), file.label
+            return crops.decode(
+                file.image, source.shape[-1], crop, draws, size, reduced=True
+            ), file.label
         except images.Lost as error:
             skip(f"{source.name}/{source.split}[{place}]", str(error))
         except images.Damaged as error:

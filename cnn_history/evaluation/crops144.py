@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import jax
 
+from cnn_history.datasets.crops import middle
 from cnn_history.evaluation import views
 
 SCALES = (256, 288, 320, 352)  # of the shorter side
@@ -45,5 +46,5 @@ def squares(images: jax.Array) -> Iterator[jax.Array]:
     """Yield left, centre and right square, or top, centre and bottom; one of a square image."""
     h, w = images.shape[1:3]
     side, excess = min(h, w), abs(h - w)
-    for offset in (0, excess // 2, excess) if excess else (0,):
+    for offset in (0, middle(max(h, w), side), excess) if excess else (0,):
         yield views.crop(images, (0, offset) if w > h else (offset, 0), side)

@@ -45,7 +45,7 @@ def check_crop(images: jax.Array, size: int) -> None:
 def centre(images: jax.Array, size: int) -> tuple[int, int]:
     """Return the corner of the square in the middle."""
     h, w = images.shape[1:3]
-    return (h - size) // 2, (w - size) // 2
+    return crops.middle(h, size), crops.middle(w, size)
 
 
 def corners(images: jax.Array, size: int) -> list[tuple[int, int]]:

@@ -1,8 +1,11 @@
 """How an image of another size reaches the network's: in memory and in the loader alike."""
 
+import io
+
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from cnn_history import evaluation
 from cnn_history.datasets import adapters, crops, prepare
@@ -20,7 +23,7 @@ def test_pad_and_crop_are_centred():
     assert np.count_nonzero(padded) == np.count_nonzero(values)
     made = adapters.unit_range(IMAGES, 4, "crop")
     np.testing.assert_array_equal(made, values[:, 1:5, 2:6])
-    np.testing.assert_array_equal(adapters.unit_range(IMAGES, 3, "crop"), values[:, 1:4, 2:5])
+    np.testing.assert_array_equal(adapters.unit_range(IMAGES, 3, "crop"), values[:, 2:5, 2:5])
 
 
 def test_resize_keeps_a_constant_and_gives_the_size():
@@ -58,6 +61,27 @@ def test_they_are_the_same_on_the_device_and_in_the_loader():
         wanted = 255 * adapters.unit_range(photo, 56, name)
         made = crops.decode(data, 3, adapters.for_any_size(name), None, 56)
         np.testing.assert_allclose(made, wanted, atol=1.01, err_msg=name)
+
+
+@pytest.mark.parametrize("size", [224, 299])
+def test_a_photo_under_test_is_what_torchvision_shows(size):
+    """Resize and CenterCrop of Pillow's images, by their rules; odd margins of every remainder."""
+    resize_crop = adapters.for_any_size("resize_crop")
+    for h, w in [(375, 500), (500, 334), (333, 499), (301, 403), (96, 87), (600, 601)]:
+        data = files.jpeg(h, w, seed=h)
+        shorter = round(size * 8 / 7)
+        rows, columns = (int(shorter * side / min(h, w)) for side in (h, w))
+        with Image.open(io.BytesIO(data)) as image:
+            photo = np.asarray(image)
+            whole = np.asarray(image.resize((columns, rows), Image.Resampling.BILINEAR))
+        top, left = (round((side - size) / 2.0) for side in (rows, columns))
+        wanted = whole[top : top + size, left : left + size]
+        made = crops.decode(data, 3, resize_crop, None, size)
+        np.testing.assert_allclose(made, wanted, atol=1.01, err_msg=f"{h}x{w}")
+        made = 255 * adapters.unit_range(photo, size, "resize_crop")
+        np.testing.assert_allclose(made, wanted, atol=1.01, err_msg=f"{h}x{w} in memory")
+        cut = evaluation.single_crop(lambda view: view, whole[None], size)
+        np.testing.assert_array_equal(cut[0], wanted)
 
 
 def test_loader_load_and_protocols_scale_every_photo_to_one_shape(monkeypatch):

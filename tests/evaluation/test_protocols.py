@@ -52,7 +52,7 @@ def at_scale(x, scale):
 def five(x):
     """Corners and centre."""
     (h, w), s = x.shape[1:3], SIZE
-    top, left = (h - s) // 2, (w - s) // 2
+    top, left = round((h - s) / 2), round((w - s) / 2)  # half of an odd margin to even
     return [
         x[:, :s, :s],
         x[:, :s, w - s :],
@@ -65,8 +65,8 @@ def five(x):
 def three_squares(x):
     h, w = x.shape[1:3]
     if w > h:
-        return [x[:, :, :h], x[:, :, (w - h) // 2 : (w - h) // 2 + h], x[:, :, w - h :]]
-    return [x[:, :w], x[:, (h - w) // 2 : (h - w) // 2 + w], x[:, h - w :]]
+        return [x[:, :, :h], x[:, :, round((w - h) / 2) : round((w - h) / 2) + h], x[:, :, w - h :]]
+    return [x[:, :w], x[:, round((h - w) / 2) : round((h - w) / 2) + w], x[:, h - w :]]
 
 
 @pytest.mark.parametrize("shape", [LANDSCAPE, SQUARE])
