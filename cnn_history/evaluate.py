@@ -56,7 +56,7 @@ def main(argv: list[str]) -> None:
     ensemble.check(measure)
     folders = [bucket.path(folder) for folder in WORKDIR.value]
     config = workdir.read_config(folders[0])
-    source = _source(config)
+    source = _source(config.dataset, config.test_split, config.data_dir)
     skip = Skipped(config.skipped_images, functools.partial(print, file=sys.stderr))
     try:
         probabilities, labels = ensemble.predictions(
@@ -96,12 +96,13 @@ def _measure() -> ensemble.Measure:
     return ensemble.Measure(PROTOCOL.value, SCALE.value, scales, SOFTMAX_FIRST.value)
 
 
-def _source(config) -> datasets.Source:
-    name, split = DATASET.value or config.dataset, SPLIT.value or config.test_split
+def _source(name: str, split: str, data_dir: str) -> datasets.Source:
+    """Return the examples that the flags name, else the run's own."""
+    name, split = DATASET.value or name, SPLIT.value or split
     if not name:
         raise UserError("--dataset: an imported network has no data set of its own; name one.")
     with blame("--dataset"):
-        return datasets.source(name, split, DATA_DIR.value or config.data_dir)
+        return datasets.source(name, split, DATA_DIR.value or data_dir)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def write(
     config.update(image_size=size, adapter=adapter, eval_batch_size=EVAL_BATCH_SIZE)
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     imported = {"imported": {"file": checkpoint.name, "sha256": digest}}
-    record.write_json(folder / workdir.CONFIG, {**record.config_json(config), **imported})
+    record.write_json(folder / workdir.CONFIG, {**workdir.config_json(config), **imported})
 
 
 def _numbers(flag: str, given: list[str] | None, default: tuple[float, ...]) -> np.ndarray:

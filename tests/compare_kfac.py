@@ -18,7 +18,7 @@ import numpy as np
 from absl import app, flags
 
 from cnn_history import build, datasets
-from cnn_history.files import record
+from cnn_history.files import record, workdir
 from cnn_history.reporting import style
 from cnn_history.training import devices
 from experiments import lenet5_mnist, resnet_cifar10
@@ -172,7 +172,7 @@ def compare(task):
         "chosen": chosen,
         "runs": runs,
         "seconds_of_a_step_over_momentum": {"median": middle, "low": low, "high": high},
-        "config": record.config_json(configured(task, "kfac", chosen["kfac"], 0)),
+        "config": workdir.config_json(configured(task, "kfac", chosen["kfac"], 0)),
     }
     return found, curves
 

@@ -16,7 +16,7 @@ from absl import app, flags
 
 from cnn_history import build, datasets
 from cnn_history.benchmarks import torch_networks
-from cnn_history.files import record
+from cnn_history.files import record, workdir
 from cnn_history.reporting import style
 from cnn_history.training import devices, keys, program
 from experiments import resnet_cifar10
@@ -77,7 +77,7 @@ def main(argv):
     apart = [abs(a - b) for a, b in zip(curves["jax"], curves["torch"], strict=True)]
     result = {
         "what": "training loss of resnet20 on CIFAR-10, same first weights, same batches, float32",
-        "config": record.config_json(config),
+        "config": workdir.config_json(config),
         "steps": STEPS.value,
         "window": WINDOW,
         "loss": means,

@@ -110,11 +110,11 @@ def run_of_another(change):
     """Return who evaluates a work directory that came from elsewhere."""
 
     def make(folder):
-        from cnn_history.files import record
+        from cnn_history.files import record, workdir
         from experiments import lenet5_digits
 
         (folder / "theirs").mkdir()
-        config = record.config_json(lenet5_digits.get_config())
+        config = workdir.config_json(lenet5_digits.get_config())
         record.write_json(folder / "theirs" / "config.json", config)
         change(folder / "theirs")
         return ("--workdir=W/theirs",)

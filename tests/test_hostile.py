@@ -157,7 +157,7 @@ def folder_of(folder):
 
 
 def config():
-    return record.config_json(lenet5_digits.get_config())
+    return workdir.config_json(lenet5_digits.get_config())
 
 
 LINKS = ["checkpoints/20", "checkpoints/20/default/d", "metrics.jsonl", "lock", workdir.CONFIG]

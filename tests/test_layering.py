@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -69,6 +70,12 @@ def test_imports_point_downwards():
             assert target == here or target not in VERBS, f"{module} imports the verb {target}"
             assert place(target) <= place(here), f"{module} imports {target}"
     assert used == set(range(len(LAYERS) + 1))
+
+
+def test_no_function_is_swapped_for_another():
+    """By mocks; what may be another says so by an argument, or is a form."""
+    for module, path in modules():
+        assert not {"mock", "unittest"} & set(re.findall(r"\w+", path.read_text())), module
 
 
 def test_nothing_of_ours_is_imported_by_its_name():

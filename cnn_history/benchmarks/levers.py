@@ -1,16 +1,15 @@
 """The suite `levers`: what each way to speed up a step on a GPU gives, beside the step as it is.
 
-A lever is a setting of XLA, or another form of a function while the step is traced. Each takes
-turns with the step without it; one that this XLA does not know, or cannot compile, says so in its
-row. Persisted autotuning is none of them: jax keeps it with the compiled programs, and `startup`
-measures both.
+A lever is a setting of XLA, another form of a layer, or another length of the loop over steps.
+Each takes turns with the step without it; one that this XLA does not know, or cannot compile, says
+so in its row. Persisted autotuning is none of them: jax keeps it with the compiled programs, and
+`startup` measures both.
 """
 
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
-from unittest import mock
 
 import jax
 
@@ -20,7 +19,6 @@ from cnn_history.benchmarks.suite import How, Suite
 from cnn_history.cpu import form, pooling
 from cnn_history.layers import forms
 
-SCAN, STEPS = "jax.lax.scan", "cnn_history.training.devices.steps_per_call"
 BUFFERED = "FUSION,CUBLAS,CUBLASLT,CUDNN,CUSTOM_CALL,DYNAMIC_SLICE_FUSION,CONDITIONAL"
 
 
@@ -31,21 +29,15 @@ class Lever(NamedTuple):
       options: of XLA, by name.
       forms: of layers' functions, by their names.
       as_on_cpu: what is lowered as it is for a CPU.
-      replaced: what stands in the place of a function, by its name, while the step is traced.
+      stride: steps of a call; None for as many as a run makes.
+      unroll: steps that are written out in a turn of the loop over them.
     """
 
     options: Mapping[str, str | bool | int] = {}
     forms: Mapping[str, Callable] = {}
     as_on_cpu: tuple[type[form.Form], ...] = ()
-    replaced: Mapping[str, Callable] = {}
-
-
-def _unrolled(count: int) -> Lever:
-    return Lever(replaced={SCAN: functools.partial(jax.lax.scan, unroll=count)})
-
-
-def _steps(count: int) -> Lever:
-    return Lever(replaced={STEPS: lambda *_: count})
+    stride: int | None = None
+    unroll: int = 1
 
 
 OF_XLA = {
@@ -78,8 +70,8 @@ OF_IMAGES = {
     "space_to_depth": Lever(forms={"convolve": alternatives.space_to_depth}),
     "pooling_by_place": Lever(as_on_cpu=pooling.MAX_POOL),
 }
-OF_A_SCAN = {f"{n}_steps_a_call": _steps(n) for n in (1, 10, 1000)} | {
-    f"unrolled_by_{n}": _unrolled(n) for n in (2, 5)
+OF_A_SCAN = {f"{n}_steps_a_call": Lever(stride=n) for n in (1, 10, 1000)} | {
+    f"unrolled_by_{n}": Lever(unroll=n) for n in (2, 5)
 }
 LEVERS: dict[str, dict[str, Lever]] = {
     "resnet50_v1_5": OF_XLA | OF_STATISTICS | OF_IMAGES,
@@ -139,11 +131,9 @@ def make(case: Case, lever: Lever) -> ours.Ours:
     with contextlib.ExitStack() as stack:
         stack.enter_context(forms.replaced(**lever.forms))
         stack.enter_context(form.as_on_cpu(*lever.as_on_cpu))
-        for name, function in lever.replaced.items():
-            stack.enter_context(mock.patch(name, function))
         stack.callback(jax.clear_caches)  # nobody else gets what was traced here
         jax.clear_caches()
-        return ours.make(case, lever.options)
+        return ours.make(case, lever.options, lever.stride, lever.unroll)
 
 
 @functools.lru_cache(maxsize=1)  # a network's levers follow each other

@@ -13,7 +13,6 @@ import sys
 import types
 
 import jax
-import ml_collections
 from etils import epath
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -57,11 +56,6 @@ def write_json(path: pathlib.Path | epath.Path, value) -> None:
     unfinished = path.with_name(path.name + ".unfinished")
     unfinished.write_text(json.dumps(value, indent=2) + "\n")
     os.replace(unfinished, path)
-
-
-def config_json(config: ml_collections.ConfigDict) -> dict:
-    """Return the config as JSON gives it back: tuples are lists."""
-    return json.loads(config.to_json())
 
 
 def _tensorboard() -> types.ModuleType:

@@ -15,7 +15,7 @@ from cnn_history.datasets import Source
 from cnn_history.datasets.prepare import Preprocessing
 from cnn_history.datasets.statistics import Statistics
 from cnn_history.errors import UserError
-from cnn_history.files import npz, private, record
+from cnn_history.files import npz, private
 
 CONFIG, INPUTS, SUMMARY = "config.json", "inputs.npz", "summary.json"
 STATISTICS = "statistics.npz"
@@ -67,6 +67,11 @@ def read_summary(workdir: pathlib.Path) -> dict | None:
         ) from error
 
 
+def config_json(config: ml_collections.ConfigDict) -> dict:
+    """Return the config as JSON gives it back: tuples are lists."""
+    return json.loads(config.to_json())
+
+
 def check_links(workdir: pathlib.Path) -> None:
     """Raise UserError for a link in the directory that leads out of it: to be read, or written."""
     if link := private.leading_out(workdir):
@@ -92,7 +97,7 @@ def check_same(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None
             f"'{workdir}' holds an imported network; choose another --workdir, and start from it "
             f"by --config.init_from={workdir}."
         )
-    old, new = (_leaves(c) for c in (before, record.config_json(config)))
+    old, new = (_leaves(c) for c in (before, config_json(config)))
     changeable = set(fields.CHANGEABLE)
     if config.schedule.name == "plateau":  # which is moved by evaluations
         changeable.remove("eval_every")

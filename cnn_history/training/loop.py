@@ -51,7 +51,7 @@ def _run(config: ml_collections.ConfigDict, place: bucket.Place, stop: StopReque
             experiment = build.experiment(config)
             start = _start(experiment)
             check_lock = locked.enter_context(_lock(place))
-            kept = record.config_json(config)
+            kept = workdir.config_json(config)
             run = Session(experiment, kept, place, check_lock, stop, opened, start)
         _train(run, stop)
         with stop.at_once():

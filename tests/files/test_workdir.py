@@ -9,7 +9,7 @@ from experiments import lenet5_digits
 
 def test_a_config_of_an_earlier_version_gets_the_defaults_of_newer_fields(tmp_path, capsys):
     recipe = lenet5_digits.get_config()
-    kept = record.config_json(recipe)
+    kept = workdir.config_json(recipe)
     del kept["evaluated"], kept["optimizer"]["momentum"]["decay"], kept["optimizer"]["kfac"]
     kept["paper"] = {"model": "lenet5", "top1_error": 0.0095}  # a field that is no more
     record.write_json(tmp_path / workdir.CONFIG, kept)
