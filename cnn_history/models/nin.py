@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from cnn_history import initializers, layers
-from cnn_history.models.network import Classifier, Network, check_size, normalize, wide
+from cnn_history.models.network import Classifier, Dropout, Network, check_size, normalize, wide
 from cnn_history.papers import LIN_2013
 
 # The release: blocks ("mlpconv", fig. 1b) of (name, maps, kernel), and the pooling behind each.
@@ -49,7 +49,7 @@ class NiN(Classifier):
     kernel_init: Callable = initializers.gaussian(STD)
     norm: Callable | None = None
     activation: Callable = nn.relu
-    dropout: float = DROPOUT
+    dropout: Dropout = DROPOUT
 
     classifier: ClassVar[str] = "cccp6"
 
