@@ -299,11 +299,6 @@ def smoke_on_photos(config: ConfigDict) -> None:
         config.learning_rate = rate_of_one * config.batch_size
 
 
-def study(name: str, **options) -> ConfigDict:
-    """Return the config of a study with its options."""
-    return ConfigDict({"study": name, **options})
-
-
 def _truth(text: str) -> bool:
     values = {"": True, "true": True, "1": True, "false": False, "0": False}
     if text.lower() not in values:

@@ -58,7 +58,7 @@ def _study(options: dict):
     if "study" not in options:
         raise UserError("--config: this is no study; those are in experiments/studies.")
     with blame("config.study"):
-        run = lookup(studies.STUDIES, options.pop("study"), "study")
+        run = lookup(studies.STUDIES, options.pop("study"), "study").run
     choices.check_arguments(options, run)
     return run
 

@@ -77,7 +77,7 @@ def test_what_is_not_refused_can_be_traced(case):
 
 def check_study(config):
     options = dict(config)
-    choices.check_arguments(options, studies.STUDIES[options.pop("study")])
+    choices.check_arguments(options, studies.STUDIES[options.pop("study")].run)
 
 
 @given(mutated({name: options for name, options in OPTIONS.items() if len(options) > 1}))
@@ -126,7 +126,7 @@ def test_a_study_says_which_option_it_cannot_take(name):
 
 def run_study(options):
     check_study(options)
-    studies.STUDIES[options.pop("study")](**options)
+    studies.STUDIES[options.pop("study")].run(**options)
 
 
 def study_options(name):

@@ -124,7 +124,10 @@ def test_experiments_import_of_ours_what_declares_the_fields_alone():
         for node in ast.walk(ast.parse(path.read_text())):
             names = [n.name for n in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
-            assert set(names) <= {"ml_collections", "cnn_history.config"}, path
+            allowed = {"ml_collections", "cnn_history.config"}
+            if path.parent.name == "studies":  # the signature of a study declares its fields
+                allowed = {"functools", "cnn_history.studies"}
+            assert set(names) <= allowed, path
 
 
 def test_import_computes_nothing_and_needs_no_tensorflow():

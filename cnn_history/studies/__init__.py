@@ -1,8 +1,15 @@
 """The lecture's experiments that are not plain training, one file each.
 
-Each is `run(**options) -> Findings`, pure but for its random seeds; `study` writes what it finds.
+Each has `run(**options) -> Findings`, pure but for its random seeds; `study` writes what it finds.
+The signature of `run` is the study's config; VARIANTS beside it has what `:smoke`, `:long` and the
+like change.
 """
 
+import inspect
+
+from ml_collections import ConfigDict
+
+from cnn_history.config import parse_arg
 from cnn_history.studies import (
     activation_statistics,
     adaptive_step_sizes,
@@ -26,24 +33,41 @@ from cnn_history.studies import (
 from cnn_history.studies.findings import Findings, Picture
 
 STUDIES = {
-    "activation_statistics": activation_statistics.run,
-    "adaptive_step_sizes": adaptive_step_sizes.run,
-    "augmentation": augmentation.run,
-    "auxiliary_heads": auxiliary_heads.run,
-    "batch_normalization": batch_normalization.run,
-    "constant_initialization": constant_initialization.run,
-    "decorrelated_batch_normalization": decorrelated_batch_normalization.run,
-    "degradation": degradation.run,
-    "factorization": factorization.run,
-    "fc7_transfer": fc7_transfer.run,
-    "in_practice": in_practice.run,
-    "inception_cost": inception_cost.run,
-    "learning_rate": learning_rate.run,
-    "optimizer_trajectories": optimizer_trajectories.run,
-    "receptive_field": receptive_field.run,
-    "scaling": scaling.run,
-    "second_order": second_order.run,
-    "vgg_budget": vgg_budget.run,
+    "activation_statistics": activation_statistics,
+    "adaptive_step_sizes": adaptive_step_sizes,
+    "augmentation": augmentation,
+    "auxiliary_heads": auxiliary_heads,
+    "batch_normalization": batch_normalization,
+    "constant_initialization": constant_initialization,
+    "decorrelated_batch_normalization": decorrelated_batch_normalization,
+    "degradation": degradation,
+    "factorization": factorization,
+    "fc7_transfer": fc7_transfer,
+    "in_practice": in_practice,
+    "inception_cost": inception_cost,
+    "learning_rate": learning_rate,
+    "optimizer_trajectories": optimizer_trajectories,
+    "receptive_field": receptive_field,
+    "scaling": scaling,
+    "second_order": second_order,
+    "vgg_budget": vgg_budget,
 }
 
-__all__ = ["STUDIES", "Findings", "Picture"]
+__all__ = ["STUDIES", "Findings", "Picture", "config"]
+
+
+def config(name: str, arg: str | None = None) -> ConfigDict:
+    """Return the config of a study: the defaults of its `run`, and what `:ARG` changes.
+
+    ARG is a comma list of the study's VARIANTS and, where it has one, `dataset=NAME`.
+    Raises ValueError for anything else.
+    """
+    module = STUDIES[name]
+    parameters = inspect.signature(module.run).parameters
+    options = {option: parameter.default for option, parameter in parameters.items()}
+    dataset = {"dataset": ""} if "dataset" in options else {}
+    chosen = parse_arg(arg, **dict.fromkeys(module.VARIANTS, False), **dataset)
+    for variant, changes in module.VARIANTS.items():
+        options |= changes if chosen[variant] else {}
+    options |= {option: chosen[option] for option in dataset if chosen[option]}
+    return ConfigDict({"study": name, **options})

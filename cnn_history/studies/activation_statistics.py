@@ -7,6 +7,7 @@ ReLU under the last and under He's, and the way back, for which the slides only 
 
 import functools
 import pathlib
+from typing import Annotated
 
 import flax.linen as nn
 import jax
@@ -14,8 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import initializers
+from cnn_history.choices import whole
 from cnn_history.reporting import style
 from cnn_history.studies.findings import Findings, Picture
+from cnn_history.studies.interval import columns
 
 LAYERS, UNITS, INPUTS = 10, 500, 1000
 SATURATED = 0.99  # |h| above which a tanh unit counts as saturated
@@ -40,6 +43,7 @@ HISTOGRAMS = (
     "The activations of each layer for one seed: tanh of 0.01 randn piles up at 0, of 1.0 randn at "
     "-1 and 1; Xavier keeps tanh spread, He ReLU. ReLU's exact zeros, half of all, are left out."
 )
+VARIANTS = {"smoke": {"seeds": 2}}
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -89,7 +93,7 @@ def measure(start: str, seeds: int) -> dict[str, np.ndarray]:
     return {name: np.array([one[name] for one in made], float) for name in names}
 
 
-def run(seeds: int) -> Findings:
+def run(seeds: Annotated[int, whole(2)] = 10) -> Findings:
     """Measure the ten layers forward and backward from each start.
 
     Args:
@@ -118,7 +122,7 @@ def _row(start: str, layer: int, numbers: dict[str, np.ndarray]) -> dict:
     row = {"start": start, "layer": layer + 1, "n": len(numbers["std"])}
     for name in ("mean", "std", "gradient"):
         found = numbers[name][:, layer]
-        row |= {name: found.mean(), f"{name}_sd": found.std(ddof=1)}
+        row |= columns(name, found)
     for name in ("weight_gradient", "slope", "saturated"):
         row[name] = numbers[name][:, layer].mean()
     return row

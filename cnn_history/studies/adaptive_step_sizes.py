@@ -11,7 +11,7 @@ import numpy as np
 from cnn_history import optimizers
 from cnn_history.reporting import style
 from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import interval
+from cnn_history.studies.interval import columns, interval
 
 RULES = {
     "AdaGrad": optimizers.adagrad,
@@ -19,6 +19,7 @@ RULES = {
     "Adam (almost)": optimizers.adam_uncorrected,
     "Adam (full form)": optimizers.adam,
 }
+FLOAT32 = 1e-5  # by which equal steps may differ, relative: a few roundings
 SMALL = 1e-6  # a gradient that the 1e-7 in the denominator is felt by
 CURVATURES = (100.0, 1.0)  # of a quadratic, along its steep and its flat axis
 RATE, STEPS = 0.01, 100  # on it
@@ -32,9 +33,10 @@ CAPTION = (
     "rate. Middle, the way made until then. Right, the rate that AdaGrad and RMSProp give to the "
     "steep and the flat axis of a quadratic, each line a random start."
 )
+VARIANTS = {"smoke": {"steps": 200, "seeds": 3}}
 
 
-def run(steps: int, seeds: int) -> Findings:
+def run(steps: int = 10_000, seeds: int = 20) -> Findings:
     """Follow each rule under a constant gradient, and on a quadratic.
 
     Args:
@@ -87,18 +89,22 @@ def advantage(rates: np.ndarray) -> tuple[float, float]:
     return float(np.exp(low)), float(np.exp(high))
 
 
+def longest_at(lengths: np.ndarray) -> int:
+    """Return the first update whose step is the longest, up to the rounding of float32."""
+    return int((lengths >= (1 - FLOAT32) * lengths.max()).argmax()) + 1
+
+
 def _row(name: str, lengths: np.ndarray, small: float, rates: np.ndarray) -> dict:
     ratio = rates[:, -1, 1] / rates[:, -1, 0]
     return {
         "rule": name,
         "first_step": lengths[0],
         "longest_step": lengths.max(),
-        "longest_at": int(lengths.argmax()) + 1,
+        "longest_at": longest_at(lengths),
         "last_step": lengths[-1],
         "way": lengths.sum(),
         "first_step_of_gradient_1e-6": small,
-        "flat_over_steep": ratio.mean(),
-        "flat_over_steep_sd": ratio.std(ddof=1) if len(ratio) > 1 else 0.0,
+        **columns("flat_over_steep", ratio),
         "n": len(ratio),
     }
 
@@ -119,7 +125,7 @@ def answer(lengths: dict[str, np.ndarray], rates: dict[str, np.ndarray]) -> str:
     low, high = advantage(rates["AdaGrad"])
     return (
         f"under a constant gradient the first step is, in learning rates: {first}. Adam without "
-        f"its correction goes on growing, to {almost.max():.2f} at step {almost.argmax() + 1}. "
+        f"its correction goes on growing, to {almost.max():.2f} at step {longest_at(almost)}. "
         f"After {steps:,} steps AdaGrad's is {last:.4f}, {last * np.sqrt(steps):.3f}/sqrt(t), the "
         f"others' {min(others):.2f} at least: its step decays to zero, and yet its way "
         f"grows without bound, {way[: steps // 4].sum():.0f} rates after {steps // 4:,} steps and "

@@ -11,7 +11,7 @@ import ml_collections
 import numpy as np
 
 from cnn_history import errors
-from cnn_history.choices import Kind, call
+from cnn_history.choices import Kind, call, options
 from cnn_history.config import AUGMENTATION
 from cnn_history.datasets import adapters, augment, crops, images, statistics
 from cnn_history.reporting import style
@@ -21,6 +21,12 @@ SIZE = 224
 SQUARE = adapters.for_any_size("square")
 SOME = Kind("a group of one or more", lambda v: isinstance(v, Mapping) and len(v) > 0)
 SHOWN = 7  # draws in the picture
+CANDIDATES = {
+    name: {option: it.default for option, it in options(augment.AUGMENTATIONS[name]).items()}
+    for name in ("alexnet", "zfnet", "vgg", "resnet", "googlenet", "inception")
+}
+CANDIDATES["vgg"]["scales"] = (256, 512)  # as its last nets were trained
+VARIANTS = {"smoke": {"draws": 50}}
 # Two photos that come with scikit-learn, by D. Buechele and dultz (CC BY); the first is shown.
 PHOTOS = ("china.jpg", "flower.jpg")
 QUESTION = (
@@ -39,7 +45,9 @@ def photo(name: str) -> bytes:
     return importlib.resources.files("sklearn.datasets.images").joinpath(name).read_bytes()
 
 
-def run(candidates: Annotated[Mapping[str, Mapping[str, Any]], SOME], draws: int) -> Findings:
+def run(
+    candidates: Annotated[Mapping[str, Mapping[str, Any]], SOME] = CANDIDATES, draws: int = 1000
+) -> Findings:
     """Draw each augmentation often.
 
     Args:

@@ -5,19 +5,21 @@ Szegedy et al. 2014, sec. 5, and Szegedy et al. 2015 (arXiv:1512.00567), sec. 4.
 
 import functools
 import pathlib
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from cnn_history import layers, optimizers
 from cnn_history.choices import whole
 from cnn_history.models.googlenet import TABLE_1, GoogLeNet
 from cnn_history.reporting import style
-from cnn_history.studies import fit
+from cnn_history.studies import curves, train
+from cnn_history.studies.data import images
 from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import interval, verdict
+from cnn_history.studies.interval import columns, interval, verdict
 
 WEIGHTS = {"none": 0.0, "both": 0.3}  # of the heads' losses; sec. 5
 RATE, DECAY = 0.01, 0.9
@@ -34,6 +36,22 @@ CAPTION = (
     "classifiers and without. Right, the training loss of the main classifier, the mean over the "
     "seeds."
 )
+VARIANTS = {
+    "smoke": {"image_size": 32, "steps": 2, "batch_size": 4, "seeds": 1},
+    "long": {"dataset": "cifar10", "image_size": 96, "steps": 8000, "batch_size": 128, "seeds": 3},
+}
+
+
+class Watched(NamedTuple):
+    """What is known of a step, or of several.
+
+    Attributes:
+      loss: of the main classifier.
+      gradient: of the kernels of each layer, root mean square.
+    """
+
+    loss: Any
+    gradient: dict[str, Any]
 
 
 class Net(GoogLeNet):
@@ -57,11 +75,11 @@ KINDS = {
 
 
 def run(
-    dataset: str,
-    image_size: Annotated[int, whole(SMALLEST)],
-    steps: int,
-    batch_size: int,
-    seeds: int,
+    dataset: str = "digits",
+    image_size: Annotated[int, whole(SMALLEST)] = 64,
+    steps: int = 60,
+    batch_size: int = 16,
+    seeds: int = 3,
 ) -> Findings:
     """Train with and without heads, with and without batch norm, and watch the gradients.
 
@@ -80,19 +98,25 @@ def run(
 
 def measure(
     dataset: str, image_size: int, steps: int, batch_size: int, seeds: int
-) -> dict[tuple[str, str], fit.Seen]:
+) -> dict[tuple[str, str], Watched]:
     """Return what is seen of each (kind, heads), arrays [seeds, steps]; arguments as of `run`."""
-    data = fit.images(dataset, image_size)
+    (data,) = images(dataset, image_size)
     classes = int(data[1].max()) + 1
+    rule = optimizers.momentum(RATE, DECAY)
     seen = {}
     for kind, build in KINDS.items():
         network = build(num_classes=classes, aux_heads=True)
-        rule = optimizers.momentum(RATE, DECAY)
-        train = fit.trainer(network, rule, data, batch_size, kernel_norms)
+        run_of = train.trainer(network, lambda _: rule, data, batch_size, observe=observe)
         for heads, weight in WEIGHTS.items():
-            runs = [train(seed, steps, weight) for seed in range(seeds)]
+            updates = [run_of(train.keys(seed), aux_weight=weight) for seed in range(seeds)]
+            runs = [train.observed(of_seed, steps) for of_seed in updates]
             seen[kind, heads] = jax.tree.map(lambda *x: np.stack(x), *runs)
     return seen
+
+
+def observe(step: train.Seen) -> Watched:
+    """Return what is known of a step."""
+    return Watched(train.main_loss(step), kernel_norms(step.gradient))
 
 
 def kernel_norms(gradient) -> dict[str, jax.Array]:
@@ -101,38 +125,35 @@ def kernel_norms(gradient) -> dict[str, jax.Array]:
     for name in LAYERS:
         kernels = [g for g in jax.tree.leaves(gradient[name]) if g.ndim > 1]
         squares = sum(jnp.sum(jnp.square(g)) for g in kernels)
-        found[name] = jnp.sqrt(squares / sum(g.size for g in kernels))
+        found[name] = jnp.sqrt(squares / optax.tree.size(kernels))
     return found
 
 
-def _lower(seen: fit.Seen, steps: slice) -> np.ndarray:
+def _lower(seen: Watched, steps: slice) -> np.ndarray:
     """Return the geometric mean of the gradients of the layers below both heads, [seeds]."""
-    logs = [np.log(seen.probe[name][:, steps]).mean(1) for name in LOWER]
+    logs = [np.log(seen.gradient[name][:, steps]).mean(1) for name in LOWER]
     return np.exp(np.mean(logs, 0))
 
 
-def _end(seen: fit.Seen) -> np.ndarray:
+def _end(seen: Watched) -> np.ndarray:
     """Return the mean loss of the last steps, [seeds]."""
-    return seen.loss[:, -max(1, round(LAST * seen.loss.shape[1])) :].mean(1)
+    return curves.end(seen.loss, LAST)
 
 
-def _row(kind: str, heads: str, seen: fit.Seen) -> dict:
+def _row(kind: str, heads: str, seen: Watched) -> dict:
     start, end = _lower(seen, slice(0, 1)), _end(seen)
-    first, last = (seen.probe[name][:, 0].mean() for name in (LAYERS[0], LAYERS[-1]))
-    many = len(end) > 1
+    first, last = (seen.gradient[name][:, 0].mean() for name in (LAYERS[0], LAYERS[-1]))
     return {
         "net": kind,
         "heads": heads,
-        "gradient_below_heads_at_start": start.mean(),
-        "gradient_below_heads_at_start_sd": start.std(ddof=1) if many else 0.0,
+        **columns("gradient_below_heads_at_start", start),
         "gradient_conv1_over_5b": first / last,
-        "training_loss": end.mean(),
-        "training_loss_sd": end.std(ddof=1) if many else 0.0,
+        **columns("training_loss", end),
         "n": len(end),
     }
 
 
-def answer(seen: dict[tuple[str, str], fit.Seen]) -> str:
+def answer(seen: dict[tuple[str, str], Watched]) -> str:
     """Say what the heads give to the layers below them, and to the main classifier.
 
     Args:
@@ -147,7 +168,7 @@ def answer(seen: dict[tuple[str, str], fit.Seen]) -> str:
     return f"{'; '.join(said)}. {importance(seen)}."
 
 
-def importance(seen: dict[tuple[str, str], fit.Seen]) -> str:
+def importance(seen: dict[tuple[str, str], Watched]) -> str:
     """Say whether heads give less where batch norm is; `seen` as of `answer`."""
     times, gains = _times(seen), _gains(seen)
     gradient = _less(times, "the gradient that heads add is")
@@ -187,11 +208,9 @@ def _draw(path: pathlib.Path, seen: dict) -> None:
         for (kind, heads), found in seen.items():
             look = {"color": colours[kind], "linestyle": lines[heads]}
             name = f"{kind}, {'both heads' if heads == 'both' else 'no heads'}"
-            at_start = [found.probe[layer][:, 0].mean() for layer in LAYERS]
+            at_start = [found.gradient[layer][:, 0].mean() for layer in LAYERS]
             gradients.plot(LAYERS, at_start, marker="o", markersize=3, label=name, **look)
-            smooth = max(1, found.loss.shape[1] // 15)
-            mean = np.convolve(found.loss.mean(0), np.ones(smooth) / smooth, "valid")
-            losses.plot(np.arange(len(mean)) + smooth, mean, label=name, **look)
+            losses.plot(*curves.smooth(found.loss, 15), label=name, **look)
         gradients.set(title="gradient of the kernels at the start, rms", yscale="log")
         short = [name.removeprefix("inception_") for name in LAYERS]
         gradients.set_xticks(range(len(LAYERS)), short, rotation=45, ha="right")

@@ -3,81 +3,82 @@
 import functools
 import itertools
 
-import jax
 import numpy as np
 
-from cnn_history.studies import course
-from cnn_history.studies.batch_norm_lab import BARE, NETS, NORMED, PAIR, Lab
+from cnn_history.studies import curves, train
+from cnn_history.studies.batch_norm_nets import BARE, CLASSES, NETS, NORMED, PAIR, Setup
 from cnn_history.training.statistics import recompute
 
-CHANCE = float(np.log(course.CLASSES))  # the loss of one who knows nothing
+CHANCE = float(np.log(CLASSES))  # the loss of one who knows nothing
 RATE = 0.02  # for everything but the search for the largest
 RATES = tuple(0.02 * 2.0**k for k in range(9))
 GAINS = tuple(2.0**k for k in range(-3, 4))  # times He's initialization
 SMALL = 1 / 4  # of He's: too small, as the lecture's small random numbers are
 STATISTICS_BATCHES = 20
 LONGER = 3  # times as many steps where it is the test error that counts
+LAST = 0.2  # the share of the steps, the last ones, over which a training loss is the mean
 LAG = 8  # steps after which a moving average is compared, a power of two
 
 
-def gradients(room: Lab, gain: float) -> dict[str, dict[str, np.ndarray]]:
+def gradients(setup: Setup, gain: float) -> dict[str, dict[str, np.ndarray]]:
     """Return, by net and layer, the root mean square gradient of the kernel at the start, [seeds].
 
     Args:
-      room: of `lab`.
+      setup: nets and data.
       gain: of the kernels, times He's initialization.
     """
     made = {}
     for net in PAIR:
-        first = [next(room.train[net](seed, RATE, gain)).gradient for seed in range(room.seeds)]
+        updates = [_updates(setup, net, seed, RATE, gain) for seed in range(setup.seeds)]
+        first = [next(of_seed).seen.gradient for of_seed in updates]
         made[net] = {layer: np.array([g[layer] for g in first]) for layer in first[0]}
     return made
 
 
-def losses_by_rate(room: Lab) -> dict[str, np.ndarray]:
+def losses_by_rate(setup: Setup) -> dict[str, np.ndarray]:
     """Return, by net, the training loss at the end for each of RATES, [seeds, rates]."""
-    return {net: _ends(room, net, [(rate, 1.0) for rate in RATES]) for net in PAIR}
+    return {net: _ends(setup, net, [(rate, 1.0) for rate in RATES]) for net in PAIR}
 
 
-def losses_by_gain(room: Lab) -> dict[str, np.ndarray]:
+def losses_by_gain(setup: Setup) -> dict[str, np.ndarray]:
     """Return, by net, the training loss at the end for each of GAINS, [seeds, gains]."""
-    return {net: _ends(room, net, [(RATE, gain) for gain in GAINS]) for net in PAIR}
+    return {net: _ends(setup, net, [(RATE, gain) for gain in GAINS]) for net in PAIR}
 
 
-def test_errors(room: Lab) -> dict[str, np.ndarray]:
+def test_errors(setup: Setup) -> dict[str, np.ndarray]:
     """Return, by net, the test error after LONGER training at RATE, [seeds]."""
     made = {}
     for net in NETS:
-        steps = LONGER * room.steps
-        ends = [_last(room.train[net](seed, RATE), steps) for seed in range(room.seeds)]
-        made[net] = np.array([room.test[net](end.variables)[1] for end in ends])
+        steps = LONGER * setup.steps
+        ends = [train.after(_updates(setup, net, seed), steps) for seed in range(setup.seeds)]
+        made[net] = np.array([setup.test[net](train.variables(end))[1] for end in ends])
     return made
 
 
-def losses_by_statistics(room: Lab) -> dict[str, np.ndarray]:
+def losses_by_statistics(setup: Setup) -> dict[str, np.ndarray]:
     """Return the test loss of the net with batch norm at powers of two of the steps, by what it
     tests with, [seeds, powers]: moving averages; the true average over training batches of the
     same parameters; the statistics of the test images themselves."""
-    (images, _), (test_images, _) = room.data
+    (images, _), (test_images, _) = setup.data
     size = len(images) // STATISTICS_BATCHES
     parts = [images[i * size : (i + 1) * size] for i in range(STATISTICS_BATCHES)]
     made = {"moving average": [], "true average": [], "the test batch's own": []}
-    for seed in range(room.seeds):
+    for seed in range(setup.seeds):
         found = {name: [] for name in made}
-        steps = set(powers(room.steps))
-        updates = itertools.islice(room.train[NORMED](seed, RATE), room.steps)
+        steps = set(powers(setup.steps))
+        updates = itertools.islice(_updates(setup, NORMED, seed), setup.steps)
         for step, update in enumerate(updates, start=1):
             if step not in steps:
                 continue
-            variables = update.variables
-            of = functools.partial(room.statistics, variables)
+            variables = train.variables(update.state)
+            of = functools.partial(setup.statistics, variables)
             statistics = {
                 "moving average": variables["batch_stats"],
                 "true average": recompute(of, parts),
                 "the test batch's own": of(test_images),
             }
             for name, value in statistics.items():
-                loss, _ = room.test[NORMED]({**variables, "batch_stats": value})
+                loss, _ = setup.test[NORMED]({**variables, "batch_stats": value})
                 found[name].append(float(loss))
         for name, values in found.items():
             made[name].append(values)
@@ -89,19 +90,19 @@ def powers(steps: int) -> list[int]:
     return [*(2**k for k in range(steps.bit_length()) if 2**k < steps), steps]
 
 
-def _last(updates, steps: int) -> course.Update:
-    return next(itertools.islice(updates, steps - 1, None))
+def _updates(setup: Setup, net: str, seed: int, rate: float = RATE, gain: float = 1.0):
+    return setup.train[net](train.keys(seed), rate, gain=gain)
 
 
-def _ends(room: Lab, net: str, settings: list[tuple[float, float]]) -> np.ndarray:
+def _ends(setup: Setup, net: str, settings: list[tuple[float, float]]) -> np.ndarray:
     losses = [
         [
-            [u.loss for u in itertools.islice(room.train[net](seed, rate, gain), room.steps)]
+            train.observed(_updates(setup, net, seed, rate, gain), setup.steps).loss
             for rate, gain in settings
         ]
-        for seed in range(room.seeds)
+        for seed in range(setup.seeds)
     ]
-    return course.end_loss(np.array(jax.device_get(losses)))
+    return curves.end(np.array(losses), LAST)
 
 
 # Above, arrays whose first axis is the seed; below, what claims are decided by: a number a seed,

@@ -13,10 +13,10 @@ import numpy as np
 from cnn_history.choices import whole
 from cnn_history.reporting import style
 from cnn_history.studies import batch_norm_measures as measures
-from cnn_history.studies.batch_norm_lab import BARE, NETS, NORMED, PAIR, lab
 from cnn_history.studies.batch_norm_measures import CHANCE, GAINS, LAG, RATES, SMALL
+from cnn_history.studies.batch_norm_nets import BARE, NETS, NORMED, PAIR, setup
 from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import interval, verdict
+from cnn_history.studies.interval import columns, said
 
 COLOURS = {BARE: style.TEST, NORMED: style.TRAIN}
 QUESTION = (
@@ -25,16 +25,23 @@ QUESTION = (
     "slightly reduces the need for dropout, maybe. At test time it functions differently: a fixed "
     "empirical mean is used, such as a running average."
 )
+VARIANTS = {
+    "smoke": {"examples": 100, "convolutions": 1, "steps": 2, "batch_size": 16, "seeds": 1},
+    "long": {
+        **{"dataset": "cifar10", "image_size": 32, "examples": 50_000, "convolutions": 3},
+        **{"steps": 2000, "batch_size": 128, "seeds": 10},
+    },
+}
 
 
 def run(
-    dataset: str,
-    image_size: Annotated[int, whole(8)],
-    examples: Annotated[int, whole(2 * measures.STATISTICS_BATCHES)],
-    convolutions: int,
-    steps: int,
-    batch_size: int,
-    seeds: int,
+    dataset: str = "digits",
+    image_size: Annotated[int, whole(8)] = 8,
+    examples: Annotated[int, whole(2 * measures.STATISTICS_BATCHES)] = 1437,
+    convolutions: int = 3,
+    steps: int = 120,
+    batch_size: int = 32,
+    seeds: int = 4,
 ) -> Findings:
     """Measure each claim on the same small net with batch norm and without.
 
@@ -47,12 +54,12 @@ def run(
       batch_size: of a step.
       seeds: trainings of each kind.
     """
-    room = lab(dataset, image_size, examples, convolutions, steps, batch_size, seeds)
-    flow = {gain: measures.gradients(room, gain) for gain in (SMALL, 1.0)}
-    by_rate = measures.losses_by_rate(room)
-    by_gain = measures.losses_by_gain(room)
-    errors = measures.test_errors(room)
-    tests = measures.losses_by_statistics(room)
+    nets = setup(dataset, image_size, examples, convolutions, steps, batch_size, seeds)
+    flow = {gain: measures.gradients(nets, gain) for gain in (SMALL, 1.0)}
+    by_rate = measures.losses_by_rate(nets)
+    by_gain = measures.losses_by_gain(nets)
+    errors = measures.test_errors(nets)
+    tests = measures.losses_by_statistics(nets)
     rows = [
         *(
             _row("gradient", net, f"{layer}, {gain:g} He", "log10 rms", np.log10(values))
@@ -113,19 +120,13 @@ def answer(flow: dict, by_rate: dict, by_gain: dict, errors: dict, tests: dict) 
         ),
         ("and at the end", moving[:, -1] - true[:, -1], "the same"),
     )
-    said = "; ".join(f"{what}: {_said(values)} ({unit})" for what, values, unit in found)
-    return f"{said}. 95 % intervals over {len(moving)} seeds."
-
-
-def _said(values: np.ndarray) -> str:
-    low, high = interval(values)
-    return f"{verdict(low, high)}, {low:.2f} to {high:.2f}"
+    words = "; ".join(f"{what}: {said(values)} ({unit})" for what, values, unit in found)
+    return f"{words}. 95 % intervals over {len(moving)} seeds."
 
 
 def _row(part: str, net: str, at: str, what: str, values: np.ndarray) -> dict[str, Any]:
-    spread = values.std(ddof=1) if len(values) > 1 else 0.0
     row = {"part": part, "net": net, "at": at, "measured": what}
-    return {**row, "mean": values.mean(), "mean_sd": spread, "n": len(values)}
+    return {**row, **columns("mean", values), "n": len(values)}
 
 
 def _end_rows(part: str, settings: tuple[float, ...], ends: dict[str, np.ndarray]) -> list[dict]:

@@ -7,11 +7,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
-from cnn_history import datasets, initializers, optimizers
+from cnn_history import initializers, optimizers
 from cnn_history.reporting import style
+from cnn_history.studies import train
+from cnn_history.studies.data import digits
 from cnn_history.studies.findings import Findings, Picture
+from cnn_history.studies.interval import spread
 
 HIDDEN, CLASSES = 20, 10
 
@@ -34,6 +36,7 @@ CAPTION = (
     "The weights of all 20 hidden units from one input over the steps of training. Started from a "
     "constant they draw one line; started at random, twenty."
 )
+VARIANTS = {"smoke": {"steps": 20, "seeds": 2}}
 
 
 class Net(nn.Module):
@@ -42,13 +45,14 @@ class Net(nn.Module):
     start: nn.initializers.Initializer
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> [n, 10]."""
+        del train
         x = nn.Dense(HIDDEN, kernel_init=self.start, name="hidden")(x.reshape(len(x), -1))
         return nn.Dense(CLASSES, kernel_init=self.start, name="output")(nn.tanh(x))
 
 
-def run(steps: int, learning_rate: float, seeds: int) -> Findings:
+def run(steps: int = 500, learning_rate: float = 0.2, seeds: int = 5) -> Findings:
     """Train the net in float64 on all the digits at once from each start.
 
     Args:
@@ -56,11 +60,10 @@ def run(steps: int, learning_rate: float, seeds: int) -> Findings:
       learning_rate: of plain gradient descent.
       seeds: random starts of each kind; a constant has no randomness to repeat.
     """
-    images, labels = datasets.source("digits", "train").arrays()
     paths, rows = {}, []
     for name, start in STARTS.items():
         made = [
-            _train(Net(start), images, labels, steps, learning_rate, seed)
+            _train(Net(start), steps, learning_rate, seed)
             for seed in range(seeds if name in RANDOM else 1)
         ]
         weights = [weights for weights, _ in made]  # each [steps + 1, pixels, hidden]
@@ -72,7 +75,7 @@ def run(steps: int, learning_rate: float, seeds: int) -> Findings:
                 "n": len(made),
                 "loss_before": losses[:, 0].mean(),
                 "loss_after": losses[:, -1].mean(),
-                "loss_after_sd": losses[:, -1].std(ddof=1) if len(made) > 1 else 0.0,
+                "loss_after_sd": spread(losses[:, -1]),
                 "different_hidden_units": max(_different(w[-1]) for w in weights),
                 "hidden_weights_moved": max(np.abs(w[-1] - w[0]).max() for w in weights),
             }
@@ -81,32 +84,30 @@ def run(steps: int, learning_rate: float, seeds: int) -> Findings:
 
 
 @jax.enable_x64(True)
-def _train(net: Net, images, labels, steps: int, learning_rate: float, seed: int) -> tuple:
+def _train(net: Net, steps: int, learning_rate: float, seed: int) -> tuple:
     """Return the hidden weights before each step and after the last, and the losses there."""
-    images = jnp.asarray(images, jnp.float64) / 255
-    rule = optimizers.sgd(learning_rate)
+    images, labels = digits()
 
-    def loss(params):
-        logits = net.apply(params, images)
-        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+    def rule(_):
+        return optimizers.sgd(learning_rate)
 
-    def step(carry, _):
-        params, state = carry
-        value, grads = jax.value_and_grad(loss)(params)
-        updates, state = rule.update(grads, state, params)
-        hidden = params["params"]["hidden"]["kernel"]
-        return (optax.apply_updates(params, updates), state), (hidden, value)
+    def observe(step):
+        return step.params["hidden"]["kernel"], train.main_loss(step)
+
+    start = train.starter(net, rule, images[:1])
+    step = train.stepper(net, rule, observe)
 
     @jax.jit
-    def train(key):
-        params = net.init(key, images[:1])  # drawn in float32, as everywhere
-        params = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), params)
-        carry = params, rule.init(params)
-        _, made = jax.lax.scan(step, carry, None, length=steps + 1)
-        return made
+    def whole(key):
+        state = start(key, key)  # drawn in float32, as everywhere
+        params = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), state.params)
+        return jax.lax.scan(
+            lambda state, number: step(state, number, images, labels),
+            state.replace(params=params),
+            jnp.arange(steps + 1),
+        )[1]
 
-    weights, losses = train(jax.random.key(seed))
-    return np.asarray(weights), np.asarray(losses)
+    return jax.device_get(whole(jax.random.key(seed)))
 
 
 def _different(weights: np.ndarray) -> int:

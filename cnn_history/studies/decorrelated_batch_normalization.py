@@ -12,13 +12,15 @@ from typing import Annotated
 import flax.linen as nn
 import jax
 import numpy as np
+import optax
 
-from cnn_history import initializers, layers
+from cnn_history import initializers, layers, optimizers
 from cnn_history.models.resnet import CifarResNet
 from cnn_history.reporting import style
-from cnn_history.studies import course, kinds
+from cnn_history.studies import curves, residual_nets, train
+from cnn_history.studies.data import BOTH, Data, images
 from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import interval, verdict
+from cnn_history.studies.interval import columns, said
 
 BATCH_NORM = "batch norm"
 iterative = functools.partial(layers.DecorrelatedBatchNorm, method="iterative")
@@ -35,7 +37,9 @@ LAYERS = {
     "DBN, groups of 16": layers.DecorrelatedBatchNorm(CHANNELS),
     "IterNorm, T = 5": iterative(CHANNELS),
 }
-RATE = 0.1  # He et al. 2015, sec. 4.2
+CLASSES = 10
+RATE, DECAY = 0.1, 0.9  # He et al. 2015, sec. 4.2
+LAST = 0.2  # the share of the steps, the last ones, over which a training loss is the mean
 TESTS = 5  # during a training
 QUESTION = (
     "Decorrelated batch normalization whitens the activations of each layer over a mini-batch, "
@@ -49,17 +53,27 @@ TRAINING = (
     "Left, the training loss of a residual net with each normalization, the mean over the seeds; "
     "right, its test error, with the range of the seeds."
 )
+VARIANTS = {
+    "smoke": {
+        **{"dataset": "digits", "examples": 100, "features": (4, 8, 8)},
+        **{"steps": 3, "batch_size": 16, "seeds": 2},
+    },
+    "long": {
+        **{"dataset": "cifar10", "image_size": 32, "examples": 50_000, "blocks": 3},
+        **{"features": (16, 32, 64), "steps": 8000, "batch_size": 128, "seeds": 3},
+    },
+}
 
 
 def run(
-    dataset: str,
-    image_size: Annotated[int, kinds.IMAGE_SIZE],
-    examples: int,
-    blocks: int,
-    features: Annotated[Sequence[int], kinds.FEATURES],
-    steps: int,
-    batch_size: int,
-    seeds: int,
+    dataset: str = "cifar10",
+    image_size: Annotated[int, residual_nets.IMAGE_SIZE] = 16,
+    examples: int = 4000,
+    blocks: int = 1,
+    features: Annotated[Sequence[int], residual_nets.FEATURES] = (16, 32, 64),
+    steps: int = 150,
+    batch_size: int = 64,
+    seeds: int = 3,
 ) -> Findings:
     """Compare covariances behind each normalization, and trainings with each.
 
@@ -73,13 +87,13 @@ def run(
       batch_size: of a step.
       seeds: trainings with each normalization.
     """
-    train, test = course.images(dataset, image_size, examples)
-    covariances = features_covariances(train[0][: 10 * batch_size])
+    data = images(dataset, image_size, examples, BOTH, CLASSES)
+    covariances = features_covariances(data[0][0][: 10 * batch_size])
     losses, errors, parameters = {}, {}, {}
     for name, norm in NORMS.items():
         network = CifarResNet(blocks, features=tuple(features), norm=norm)
         losses[name], errors[name], parameters[name] = trainings(
-            network, train, test, steps, batch_size, seeds
+            network, *data, steps, batch_size, seeds
         )
     rows = [
         {"part": "covariance", "norm": name, "mean_off_diagonal": off_diagonal(found)}
@@ -125,31 +139,31 @@ def off_diagonal(matrix: np.ndarray) -> float:
 
 def trainings(
     network: nn.Module,
-    train: course.Data,
-    test: course.Data,
+    learned: Data,
+    tested: Data,
     steps: int,
     batch_size: int,
     seeds: int,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Return training losses [seeds, steps], test errors [seeds, tests], number of parameters."""
-    begin, tester = course.trainer(network, train, batch_size), course.tester(network, test)
-    when = set(tested(steps))
+    rule = optimizers.momentum(RATE, DECAY)
+    run_of = train.trainer(network, lambda _: rule, learned, batch_size)
+    test, when = train.tester(network, tested), set(test_steps(steps))
     losses, errors = [], []
     for seed in range(seeds):
         seen, found = [], []
-        updates = itertools.islice(begin(seed, RATE), steps)
+        updates = itertools.islice(run_of(train.keys(seed)), steps)
         for step, update in enumerate(updates, start=1):
-            seen.append(update.loss)
+            seen.append(update.seen)
             if step in when:
-                found.append(tester(update.variables)[1])
+                found.append(test(train.variables(update.state))[1])
         losses.append(seen)
         errors.append(found)
-    parameters = sum(p.size for p in jax.tree.leaves(update.variables["params"]))
     losses, errors = jax.device_get((losses, errors))
-    return np.array(losses), np.array(errors), parameters
+    return np.array(losses), np.array(errors), optax.tree.size(update.state.params)
 
 
-def tested(steps: int) -> list[int]:
+def test_steps(steps: int) -> list[int]:
     """Return the steps after which test errors are measured; the last is among them."""
     return sorted({max(1, round(steps * i / TESTS)) for i in range(1, TESTS + 1)})
 
@@ -164,30 +178,30 @@ def answer(
     shown = [f"{off_diagonal(found):.3f} {name}" for name, found in covariances.items()]
     counts = set(parameters.values())
     count = " or ".join(f"{n:,}" for n in sorted(counts))
-    said = []
+    ends = {name: curves.end(losses[name], LAST) for name in NORMS}
+    words = []
     for name in NORMS:
         if name == BATCH_NORM:
             continue
-        loss = _said(course.end_loss(losses[BATCH_NORM]) - course.end_loss(losses[name]))
-        error = _said(100 * (errors[BATCH_NORM][:, -1] - errors[name][:, -1]))
-        said.append(f"{name}: training loss lower {loss}; points of test error less {error}")
+        loss = said(ends[BATCH_NORM] - ends[name])
+        error = said(100 * (errors[BATCH_NORM][:, -1] - errors[name][:, -1]))
+        words.append(f"{name}: training loss lower {loss}; points of test error less {error}")
     n = len(losses[BATCH_NORM])
     return (
         f"Mean covariance off the diagonal: {', '.join(shown)}. Nets of {count} parameters, beside "
-        f"batch norm: {'; '.join(said)}. 95 % intervals over {n} seeds."
+        f"batch norm: {'; '.join(words)}. 95 % intervals over {n} seeds."
     )
 
 
-def _said(values: np.ndarray) -> str:
-    low, high = interval(values)
-    return f"{verdict(low, high)}, {low:.2f} to {high:.2f}"
-
-
 def _row(name: str, parameters: int, losses: np.ndarray, errors: np.ndarray) -> dict:
-    row = {"part": "training", "norm": name, "parameters": parameters}
-    for key, values in {"loss": course.end_loss(losses), "test_error": errors[:, -1]}.items():
-        row |= {key: values.mean(), f"{key}_sd": values.std(ddof=1) if len(values) > 1 else 0.0}
-    return {**row, "n": len(losses)}
+    return {
+        "part": "training",
+        "norm": name,
+        "parameters": parameters,
+        **columns("loss", curves.end(losses, LAST)),
+        **columns("test_error", errors[:, -1]),
+        "n": len(losses),
+    }
 
 
 def _draw(path: pathlib.Path, found: dict[str, np.ndarray]) -> None:
@@ -200,12 +214,10 @@ def _draw(path: pathlib.Path, found: dict[str, np.ndarray]) -> None:
 
 
 def _draw_curves(path: pathlib.Path, losses: dict, errors: dict) -> None:
-    smooth = max(1, next(iter(losses.values())).shape[1] // 20)
     with style.figure(path, 1, 2, figsize=(9.6, 3.6)) as (_, (loss, error)):
         for name, colour in zip(losses, style.CATEGORIES, strict=False):
-            mean = np.convolve(losses[name].mean(0), np.ones(smooth) / smooth, "valid")
-            loss.plot(np.arange(len(mean)) + smooth, mean, color=colour, label=name)
-            steps, percent = tested(losses[name].shape[1]), 100 * errors[name]
+            loss.plot(*curves.smooth(losses[name], 20), color=colour, label=name)
+            steps, percent = test_steps(losses[name].shape[1]), 100 * errors[name]
             error.plot(steps, percent.mean(0), color=colour)
             low, high = percent.min(0), percent.max(0)
             error.fill_between(steps, low, high, color=colour, alpha=0.12, linewidth=0)

@@ -10,9 +10,10 @@ import numpy as np
 from cnn_history import optimizers
 from cnn_history.models.resnet import CifarResNet
 from cnn_history.reporting import style
-from cnn_history.studies import fit, kinds
+from cnn_history.studies import curves, residual_nets, train
+from cnn_history.studies.data import images
 from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import interval, verdict
+from cnn_history.studies.interval import columns, interval, verdict
 
 SHORTCUTS = {"plain": None, "residual": "A"}
 RATE, DECAY = 0.1, 0.9  # the paper's, sec. 4.2
@@ -26,16 +27,23 @@ CAPTION = (
     "Left, the training loss over the steps, one line for each depth, the mean over the seeds. "
     "Right, the loss of the last steps against depth, with each seed as a point."
 )
+VARIANTS = {
+    "smoke": {"depths": (8, 14), "features": (4, 8, 16), "steps": 10, "seeds": 2},
+    "long": {
+        **{"dataset": "cifar10", "image_size": 32, "depths": (20, 32, 44, 56)},
+        **{"features": (16, 32, 64), "steps": 8000, "batch_size": 128, "seeds": 3},
+    },
+}
 
 
 def run(
-    dataset: str,
-    image_size: Annotated[int, kinds.IMAGE_SIZE],
-    depths: Annotated[Sequence[int], kinds.DEPTHS],
-    features: Annotated[Sequence[int], kinds.FEATURES],
-    steps: int,
-    batch_size: int,
-    seeds: int,
+    dataset: str = "digits",
+    image_size: Annotated[int, residual_nets.IMAGE_SIZE] = 8,
+    depths: Annotated[Sequence[int], residual_nets.DEPTHS] = (8, 20, 32, 56),
+    features: Annotated[Sequence[int], residual_nets.FEATURES] = (8, 16, 32),
+    steps: int = 300,
+    batch_size: int = 64,
+    seeds: int = 3,
 ) -> Findings:
     """Train plain and residual nets of every depth alike.
 
@@ -48,13 +56,16 @@ def run(
       batch_size: of a step.
       seeds: nets of each kind and depth.
     """
-    data = fit.images(dataset, image_size)
+    (data,) = images(dataset, image_size)
+    rule = optimizers.momentum(RATE, DECAY)
     losses = {}  # of (kind, depth): [seeds, steps]
     for kind, shortcut in SHORTCUTS.items():
         for depth in depths:
             network = CifarResNet((depth - 2) // 6, shortcut, features=tuple(features))
-            train = fit.trainer(network, optimizers.momentum(RATE, DECAY), data, batch_size)
-            losses[kind, depth] = np.stack([train(seed, steps).loss for seed in range(seeds)])
+            run_of = train.trainer(network, lambda _: rule, data, batch_size)
+            losses[kind, depth] = np.stack(
+                [train.observed(run_of(train.keys(seed)), steps) for seed in range(seeds)]
+            )
     rows = [_row(kind, depth, found) for (kind, depth), found in losses.items()]
     return Findings(
         QUESTION,
@@ -64,20 +75,9 @@ def run(
     )
 
 
-def _end(losses: np.ndarray) -> np.ndarray:
-    """[seeds, steps] -> the mean over the last steps, [seeds]."""
-    return losses[:, -max(1, round(LAST * losses.shape[1])) :].mean(1)
-
-
 def _row(kind: str, depth: int, losses: np.ndarray) -> dict:
-    end = _end(losses)
-    return {
-        "net": kind,
-        "depth": depth,
-        "training_loss": end.mean(),
-        "training_loss_sd": end.std(ddof=1) if len(end) > 1 else 0.0,
-        "n": len(end),
-    }
+    end = curves.end(losses, LAST)
+    return {"net": kind, "depth": depth, **columns("training_loss", end), "n": len(end)}
 
 
 def answer(losses: dict[tuple[str, int], np.ndarray]) -> str:
@@ -90,7 +90,8 @@ def answer(losses: dict[tuple[str, int], np.ndarray]) -> str:
     shallow, deep = min(depths), max(depths)
     said = []
     for kind in SHORTCUTS:
-        low, high = interval(_end(losses[kind, deep]) - _end(losses[kind, shallow]))
+        ends = {depth: curves.end(losses[kind, depth], LAST) for depth in (shallow, deep)}
+        low, high = interval(ends[deep] - ends[shallow])
         words = {
             "yes": f"of {deep} layers is worse on its own training images than that of {shallow}",
             "no": f"of {deep} layers is better on its own training images than that of {shallow}",
@@ -104,15 +105,13 @@ def answer(losses: dict[tuple[str, int], np.ndarray]) -> str:
 def _draw(path: pathlib.Path, losses: dict) -> None:
     depths = sorted({depth for _, depth in losses})
     colours = {"plain": style.TEST, "residual": style.TRAIN}
-    smooth = max(1, next(iter(losses.values())).shape[1] // 30)
     with style.figure(path, 1, 3, figsize=(9.6, 3.2), width_ratios=(1, 1, 0.9)) as (_, panels):
         for kind, axes in zip(SHORTCUTS, panels, strict=False):
             for i, depth in enumerate(depths):
-                mean = losses[kind, depth].mean(0)
-                line = np.convolve(mean, np.ones(smooth) / smooth, "valid")
+                steps, line = curves.smooth(losses[kind, depth], 30)
                 shade = 0.35 + 0.65 * (i + 1) / len(depths)
                 axes.plot(
-                    np.arange(len(line)) + smooth,
+                    steps,
                     np.maximum(line, SMALLEST),
                     color=colours[kind],
                     alpha=shade,
@@ -124,7 +123,7 @@ def _draw(path: pathlib.Path, losses: dict) -> None:
         panels[1].sharey(panels[0])
         panels[0].set_ylabel("training loss")
         for kind, colour in colours.items():
-            ends = [_end(losses[kind, depth]) for depth in depths]
+            ends = [curves.end(losses[kind, depth], LAST) for depth in depths]
             for depth, end in zip(depths, ends, strict=True):
                 axes = panels[2]
                 axes.plot([depth] * len(end), end, "o", color=colour, markersize=3, alpha=0.6)

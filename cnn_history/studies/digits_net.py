@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from cnn_history import datasets, initializers
-from cnn_history.studies import fit
+from cnn_history import initializers
+from cnn_history.studies.data import digits
+from cnn_history.studies.train import mean_cross_entropy
 
 HIDDEN, CLASSES = 32, 10
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
@@ -18,28 +19,28 @@ class Net(nn.Module):
     """One hidden layer of tanh units on the 64 pixels: 2,410 parameters."""
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """[n, 64] -> [n, 10]."""
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        """[n, h, w, c] -> [n, 10]; `train` is every network's, and changes nothing."""
+        del train
+        x = x.reshape(len(x), -1)
         x = nn.tanh(nn.Dense(HIDDEN, kernel_init=initializers.xavier())(x))
         return nn.Dense(CLASSES, kernel_init=initializers.xavier())(x)
 
 
-def problem(dtype=jnp.float32) -> tuple[Callable[[int], jax.Array], Loss, int]:
+def problem() -> tuple[Callable[[int], jax.Array], Loss, int]:
     """Return seed -> the first parameters [2410], their loss, and the number of training images.
 
     The loss is (parameters, numbers of images) -> mean cross-entropy on those images.
     """
-    pixels, labels = datasets.source("digits", "train").arrays()
-    pixels = jnp.asarray(pixels.reshape(len(pixels), -1), dtype) / 255
-    labels = jnp.asarray(labels)
+    pixels, labels = digits()
 
     def init(seed):
         params = Net(parent=None).init(jax.random.key(seed), pixels[:1])
-        return jax.tree.map(lambda p: p.astype(dtype), params)
+        return jax.tree.map(lambda p: p.astype(pixels.dtype), params)
 
     _, unravel = ravel_pytree(init(0))
 
     def loss(w, chosen):
-        return fit.mean_cross_entropy(Net().apply(unravel(w), pixels[chosen]), labels[chosen])
+        return mean_cross_entropy(Net().apply(unravel(w), pixels[chosen]), labels[chosen])
 
     return lambda seed: ravel_pytree(init(seed))[0], loss, len(labels)

@@ -34,6 +34,7 @@ FILTERS = (
     (((7, 7),), ((1, 7), (7, 1))),
 )
 GRID = (17, 17, 64)  # for FILTERS
+VARIANTS = {"smoke": {}}
 
 
 @dataclasses.dataclass(frozen=True)

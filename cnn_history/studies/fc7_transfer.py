@@ -21,9 +21,9 @@ from cnn_history.datasets import examples as every
 from cnn_history.errors import blame, field
 from cnn_history.files import workdir
 from cnn_history.reporting import style
-from cnn_history.studies import fit
+from cnn_history.studies import train
 from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import interval, verdict
+from cnn_history.studies.interval import columns, interval, spread, verdict
 
 RATE, DECAY = 0.01, 0.9
 LARGEST = (6, 6)  # larger maps are averaged to it: AlexNet's pool5
@@ -42,21 +42,31 @@ CAPTION = (
 
 Split = tuple[np.ndarray, np.ndarray]
 Weights = dict[str, dict]
+VARIANTS = {
+    "smoke": {
+        **{"source": "digits", "endpoints": ("fc4",)},
+        **{"steps": 5, "batch_size": 32, "seeds": 1},
+    },
+    "imagenet": {
+        "endpoints": ("pool1", "pool2", "conv3", "conv4", "pool5", "fc6", "fc7"),
+        **{"examples": 1000, "seeds": 3},
+    },
+}
 
 
 def run(
-    source: str,
-    target: str,
-    target_splits: Annotated[Sequence[str], several(TEXT, 2, 2)],
-    data_dir: str,
-    trained: str,
-    network: str,
-    image_size: int,
-    endpoints: Sequence[str],
-    steps: int,
-    batch_size: int,
-    examples: Annotated[int, whole(20)],
-    seeds: int,
+    source: str = "mnist",
+    target: str = "digits",
+    target_splits: Annotated[Sequence[str], several(TEXT, 2, 2)] = ("train", "test"),
+    data_dir: str = "",
+    trained: str = "",
+    network: str = "lenet5",
+    image_size: int = 32,
+    endpoints: Sequence[str] = ("conv1", "pool1", "conv2", "pool2", "fc3", "fc4"),
+    steps: int = 2000,
+    batch_size: int = 64,
+    examples: Annotated[int, whole(20)] = 100,
+    seeds: int = 5,
 ) -> Findings:
     """Train on one data set, then fit linear classifiers on the layers' features of another.
 
@@ -81,12 +91,12 @@ def run(
         source, data_dir, network, image_size, endpoints, steps, batch_size
     )  # fmt: skip
     with blame("config.target, config.target_splits"):
-        train, test = (squares(datasets.source(target, s, data_dir)) for s in target_splits)
+        learned, test = (squares(datasets.source(target, s, data_dir)) for s in target_splits)
     errors = {("pixels", "pixels"): []}
     errors |= {(endpoint, kind): [] for endpoint in endpoints for kind in KINDS}
     for seed in range(seeds):
-        drawn = np.random.default_rng(seed).permutation(len(train[1]))[:examples]
-        few = train[0][drawn], train[1][drawn]
+        drawn = np.random.default_rng(seed).permutation(len(learned[1]))[:examples]
+        few = learned[0][drawn], learned[1][drawn]
         errors["pixels", "pixels"].append(linear_error(_pixels(few, see), _pixels(test, see)))
         model, weights = make(seed)
         compute = _vectors(model, see, endpoints)
@@ -98,7 +108,7 @@ def run(
     found = {key: np.array(value) for key, value in errors.items()}
     return Findings(
         QUESTION,
-        answer(found, endpoints[-1], target, min(examples, len(train[1]))),
+        answer(found, endpoints[-1], target, min(examples, len(learned[1]))),
         [_row(*key, value) for key, value in found.items()],
         {"transfer.png": Picture(CAPTION, functools.partial(_draw, errors=found))},
     )
@@ -164,11 +174,11 @@ def _trained(
     see = jax.jit(lambda images: adapters.unit_range(images, image_size, "resize") - 0.5)
     images = np.concatenate([see(pixels[i : i + BATCH]) for i in range(0, len(pixels), BATCH)])
     rule, data = optimizers.momentum(RATE, DECAY), (jnp.asarray(images), jnp.asarray(labels))
-    train = fit.fitter(model, rule, data, batch_size)
+    run_of = train.trainer(model, lambda _: rule, data, batch_size)
 
     def make(seed: int) -> tuple[nn.Module, Weights]:
-        variables, _ = train(seed, steps)
-        return model, {"trained": variables, "random": _random(model, seed, images[:1])}
+        trained = train.variables(train.after(run_of(train.keys(seed)), steps))
+        return model, {"trained": trained, "random": _random(model, seed, images[:1])}
 
     return make, see
 
@@ -235,8 +245,7 @@ def _row(endpoint: str, kind: str, errors: np.ndarray) -> dict:
     return {
         "features": endpoint,
         "weights": kind,
-        "test_error": errors.mean(),
-        "test_error_sd": errors.std(ddof=1) if len(errors) > 1 else 0.0,
+        **columns("test_error", errors),
         "n": len(errors),
     }
 
@@ -279,7 +288,7 @@ def _draw(path: pathlib.Path, errors: dict) -> None:
             axes.errorbar(
                 np.arange(len(names)) + (0.06 if kind == "random" else -0.06),
                 [f.mean() for f in found],
-                [f.std(ddof=1) if len(f) > 1 else 0 for f in found],
+                [spread(f) for f in found],
                 color=colour,
                 marker=marker,
                 markersize=4,

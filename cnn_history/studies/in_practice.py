@@ -7,20 +7,17 @@ from typing import NamedTuple
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 
-from cnn_history import datasets, layers, optimizers
-from cnn_history.datasets.order import Order
+from cnn_history import layers, optimizers
 from cnn_history.reporting import style
-from cnn_history.studies import fit
+from cnn_history.studies import train
+from cnn_history.studies.data import BOTH, Data, images
 from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import interval, verdict
+from cnn_history.studies.interval import columns, interval, verdict
 from cnn_history.training import differentiate
-from cnn_history.training.state import State
-from cnn_history.training.step import train_step
 
+IMAGE_SIZE = 8
 TUNING_SEED = 1000  # none of those that count
 LOOKS = 7  # at a run, the last one at its end
 QUESTION = (
@@ -32,6 +29,10 @@ CAPTION = (
     "setting, the mean over the seeds with its 95 % interval. Right, the test error at the end, a "
     "point for each seed and the mean as a bar."
 )
+VARIANTS = {
+    "smoke": {"passes": 1, "settings": 1, "seeds": 2},
+    "long": {"passes": 200, "seeds": 10},
+}
 
 
 class Method(NamedTuple):
@@ -82,7 +83,7 @@ class Net(nn.Module):
         return nn.Dense(10)(x.reshape(len(x), -1))
 
 
-def run(passes: int, batch_size: int, settings: int, seeds: int) -> Findings:
+def run(passes: int = 40, batch_size: int = 128, settings: int = 3, seeds: int = 5) -> Findings:
     """Train a small convolutional net on the embedded digits by each rule, tuned alike.
 
     A pass is a value and gradient of every image once; L-BFGS also pays for each trial of its line
@@ -94,13 +95,16 @@ def run(passes: int, batch_size: int, settings: int, seeds: int) -> Findings:
       settings: of each rule that are tried, the first ones of its grid.
       seeds: runs of each rule at its best setting; they draw weights and order.
     """
-    splits = _splits()
+    splits = images("digits", IMAGE_SIZE, splits=BOTH)
     rows, curves, errors = [], {}, {}
     for name, method in METHODS.items():
-        train = trainer(method, splits, passes, batch_size)
-        tuned = {setting: train(setting, TUNING_SEED) for setting in method.grid[:settings]}
+        trainers = {
+            setting: trainer(method, setting, *splits, passes, batch_size)
+            for setting in method.grid[:settings]
+        }
+        tuned = {setting: follow(TUNING_SEED) for setting, follow in trainers.items()}
         best = min(tuned, key=lambda setting: tuned[setting][-1].loss)
-        runs = [train(best, seed) for seed in range(seeds)]
+        runs = [trainers[best](seed) for seed in range(seeds)]
         curves[name], errors[name] = runs, np.array([made[-1].test_error for made in runs])
         rows.append(_row(name, method, best, tuned, runs))
     drawing = functools.partial(_draw, curves=curves, errors=errors)
@@ -120,69 +124,38 @@ class Point(NamedTuple):
     test_error: float
 
 
-def _splits() -> tuple[fit.Data, fit.Data]:
-    (pixels, labels), test = (datasets.source("digits", s).arrays() for s in ("train", "test"))
-    scale = fit.less_mean_image(pixels, pixels.shape[1])
-    return tuple((scale(jnp.asarray(x)), jnp.asarray(y)) for x, y in ((pixels, labels), test))
+def trainer(
+    method: Method, setting: float, learned: Data, tested: Data, passes: int, batch_size: int
+) -> Callable[[int], list[Point]]:
+    """Return seed -> the LOOKS Points of a run, the last one at its end.
 
-
-def trainer(method: Method, splits, passes: int, batch_size: int) -> Callable:
-    """Return (setting, seed) -> the Points of a run, the last one at its end."""
-    model = Net()
-    (images, labels), test = splits
-    n = len(images)
+    All passes are counted in images that a gradient was taken of, in each trial of a line search.
+    """
+    n, network = len(learned[0]), Net()
     batch_size = n if method.full_batch else batch_size
-    steps = passes * n // batch_size
-
-    def first(setting, seed):
-        start, key = jax.random.split(jax.random.key(seed))
-        params = model.init(start, images[:1], train=False)["params"]
-        state = method.make(setting, steps).init(params)
-        zero = jnp.zeros((), jnp.int32)
-        return State(zero, params, {}, state, key, zero)
-
-    def step(state, chosen, setting):
-        batch = {"image": images[chosen], "label": labels[chosen], "step": state.step}
-        state, metrics = train_step(
-            state,
-            batch,
-            apply=model.apply,
-            loss=optax.softmax_cross_entropy_with_integer_labels,
-            optimizer=method.make(setting, steps),
-            applied_rate=optimizers.applied_rate,
-            differentiate=method.differentiate,
-        )
-        trials = optax.tree.get(state.opt_state, "num_linesearch_steps", 0)
-        return state, metrics["applied"], 1 + trials
-
-    @jax.jit
-    def look(params):
-        def logits(images):
-            return model.apply({"params": params}, images, train=False)
-
-        wrong = jnp.mean(jnp.argmax(logits(test[0]), -1) != test[1])
-        return fit.mean_cross_entropy(logits(images), labels), wrong
-
+    rule = method.make(setting, passes * n // batch_size)
+    run_of = train.trainer(
+        network, lambda _: rule, learned, batch_size, differentiate=method.differentiate
+    )
+    on_learned, on_tested = (train.tester(network, data) for data in (learned, tested))
     shares = np.geomspace(1, passes, LOOKS)
-    static = {"static_argnames": "setting"} if method.full_batch else {}  # the memory is a shape
-    step, first = jax.jit(step, **static), jax.jit(first, **static)
 
-    def train(setting, seed: int) -> list[Point]:
-        state, order = first(setting=setting, seed=seed), Order(jax.random.key(seed), n)
-        seen, made, i = 0, [], 0  # images that a gradient was taken of
-        while len(made) < LOOKS:
-            chosen, _ = order(i * batch_size, (i + 1) * batch_size)
-            state, applied, times = step(state, chosen, setting=setting)
-            seen, i = seen + int(times) * batch_size, i + 1
-            if not applied:
+    def follow(seed: int) -> list[Point]:
+        key = jax.random.key(seed)
+        made, seen = [], 0
+        for update in run_of((jax.random.split(key)[0], key, key)):
+            if not np.isfinite(update.seen):
                 return made + [Point(passes, np.inf, 1.0)] * (LOOKS - len(made))
+            seen += (1 + int(train.trials(update.state))) * batch_size
             due = sum(seen >= share * (n - n % batch_size) for share in shares)
             if due > len(made):
-                point = Point(seen / n, *map(float, look(state.params)))
-                made += [point] * (due - len(made))
-        return made
+                variables = train.variables(update.state)
+                loss, error = on_learned(variables)[0], on_tested(variables)[1]
+                made += [Point(seen / n, float(loss), float(error))] * (due - len(made))
+            if len(made) == LOOKS:
+                return made
 
-    return train
+    return follow
 
 
 def _row(name, method, best, tuned, runs) -> dict:
@@ -194,8 +167,7 @@ def _row(name, method, best, tuned, runs) -> dict:
         "rule": name,
         "setting": f"{method.unit} {best:g}",
         "training_loss_of_each_setting": tried,
-        "training_loss": losses.mean(),
-        "training_loss_sd": losses.std(ddof=1) if len(losses) > 1 else 0.0,
+        **columns("training_loss", losses),
         "test_error": errors.mean(),
         "test_error_low": low,
         "test_error_high": high,

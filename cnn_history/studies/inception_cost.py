@@ -27,6 +27,7 @@ CAPTION = (
     "Multiply-adds of the convolutions of both modules, stacked to their totals; the dashed lines "
     "are the lecture's totals. That of the module with bottlenecks is too high by its 3x3."
 )
+VARIANTS = {"smoke": {}}
 
 
 def convolutions(module: str) -> dict[str, Layer]:

@@ -17,6 +17,22 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return np.mean(values) - half, np.mean(values) + half
 
 
+def spread(values: np.ndarray) -> float:
+    """Return the standard deviation over the seeds; 0 of a single one."""
+    return values.std(ddof=1) if len(values) > 1 else 0.0
+
+
+def columns(name: str, values: np.ndarray) -> dict[str, float]:
+    """Return the columns of a table that say what the seeds say: mean and standard deviation."""
+    return {name: values.mean(), f"{name}_sd": spread(values)}
+
+
+def said(values: np.ndarray, form: str = ".2f") -> str:
+    """Return whether a difference is there, and its interval: `yes, 0.12 to 0.34`."""
+    low, high = interval(values)
+    return f"{verdict(low, high)}, {low:{form}} to {high:{form}}"
+
+
 def verdict(low: float, high: float) -> str:
     """Return whether a difference that lies in the interval is there: `yes`, `no`, or neither.
 

@@ -8,12 +8,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
-from cnn_history import datasets, initializers, optimizers, schedules
+from cnn_history import initializers, optimizers, schedules
 from cnn_history.reporting import style
+from cnn_history.studies import curves, train
+from cnn_history.studies.data import Data, digits
 from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import interval, verdict
+from cnn_history.studies.interval import columns, said
 
 HIDDEN, CLASSES = (64, 64), 10
 MOMENTUM = 0.9
@@ -31,21 +32,23 @@ CAPTION = (
     "Left, the training loss under four constant rates, the mean over the seeds. Middle, the high "
     "rate, constant and with each decay. Right, the rates of the decays."
 )
+VARIANTS = {"smoke": {"steps": 80, "seeds": 2}}
 
 
 class Net(nn.Module):
     """Two hidden layers of tanh units on the pixels."""
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> [n, 10]."""
+        del train
         x = x.reshape(len(x), -1)
         for units in HIDDEN:
             x = nn.tanh(nn.Dense(units, kernel_init=initializers.xavier())(x))
         return nn.Dense(CLASSES, kernel_init=initializers.xavier())(x)
 
 
-def run(steps: int, batch_size: int, seeds: int) -> Findings:
+def run(steps: int = 4000, batch_size: int = 32, seeds: int = 10) -> Findings:
     """Train the net on the embedded digits by momentum, at each rate and with each decay.
 
     Args:
@@ -53,12 +56,10 @@ def run(steps: int, batch_size: int, seeds: int) -> Findings:
       batch_size: of a step; drawn at random each time.
       seeds: runs of each kind; the same weights and images for all kinds.
     """
-    images, labels = datasets.source("digits", "train").arrays()
-    data = jnp.asarray(images, jnp.float32) / 255, jnp.asarray(labels)
     constants = {name: schedules.constant(rate) for name, rate in RATES.items()}
     plans = {**constants, **decays(steps)}
     rates = {name: np.asarray(plan(np.arange(steps)), float) for name, plan in plans.items()}
-    found = train(np.stack(list(rates.values())), data, batch_size, seeds)
+    found = trainings(np.stack(list(rates.values())), digits(), batch_size, seeds)
     losses = dict(zip(plans, found, strict=True))
     rows = [_row(name, losses[name], rates[name]) for name in plans]
     picture = Picture(CAPTION, functools.partial(_draw, losses=losses, rates=rates))
@@ -75,7 +76,7 @@ def decays(steps: int) -> dict[str, schedules.Schedule]:
     }
 
 
-def train(rates: np.ndarray, data: tuple, batch_size: int, seeds: int) -> np.ndarray:
+def trainings(rates: np.ndarray, data: Data, batch_size: int, seeds: int) -> np.ndarray:
     """Return the loss of each step's batch before its update, [plans, seeds, steps].
 
     Args:
@@ -85,28 +86,24 @@ def train(rates: np.ndarray, data: tuple, batch_size: int, seeds: int) -> np.nda
       seeds: nets of each plan.
     """
     images, labels = data
-    net = Net()
 
-    def loss(params, key):
-        draw, noise = jax.random.split(key)
-        chosen = jax.random.randint(draw, (batch_size,), 0, len(labels))
-        seen = images[chosen] + NOISE * jax.random.normal(noise, (batch_size, *images.shape[1:]))
-        logits = net.apply(params, seen)
-        return optax.softmax_cross_entropy_with_integer_labels(logits, labels[chosen]).mean()
+    def rule(rates):
+        return optimizers.momentum(lambda step: rates[step], MOMENTUM)
+
+    start = train.starter(Net(), rule, images[:1])
+    step = train.stepper(Net(), rule)
 
     def follow(key, rates):
-        rule = optimizers.momentum(lambda step: rates[step], MOMENTUM)
+        def one(state, number_and_key):
+            number, key = number_and_key
+            draw, noise = jax.random.split(key)
+            chosen = jax.random.randint(draw, (batch_size,), 0, len(labels))
+            noise = NOISE * jax.random.normal(noise, (batch_size, *images.shape[1:]))
+            return step(state, number, images[chosen] + noise, labels[chosen], rates)
 
-        def step(carry, key):
-            params, state = carry
-            value, gradient = jax.value_and_grad(loss)(params, key)
-            updates, state = rule.update(gradient, state, params)
-            return (optax.apply_updates(params, updates), state), value
-
-        start, order = jax.random.split(key)
-        params = net.init(start, images[:1])
-        carry = params, rule.init(params)
-        return jax.lax.scan(step, carry, jax.random.split(order, len(rates)))[1]
+        weights, order = jax.random.split(key)
+        numbers = jnp.arange(len(rates)), jax.random.split(order, len(rates))
+        return jax.lax.scan(one, start(weights, order, rates), numbers)[1]
 
     every_seed = jax.vmap(follow, in_axes=(0, None))
     every_plan = jax.jit(jax.vmap(every_seed, in_axes=(None, 0)))
@@ -116,11 +113,6 @@ def train(rates: np.ndarray, data: tuple, batch_size: int, seeds: int) -> np.nda
 def early(losses: np.ndarray) -> np.ndarray:
     """[seeds, steps] -> the mean over the first steps, [seeds]."""
     return losses[:, : max(1, round(FIRST * losses.shape[1]))].mean(1)
-
-
-def end(losses: np.ndarray) -> np.ndarray:
-    """[seeds, steps] -> the mean over the last steps, [seeds]."""
-    return losses[:, -max(1, round(LAST * losses.shape[1])) :].mean(1)
 
 
 def drop(losses: np.ndarray) -> np.ndarray:
@@ -135,17 +127,12 @@ def drop(losses: np.ndarray) -> np.ndarray:
 
 
 def _row(name: str, losses: np.ndarray, rates: np.ndarray) -> dict:
-    def spread(values):
-        return values.std(ddof=1) if len(values) > 1 else 0.0
-
     return {
         "rate": name,
         "from": rates[0],
         "to": rates[-1],
-        "loss_at_first": early(losses).mean(),
-        "loss_at_first_sd": spread(early(losses)),
-        "loss_at_last": end(losses).mean(),
-        "loss_at_last_sd": spread(end(losses)),
+        **columns("loss_at_first", early(losses)),
+        **columns("loss_at_last", curves.end(losses, LAST)),
         "n": len(losses),
     }
 
@@ -156,36 +143,28 @@ def answer(losses: dict[str, np.ndarray]) -> str:
     Args:
       losses: of each plan, [seeds, steps].
     """
-    first, last = ({k: f(v) for k, v in losses.items()} for f in (early, end))
+    first = {name: early(of) for name, of in losses.items()}
+    last = {name: curves.end(of, LAST) for name, of in losses.items()}
     fall = drop(losses["step decay"]) - drop(losses[DECAYED])
-    said = [
-        _said("the very high rate ends above the loss of chance", last["very high"] - math.log(10)),
-        _said(
-            "the high rate learns faster at first than the good one", first["good"] - first["high"]
-        ),
-        _said("and ends above it", last["high"] - last["good"]),
-        _said("the low rate ends above the good one", last["low"] - last["good"]),
-        _said("at the first drop of the rate the loss falls further than without it", fall),
-        _said("step decay ends below the constant high rate", last["high"] - last["step decay"]),
-        _said("and below the good one", last["good"] - last["step decay"]),
+    differences = [
+        ("the very high rate ends above the loss of chance", last["very high"] - math.log(10)),
+        ("the high rate learns faster at first than the good one", first["good"] - first["high"]),
+        ("and ends above it", last["high"] - last["good"]),
+        ("the low rate ends above the good one", last["low"] - last["good"]),
+        ("at the first drop of the rate the loss falls further than without it", fall),
+        ("step decay ends below the constant high rate", last["high"] - last["step decay"]),
+        ("and below the good one", last["good"] - last["step decay"]),
     ]
-    return "; ".join(said) + f" (differences of the loss, 95 % intervals over {len(fall)} seeds)."
-
-
-def _said(what: str, difference: np.ndarray) -> str:
-    low, high = interval(difference)
-    return f"{what}: {verdict(low, high)}, {low:.2g} to {high:.2g}"
+    words = "; ".join(f"{what}: {said(values, '.2g')}" for what, values in differences)
+    return f"{words} (differences of the loss, 95 % intervals over {len(fall)} seeds)."
 
 
 def _draw(path: pathlib.Path, losses: dict, rates: dict) -> None:
     steps = next(iter(rates.values())).shape[0]
-    width = max(1, steps // 60)
     colours = dict(zip(losses, style.CATEGORIES, strict=False))
 
     def curve(axes, name):
-        mean = losses[name].mean(0)
-        line = np.convolve(mean, np.ones(width) / width, "valid")
-        axes.plot(np.arange(len(line)) + width, line, color=colours[name], label=name)
+        axes.plot(*curves.smooth(losses[name], 60), color=colours[name], label=name)
 
     with style.figure(path, 1, 3, figsize=(9.6, 3.2)) as (_, (left, middle, right)):
         for name in RATES:

@@ -38,7 +38,7 @@ def reach(true: np.ndarray, predicted: np.ndarray) -> float:
 def along_gradient(seeds: int) -> list[dict[str, np.ndarray]]:
     """Return of each seed `changes` along minus the gradient of all images, at each point."""
     with jax.enable_x64(True):  # the change of a small step is a difference of near numbers
-        start, loss, count = digits_net.problem(jnp.float64)
+        start, loss, count = digits_net.problem()
         whole = functools.partial(loss, chosen=jnp.arange(count))
         gradient = jax.jit(jax.grad(whole))
         compute = jax.jit(lambda w, d: changes(whole, w, d, jnp.asarray(LENGTHS)))

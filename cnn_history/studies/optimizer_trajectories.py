@@ -11,6 +11,7 @@ import optax
 from cnn_history import optimizers
 from cnn_history.reporting import style
 from cnn_history.studies.findings import Findings, Picture
+from cnn_history.studies.interval import columns
 
 TUNED = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
 UNTUNED = {"newton": optimizers.newton(), "lbfgs": optimizers.lbfgs()}
@@ -35,6 +36,7 @@ RACE = (
     "valley along the axes, right in the turned one, where those that scale each axis by itself "
     "lose their lead."
 )
+VARIANTS = {"smoke": {"steps": 20, "starts": 2}}
 
 
 def valley(condition: float, turn: float) -> jax.Array:
@@ -105,7 +107,7 @@ def best(name: str, matrix: jax.Array, starts: jax.Array, steps: int) -> tuple:
     return rate, needed[chosen], paths[chosen]
 
 
-def run(condition: float, steps: int, starts: int) -> Findings:
+def run(condition: float = 30.0, steps: int = 500, starts: int = 16) -> Findings:
     """Walk down the valley, straight and turned, by every optimizer at its best rate.
 
     Args:
@@ -125,8 +127,7 @@ def run(condition: float, steps: int, starts: int) -> Findings:
                     "valley": where,
                     "rule": name,
                     "learning_rate": "" if rate is None else rate,
-                    "steps_to_target": needed.mean(),
-                    "steps_to_target_sd": needed.std(ddof=1) if starts > 1 else 0.0,
+                    **columns("steps_to_target", needed),
                     "n": starts,
                     "reached": int((needed <= steps).sum()),
                 }

@@ -11,6 +11,9 @@ from cnn_history.reporting import style
 from cnn_history.studies.findings import Findings, Picture
 from cnn_history.studies.stack import Stack, Window, cost, name
 
+# What a form of convolution that is not exact may leave where nothing is seen, of the largest
+# derivative; the smallest that is there is 1/49 of it (the corner of three 3x3).
+ROUNDING = 1e-3
 SIZE = 15  # of the image; odd, so that one output is in the middle
 STACKS = (
     ((3, 3),),
@@ -28,6 +31,7 @@ CAPTION = (
     "By how much the middle output changes with each pixel, all weights being equal: a stack of "
     "3x3 sees the same square as one large filter, but looks at its middle more than at its rim."
 )
+VARIANTS = {"smoke": {}}
 
 
 def gradient(windows: tuple[Window, ...]) -> np.ndarray:
@@ -47,13 +51,14 @@ def gradient(windows: tuple[Window, ...]) -> np.ndarray:
 
 def field(windows: tuple[Window, ...]) -> int:
     """Return the side of the square of pixels on which a stack's middle output depends."""
-    seen = gradient(windows) != 0
+    seen = gradient(windows)
+    seen = seen > ROUNDING * seen.max()
     (height,), (width,) = np.unique(seen.sum(0)[seen.any(0)]), np.unique(seen.sum(1)[seen.any(1)])
     assert height == width
     return int(height)
 
 
-def run(channels: int) -> Findings:
+def run(channels: int = 64) -> Findings:
     """Compare stacks of 3x3 with single larger filters.
 
     Args:
@@ -86,7 +91,7 @@ def _draw(path: pathlib.Path) -> None:
     with style.figure(path, 1, len(STACKS), figsize=(2 * len(STACKS), 2.5)) as (_, panels):
         for axes, windows in zip(panels, STACKS, strict=True):
             seen = gradient(windows)
-            shown = np.where(seen > 0, seen / seen.max(), np.nan)
+            shown = np.where(seen > ROUNDING * seen.max(), seen / seen.max(), np.nan)
             axes.imshow(shown, cmap=style.SEQUENTIAL, vmin=-0.25, vmax=1)
             side = field(windows)
             axes.set_title(f"{name(windows)}\nsees {side}x{side}", fontsize=9)

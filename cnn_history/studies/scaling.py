@@ -24,6 +24,7 @@ NETWORKS = {"resnet50": 53, "vgg16": 0}  # and their norms
 REDUCTIONS = 3
 CHIPS = {8: (4, 2), 64: (8, 8), 512: (32, 16), 4096: (128, 32)}  # sides of the torus
 IMAGES = (256, 16)  # of a chip
+VARIANTS = {"smoke": {}}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,9 +12,9 @@ from cnn_history import accounting, optimizers
 from cnn_history.optimizers import size
 from cnn_history.optimizers.bfgs import inverse_update
 from cnn_history.reporting import style
-from cnn_history.studies import batches, loss_models
+from cnn_history.studies import budget, loss_models
 from cnn_history.studies.findings import Findings, Picture, Row
-from cnn_history.studies.interval import interval, verdict
+from cnn_history.studies.interval import interval, spread, verdict
 
 MODELS = ("lenet5", "googlenet", "resnet50", "alexnet_2012", "vgg16")
 N = 6  # parameters of the quadratic
@@ -35,6 +35,7 @@ BATCH_CAPTION = (
     "counted: left with all images in each step, right with mini-batches. Lines are geometric "
     "means over the seeds, bands their range."
 )
+VARIANTS = {"smoke": {"seeds": 2, "passes": 4}}
 
 
 def quadratic(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -73,7 +74,7 @@ def hessian_bytes(model: str) -> int:
     return size.matrix_bytes(accounting.account(model).parameters)
 
 
-def run(seeds: int, passes: int, batch_size: int) -> Findings:
+def run(seeds: int = 5, passes: int = 60, batch_size: int = 64) -> Findings:
     """Check the promises of second-order optimization, from exact to measured.
 
     Args:
@@ -135,31 +136,30 @@ def exact_rows() -> list[Row]:
 
 def _row(part: str, what: str, values, unit: str) -> Row:
     values = np.atleast_1d(values)
-    spread = values.std(ddof=1) if len(values) > 1 else 0.0
     value = values[0] if len(values) == 1 else values.mean()
     return {
         "part": part,
         "what": what,
         "value": value.item(),
-        "value_sd": float(spread),
+        "value_sd": float(spread(values)),
         "n": len(values),
         "unit": unit,
     }
 
 
-def _named(rule: str, runs: list[batches.Descent]) -> str:
+def _named(rule: str, runs: list[budget.Descent]) -> str:
     return f"{rule}, rate {runs[0].rate:g}" if rule == "momentum" else rule
 
 
-def descents(rule: str, batch: int | None, seeds: int, passes: int) -> list[batches.Descent]:
+def descents(rule: str, batch: int | None, seeds: int, passes: int) -> list[budget.Descent]:
     """Return a run of each seed; of momentum, at the rate that is best on (geometric) average."""
-    train = batches.trainer(optimizers.OPTIMIZERS[rule], batch)
+    descend = budget.descender(optimizers.OPTIMIZERS[rule], batch)
     rates = RATES if rule == "momentum" else (1.0,)
-    tried = [[train(seed, passes, rate) for seed in range(seeds)] for rate in rates]
+    tried = [[descend(seed, passes, rate) for seed in range(seeds)] for rate in rates]
     return min(tried, key=lambda runs: exponents(runs).mean())
 
 
-def exponents(runs: Sequence[batches.Descent]) -> np.ndarray:
+def exponents(runs: Sequence[budget.Descent]) -> np.ndarray:
     """[seeds]: log10 of the last loss; what is not finite counts as very large."""
     losses = np.array([d.losses[-1] for d in runs])
     return np.log10(np.where(np.isfinite(losses), np.maximum(losses, SMALLEST), LARGEST))

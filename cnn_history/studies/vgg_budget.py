@@ -20,6 +20,7 @@ CAPTION = (
     "Activations for one image and weights of each layer of VGG16, as shares of their totals: "
     "memory above, parameters below."
 )
+VARIANTS = {"smoke": {}}
 
 
 def shares(account: Account, names: tuple[str, ...]) -> tuple[float, float]:

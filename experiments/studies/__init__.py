@@ -1,1 +1,1 @@
-"""Configs of the studies: `study`, its name, and its options."""
+"""Configs of the studies: the options are those of `run` in `cnn_history/studies`."""

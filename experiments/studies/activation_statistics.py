@@ -8,9 +8,8 @@ Ten layers of 500 units: tanh under 0.01 randn, 1.0 randn and Xavier's; ReLU und
 He's.
 """
 
-from cnn_history.config import parse_arg, study
+import functools
 
+from cnn_history.studies import config
 
-def get_config(arg=None):
-    smoke = parse_arg(arg, smoke=False).smoke
-    return study("activation_statistics", seeds=2 if smoke else 10)
+get_config = functools.partial(config, "activation_statistics")

@@ -7,13 +7,8 @@ Under a constant gradient, where the lecture's numbers can be read off (1/sqrt(t
 quadratic that is a hundred times as steep along one axis as along the other.
 """
 
-from cnn_history.config import parse_arg, study
+import functools
 
+from cnn_history.studies import config
 
-def get_config(arg=None):
-    smoke = parse_arg(arg, smoke=False).smoke
-    return study(
-        "adaptive_step_sizes",
-        steps=200 if smoke else 10_000,
-        seeds=3 if smoke else 20,
-    )
+get_config = functools.partial(config, "adaptive_step_sizes")

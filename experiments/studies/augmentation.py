@@ -3,13 +3,8 @@
 ./launch.sh study --config=experiments/studies/augmentation.py --workdir=runs/augmentation
 """
 
-from cnn_history.config import base, parse_arg, study
+import functools
 
-SHOWN = ("alexnet", "zfnet", "vgg", "resnet", "googlenet", "inception")
+from cnn_history.studies import config
 
-
-def get_config(arg=None):
-    smoke = parse_arg(arg, smoke=False).smoke
-    candidates = {name: base().augmentation[name].to_dict() for name in SHOWN}
-    candidates["vgg"]["scales"] = (256, 512)  # as its last nets were trained
-    return study("augmentation", candidates=candidates, draws=50 if smoke else 1000)
+get_config = functools.partial(config, "augmentation")

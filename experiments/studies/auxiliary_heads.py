@@ -6,25 +6,8 @@ GoogLeNet at its published widths, on the embedded digits enlarged to 64x64, in 
 cores. `:long` is CIFAR-10 at 96x96 for some passes, for a GPU.
 """
 
-from cnn_history.config import parse_arg, study
+import functools
 
+from cnn_history.studies import config
 
-def get_config(arg=None):
-    options = parse_arg(arg, smoke=False, long=False)
-    if options.long:
-        return study(
-            "auxiliary_heads",
-            dataset="cifar10",
-            image_size=96,
-            steps=8000,
-            batch_size=128,
-            seeds=3,
-        )
-    return study(
-        "auxiliary_heads",
-        dataset="digits",
-        image_size=32 if options.smoke else 64,
-        steps=2 if options.smoke else 60,
-        batch_size=4 if options.smoke else 16,
-        seeds=1 if options.smoke else 3,
-    )
+get_config = functools.partial(config, "auxiliary_heads")

@@ -7,14 +7,8 @@ One hidden layer of 20 tanh units on the embedded digits, from three constants a
 starts.
 """
 
-from cnn_history.config import parse_arg, study
+import functools
 
+from cnn_history.studies import config
 
-def get_config(arg=None):
-    smoke = parse_arg(arg, smoke=False).smoke
-    return study(
-        "constant_initialization",
-        steps=20 if smoke else 500,
-        learning_rate=0.2,
-        seeds=2 if smoke else 5,
-    )
+get_config = functools.partial(config, "constant_initialization")

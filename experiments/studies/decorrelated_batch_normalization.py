@@ -12,32 +12,11 @@ loss than batch norm in these few steps; the test error is not told apart, but f
 place, which is worse. `:long` has not been run.
 """
 
-from cnn_history.config import parse_arg, study
+from cnn_history.studies import config
 
 
 def get_config(arg=None):
-    options = parse_arg(arg, smoke=False, long=False, dataset="")
-    dataset = options.dataset or ("digits" if options.smoke else "cifar10")
-    if options.long:
-        return study(
-            "decorrelated_batch_normalization",
-            dataset=options.dataset or "cifar10",
-            image_size=32,
-            examples=50_000,
-            blocks=3,
-            features=(16, 32, 64),
-            steps=8000,
-            batch_size=128,
-            seeds=3,
-        )
-    return study(
-        "decorrelated_batch_normalization",
-        dataset=dataset,
-        image_size=8 if dataset == "digits" else 16,
-        examples=100 if options.smoke else 4000,
-        blocks=1,
-        features=(4, 8, 8) if options.smoke else (16, 32, 64),
-        steps=3 if options.smoke else 150,
-        batch_size=16 if options.smoke else 64,
-        seeds=2 if options.smoke else 3,
-    )
+    chosen = config("decorrelated_batch_normalization", arg)
+    if chosen.dataset == "digits" and chosen.image_size == 16:
+        chosen.image_size = 8  # their own
+    return chosen

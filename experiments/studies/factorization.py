@@ -3,9 +3,8 @@
 ./launch.sh study --config=experiments/studies/factorization.py --workdir=runs/factorization
 """
 
-from cnn_history.config import parse_arg, study
+import functools
 
+from cnn_history.studies import config
 
-def get_config(arg=None):
-    parse_arg(arg, smoke=False)
-    return study("factorization")
+get_config = functools.partial(config, "factorization")

@@ -17,29 +17,8 @@ Measured with an imported ResNet-20 of CIFAR-10 and 300 photos of ten ImageNet c
 pixels. Two of the classes, a dog and a truck, are much like ones of CIFAR-10.
 """
 
-from cnn_history.config import parse_arg, study
+import functools
 
+from cnn_history.studies import config
 
-def get_config(arg=None):
-    options = parse_arg(arg, smoke=False, imagenet=False)
-    config = study(
-        "fc7_transfer",
-        source="digits" if options.smoke else "mnist",
-        target="digits",
-        target_splits=("train", "test"),
-        data_dir="",
-        trained="",
-        network="lenet5",
-        image_size=32,
-        endpoints=("conv1", "pool1", "conv2", "pool2", "fc3", "fc4"),
-        steps=5 if options.smoke else 2000,
-        batch_size=32 if options.smoke else 64,
-        examples=100,
-        seeds=1 if options.smoke else 5,
-    )
-    if options.smoke:
-        config.endpoints = ("fc4",)
-    if options.imagenet:
-        config.endpoints = ("pool1", "pool2", "conv3", "conv4", "pool5", "fc6", "fc7")
-        config.examples, config.seeds = 1000, 3
-    return config
+get_config = functools.partial(config, "fc7_transfer")

@@ -6,16 +6,8 @@ On the embedded digits, in some minutes on two cores. Each rule is tried with th
 seed of its own, and runs at the best from other seeds. `:long` has more passes and seeds.
 """
 
-from cnn_history.config import parse_arg, study
+import functools
 
+from cnn_history.studies import config
 
-def get_config(arg=None):
-    options = parse_arg(arg, smoke=False, long=False)
-    passes, seeds = (200, 10) if options.long else (40, 5)
-    return study(
-        "in_practice",
-        passes=1 if options.smoke else passes,
-        batch_size=128,
-        settings=1 if options.smoke else 3,
-        seeds=2 if options.smoke else seeds,
-    )
+get_config = functools.partial(config, "in_practice")

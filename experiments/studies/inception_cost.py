@@ -3,9 +3,8 @@
 ./launch.sh study --config=experiments/studies/inception_cost.py --workdir=runs/inception_cost
 """
 
-from cnn_history.config import parse_arg, study
+import functools
 
+from cnn_history.studies import config
 
-def get_config(arg=None):
-    parse_arg(arg, smoke=False)
-    return study("inception_cost")
+get_config = functools.partial(config, "inception_cost")

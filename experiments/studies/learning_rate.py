@@ -6,14 +6,8 @@ A net of two hidden layers on the embedded digits, by momentum: constant rates, 
 with step decay, exponential decay and 1/t.
 """
 
-from cnn_history.config import parse_arg, study
+import functools
 
+from cnn_history.studies import config
 
-def get_config(arg=None):
-    smoke = parse_arg(arg, smoke=False).smoke
-    return study(
-        "learning_rate",
-        steps=80 if smoke else 4000,
-        batch_size=32,
-        seeds=2 if smoke else 10,
-    )
+get_config = functools.partial(config, "learning_rate")

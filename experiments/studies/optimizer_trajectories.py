@@ -3,14 +3,8 @@
 ./launch.sh study --config=experiments/studies/optimizer_trajectories.py --workdir=runs/trajectories
 """
 
-from cnn_history.config import parse_arg, study
+import functools
 
+from cnn_history.studies import config
 
-def get_config(arg=None):
-    options = parse_arg(arg, smoke=False)
-    return study(
-        "optimizer_trajectories",
-        condition=30.0,
-        steps=20 if options.smoke else 500,
-        starts=2 if options.smoke else 16,
-    )
+get_config = functools.partial(config, "optimizer_trajectories")

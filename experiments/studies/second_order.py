@@ -3,14 +3,8 @@
 ./launch.sh study --config=experiments/studies/second_order.py --workdir=runs/second_order
 """
 
-from cnn_history.config import parse_arg, study
+import functools
 
+from cnn_history.studies import config
 
-def get_config(arg=None):
-    options = parse_arg(arg, smoke=False)
-    return study(
-        "second_order",
-        seeds=2 if options.smoke else 5,
-        passes=4 if options.smoke else 60,
-        batch_size=64,
-    )
+get_config = functools.partial(config, "second_order")

@@ -3,9 +3,8 @@
 ./launch.sh study --config=experiments/studies/vgg_budget.py --workdir=runs/vgg_budget
 """
 
-from cnn_history.config import parse_arg, study
+import functools
 
+from cnn_history.studies import config
 
-def get_config(arg=None):
-    parse_arg(arg, smoke=False)
-    return study("vgg_budget")
+get_config = functools.partial(config, "vgg_budget")

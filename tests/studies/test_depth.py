@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnn_history.models.googlenet import GoogLeNet
-from cnn_history.studies import auxiliary_heads, degradation, fit
+from cnn_history.studies import auxiliary_heads, degradation
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,9 @@ def test_kernel_norms_are_root_mean_squares():
 def seen(gradient, loss):
     """What two seeds saw in 5 steps: gradients alike in all layers, and a loss."""
     grow = np.linspace(1, 1.02, 3)[:, None] * np.ones(5)
-    return fit.Seen(loss * grow, {name: gradient * grow for name in auxiliary_heads.LAYERS})
+    return auxiliary_heads.Watched(
+        loss * grow, {name: gradient * grow for name in auxiliary_heads.LAYERS}
+    )
 
 
 def test_heads_are_said_to_matter_less_only_where_they_do():

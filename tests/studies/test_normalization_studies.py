@@ -10,8 +10,8 @@ import pytest
 
 from cnn_history import layers, optimizers
 from cnn_history.models.resnet import CifarResNet
-from cnn_history.studies import batch_norm_lab, course
 from cnn_history.studies import batch_norm_measures as bn
+from cnn_history.studies import batch_norm_nets, train
 from cnn_history.studies import decorrelated_batch_normalization as dbn
 
 SEEDS = np.array([1.0, 1.01, 0.99])
@@ -59,29 +59,26 @@ def test_dropout_is_needed_less_where_it_gains_less():
     np.testing.assert_allclose(bn.dropout_gain(errors), 0.03)
 
 
-def test_a_loss_that_diverged_is_infinite():
-    losses = np.array([[3.0, 2.0, 1.0, 0.5, 0.25], [3.0, np.nan, np.nan, np.nan, np.nan]])
-    assert course.end_loss(losses).tolist() == [0.25, np.inf]
-
-
-def test_a_course_is_momentum_of_the_weights_that_the_gain_scales():
+def test_a_training_is_momentum_of_the_weights_that_the_gain_scales():
     """Two updates against the package's own rule, on a batch that is all of the data."""
     images = jax.random.normal(jax.random.key(0), (8, 8, 8, 1))
     labels = jnp.arange(8)
-    network = batch_norm_lab.Net(features=(4,), convolutions=1)
-    updates = course.trainer(network, (images, labels), 8)(3, 0.05, 1.5)
-    made = list(itertools.islice(updates, 2))
+    network = batch_norm_nets.Net(features=(4,), convolutions=1)
+    trainer = train.trainer(
+        network, optimizers.momentum, (images, labels), 8, observe=batch_norm_nets.observe
+    )
+    made = list(itertools.islice(trainer(train.keys(3), 0.05, gain=1.5), 2))
 
     @jax.jit
     def expected():
         start, *_ = jax.random.split(jax.random.key(3), 3)
         params = network.init(start, images, train=False)["params"]
         params = jax.tree.map(lambda p: 1.5 * p if p.ndim > 1 else p, params)
-        rule = optimizers.momentum(0.05, course.DECAY)
+        rule = optimizers.momentum(0.05)
         state, losses, rms = rule.init(params), [], []
 
         def loss(params):
-            return course.mean_cross_entropy(
+            return train.mean_cross_entropy(
                 network.apply({"params": params}, images, train=True), labels
             )
 
@@ -94,11 +91,9 @@ def test_a_course_is_momentum_of_the_weights_that_the_gain_scales():
         return losses, rms, params
 
     losses, rms, params = expected()
-    np.testing.assert_allclose([u.loss for u in made], losses, rtol=1e-5)
-    np.testing.assert_allclose([u.gradient["conv1_1"] for u in made], rms, rtol=1e-4)
-    for a, b in zip(
-        jax.tree.leaves(made[-1].variables["params"]), jax.tree.leaves(params), strict=True
-    ):
+    np.testing.assert_allclose([u.seen.loss for u in made], losses, rtol=1e-5)
+    np.testing.assert_allclose([u.seen.gradient["conv1_1"] for u in made], rms, rtol=1e-4)
+    for a, b in zip(jax.tree.leaves(made[-1].state.params), jax.tree.leaves(params), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cnn_history import optimizers
-from cnn_history.studies import batches, digits_net, loss_models, second_order
+from cnn_history.studies import budget, digits_net, loss_models, second_order
 
 
 def test_newton_takes_one_step_and_an_update_has_rank_2():
@@ -42,7 +42,7 @@ def test_a_model_reaches_as_far_as_it_was_always_right():
 
 
 def descent(loss, noise=0.5):
-    return batches.Descent(np.array([2.0, loss]), 10, 0, noise, 1.0)
+    return budget.Descent(np.array([2.0, loss]), 10, 0, noise, 1.0)
 
 
 def test_a_difference_is_said_only_where_the_seeds_agree():
@@ -66,11 +66,11 @@ def test_a_difference_is_said_only_where_the_seeds_agree():
 
 def test_a_budget_of_gradients():
     """Momentum takes one a step, a line search one more for each trial."""
-    plain = batches.trainer(optimizers.momentum, 479)(0, 2, 0.1)
+    plain = budget.descender(optimizers.momentum, 479)(0, 2, 0.1)
     assert (plain.steps, len(plain.losses), plain.rate) == (6, 3, 0.1)  # 3 batches a pass, 2 passes
     assert plain.losses[-1] < plain.losses[0]
     assert 0.1 < plain.noise < 2
-    whole = batches.trainer(optimizers.OPTIMIZERS["lbfgs"], None)(0, 6)
+    whole = budget.descender(optimizers.OPTIMIZERS["lbfgs"], None)(0, 6)
     assert whole.steps <= 3
     assert whole.refused == 0
     assert whole.noise < 1e-4  # there is no other batch

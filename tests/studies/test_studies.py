@@ -30,14 +30,14 @@ def test_config_is_right(name):
     for arg in (None, "smoke"):
         options = module.get_config(arg).to_dict()
         assert options.pop("study") == name
-        assert set(options) == set(inspect.signature(studies.STUDIES[name]).parameters)
+        assert set(options) == set(inspect.signature(studies.STUDIES[name].run).parameters)
 
 
 @pytest.mark.parametrize("name", sorted(CONFIGS))
 def test_smoke(name):
     """It finds flat rows and answers in a sentence made of them."""
     options = config(name, "smoke").to_dict()
-    findings = studies.STUDIES[options.pop("study")](**options)
+    findings = studies.STUDIES[options.pop("study")].run(**options)
     assert findings.question
     assert findings.answer.endswith(".")
     assert any(character.isdigit() for character in findings.answer)

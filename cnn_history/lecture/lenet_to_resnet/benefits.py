@@ -5,21 +5,21 @@ import functools
 from cnn_history.lecture.by_study import outcome
 from cnn_history.lecture.claim import BY_STUDY, Finding, slide
 from cnn_history.studies import batch_norm_measures as measures
-from cnn_history.studies.batch_norm_lab import Lab, lab
+from cnn_history.studies.batch_norm_nets import Setup, setup
 
 DATA = {"dataset": "digits", "image_size": 8, "examples": 1437}
 TRAINING = {"convolutions": 3, "steps": 60, "batch_size": 32, "seeds": 3}
 
 
 @functools.cache
-def room() -> Lab:
+def nets() -> Setup:
     """Return nets and data, which all of them have in common."""
-    return lab(**DATA, **TRAINING)
+    return setup(**DATA, **TRAINING)
 
 
 def flow() -> Finding:
     """How much the gradients depend on the weights' size, and on the layer, at the start."""
-    found = {gain: measures.gradients(room(), gain) for gain in (measures.SMALL, 1.0)}
+    found = {gain: measures.gradients(nets(), gain) for gain in (measures.SMALL, 1.0)}
     layers = outcome(measures.flow_gain(found[1.0]), "they are less far apart between layers")
     return outcome(
         measures.scale_gain(found),
@@ -30,13 +30,13 @@ def flow() -> Finding:
 
 def rates() -> Finding:
     """The largest rate that trains."""
-    doublings = measures.rate_gain(measures.losses_by_rate(room()))
+    doublings = measures.rate_gain(measures.losses_by_rate(nets()))
     return outcome(doublings, "the largest rate that trains is higher, in doublings,")
 
 
 def initialization() -> Finding:
     """From how many more sizes of the first weights, each twice the one before, it trains."""
-    found = measures.initialization_gain(measures.losses_by_gain(room()))
+    found = measures.initialization_gain(measures.losses_by_gain(nets()))
     sizes = len(measures.GAINS)
     return outcome(
         found, f"of {sizes} sizes of the first weights, the number that trains is higher"
@@ -45,7 +45,7 @@ def initialization() -> Finding:
 
 def regularization() -> Finding:
     """What batch normalization does for the test error, and what dropout then adds."""
-    errors = measures.test_errors(room())
+    errors = measures.test_errors(nets())
     without = outcome(100 * measures.dropout_gain(errors), "dropout gains less with it, in points,")
     return outcome(
         100 * measures.regularization_gain(errors),

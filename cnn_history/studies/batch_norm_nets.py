@@ -1,17 +1,21 @@
-"""The small nets, with batch norm and without, that the study of it trains; compiled once each."""
+"""The small nets, with batch norm and without, that the study of it trains."""
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
-from cnn_history import initializers, layers
+from cnn_history import initializers, layers, optimizers
 from cnn_history.models.conv_unit import ConvUnit
-from cnn_history.studies import course
+from cnn_history.studies import train
+from cnn_history.studies.data import BOTH, Data, images
 
+CLASSES = 10
 DROPOUT = 0.5
+DECAY = 0.9  # of the momentum that all are trained by
 BARE, NORMED = "neither", "batch norm"
 PAIR = (BARE, NORMED)
 NETS = {  # norm and dropout of each
@@ -54,14 +58,26 @@ class Net(nn.Module):
         if self.norm is not None:
             x = self.norm(name="fc1_norm")(x, use_running_average=not train)
         x = nn.Dropout(self.dropout, deterministic=not train)(nn.relu(x))
-        return dense(course.CLASSES, name="fc2")(x)
+        return dense(CLASSES, name="fc2")(x)
 
 
-class Lab(NamedTuple):
+class Watched(NamedTuple):
+    """What is known of a step.
+
+    Attributes:
+      loss: of its batch.
+      gradient: root mean square of each kernel's, by the layer's name.
+    """
+
+    loss: jax.Array
+    gradient: dict[str, jax.Array]
+
+
+class Setup(NamedTuple):
     """Data and nets, each compiled once, when it is first used.
 
     Attributes:
-      train: (seed, rate, gain=1) -> updates, by net.
+      train: as `train.trainer` returns it, of a learning rate, by net.
       test: variables -> (loss, error), by net.
       statistics: (variables, images) -> `batch_stats` of these images, of the net with batch norm.
       data: the training and the test images with their labels.
@@ -69,15 +85,15 @@ class Lab(NamedTuple):
       seeds: trainings of each kind.
     """
 
-    train: dict[str, course.Course]
+    train: dict[str, Callable]
     test: dict[str, Callable]
     statistics: Callable
-    data: tuple[course.Data, course.Data]
+    data: list[Data]
     steps: int
     seeds: int
 
 
-def lab(
+def setup(
     dataset: str,
     image_size: int,
     examples: int,
@@ -85,15 +101,55 @@ def lab(
     steps: int,
     batch_size: int,
     seeds: int,
-) -> Lab:
+) -> Setup:
     """Return what is measured with; the arguments are those of the study."""
-    train, test = course.images(dataset, image_size, examples)
+    data = images(dataset, image_size, examples, BOTH, CLASSES)
     nets = {name: Net(*kind, convolutions=convolutions) for name, kind in NETS.items()}
-    return Lab(
-        train={name: course.trainer(net, train, batch_size) for name, net in nets.items()},
-        test={name: course.tester(net, test) for name, net in nets.items()},
-        statistics=course.batch_statistics(nets[NORMED]),
-        data=(train, test),
+
+    def rule(rate):
+        return optimizers.momentum(rate, DECAY)
+
+    return Setup(
+        train={
+            name: train.trainer(net, rule, data[0], batch_size, observe=observe)
+            for name, net in nets.items()
+        },
+        test={name: train.tester(net, data[1]) for name, net in nets.items()},
+        statistics=batch_statistics(nets[NORMED]),
+        data=data,
         steps=steps,
         seeds=seeds,
     )
+
+
+def observe(step: train.Seen) -> Watched:
+    """Return what is known of a step."""
+    return Watched(train.main_loss(step), kernels_rms(step.gradient))
+
+
+def kernels_rms(gradient: Any) -> dict[str, jax.Array]:
+    """Return the root mean square of each kernel's gradient, by the layer's name."""
+    found = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        if name.endswith("/kernel"):
+            found[name.removesuffix("/kernel")] = jnp.sqrt(jnp.mean(jnp.square(leaf)))
+    return found
+
+
+def batch_statistics(network: nn.Module) -> Callable[[Any, jax.Array], Any]:
+    """Return (variables, images) -> `batch_stats` of these images alone."""
+    network = network.clone(norm=layers.of_last_batch(network.norm))
+
+    @jax.jit
+    def of(variables, images):
+        _, updated = network.apply(
+            variables,
+            images,
+            train=True,
+            rngs={"dropout": jax.random.key(0)},
+            mutable=["batch_stats"],
+        )
+        return updated["batch_stats"]
+
+    return of
