@@ -98,7 +98,7 @@ def _train(net: Net, steps: int, learning_rate: float, seed: int) -> tuple:
     step = train.stepper(net, rule, observe)
 
     @jax.jit
-    def whole(key):
+    def whole(key, images, labels):
         state = start(key, key)  # drawn in float32, as everywhere
         params = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), state.params)
         return jax.lax.scan(
@@ -107,7 +107,7 @@ def _train(net: Net, steps: int, learning_rate: float, seed: int) -> tuple:
             jnp.arange(steps + 1),
         )[1]
 
-    return jax.device_get(whole(jax.random.key(seed)))
+    return jax.device_get(whole(jax.random.key(seed), images, labels))
 
 
 def _different(weights: np.ndarray) -> int:

@@ -169,7 +169,8 @@ def test_heads_and_dropout_are_for_training_alone():
     }
     headless = models.create("googlenet_bn", num_classes=5, dropout=0.9)
     evaluate = drawn.jit(lambda m, v: m.apply(v, images, train=False), static_argnums=0)
-    np.testing.assert_array_equal(evaluate(model, variables), evaluate(headless, plain))
+    # Two programs, whose sums may be rounded otherwise.
+    np.testing.assert_allclose(evaluate(model, variables), evaluate(headless, plain), rtol=1e-5)
 
     @drawn.jit
     def train(key, variables):

@@ -107,10 +107,11 @@ def test_the_shortcut_is_the_identity_where_the_residual_is_zero():
     _, state = checks.apply(model, variables, x, train=False, **options)
     found = state["intermediates"]
     stem = nn.relu(found["norm1"]["__call__"][0])
-    np.testing.assert_array_equal(found["conv2_x"][0], stem)
+    same = functools.partial(np.testing.assert_allclose, rtol=1e-6)  # one may be fused, one not
+    same(found["conv2_x"][0], stem)
     # Option A: every second position, zeros for the new maps, half before and half behind.
     third = found["conv3_x"][0]
-    np.testing.assert_array_equal(third[..., 8:24], stem[:, ::2, ::2])
+    same(third[..., 8:24], stem[:, ::2, ::2])
     np.testing.assert_array_equal(third[..., :8], 0)
     np.testing.assert_array_equal(third[..., 24:], 0)
 

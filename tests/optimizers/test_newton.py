@@ -84,7 +84,7 @@ def test_both_solvers_stop_at_negative_curvature_and_go_downhill():
     a = jnp.diag(jnp.asarray([4.0, 1.0, -1.0]))
     times, gradient = a.__matmul__, jnp.asarray([1.0, 1.0, 0.3])
     found = conjugate_gradients(times, gradient, 10)
-    np.testing.assert_array_equal(found, solve(a, gradient, 10))
+    np.testing.assert_allclose(found, solve(a, gradient, 10), rtol=1e-5)  # two programs
     assert gradient @ found > 0
     assert not jnp.allclose(found, gradient)  # some way was made before
     pure = jnp.linalg.solve(a, gradient)

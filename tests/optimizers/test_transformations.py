@@ -68,7 +68,7 @@ def test_biases_have_their_own_rate():
         one = walk(3, optimizer=optimizer)[0][-1]
         two = walk(3, optimizer=optimizer, bias_rate=2.0)[0][-1]
         for layer in PARAMS:
-            np.testing.assert_array_equal(two[layer]["kernel"], one[layer]["kernel"])
+            np.testing.assert_allclose(two[layer]["kernel"], one[layer]["kernel"], rtol=1e-12)
             moved = one[layer]["bias"] - PARAMS[layer]["bias"]
             np.testing.assert_allclose(
                 two[layer]["bias"] - PARAMS[layer]["bias"], 2 * moved, rtol=1e-9
@@ -86,8 +86,8 @@ def test_filters_are_held_on_the_radius():
     np.testing.assert_allclose(
         held["conv1"]["kernel"], plain["conv1"]["kernel"] * after / before, rtol=1e-9
     )
-    np.testing.assert_array_equal(held["fc6"]["kernel"], plain["fc6"]["kernel"])
-    np.testing.assert_array_equal(held["conv1"]["bias"], plain["conv1"]["bias"])
+    np.testing.assert_allclose(held["fc6"]["kernel"], plain["fc6"]["kernel"], rtol=1e-12)
+    np.testing.assert_allclose(held["conv1"]["bias"], plain["conv1"]["bias"], rtol=1e-12)
 
 
 def test_averages_of_the_parameters():

@@ -86,7 +86,8 @@ def test_nothing_is_applied_after_a_refused_batch():
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *cursors)
     scanned, metrics = jax.lax.scan(STEP, first(), stacked)
     assert metrics["applied"].tolist() == applied
-    assert float(scanned.params["w"]) == float(state.params["w"])
+    # Another program.
+    assert float(scanned.params["w"]) == pytest.approx(float(state.params["w"]), rel=1e-6)
 
 
 def test_some_bad_batches_are_skipped_where_that_is_allowed():
@@ -157,7 +158,7 @@ def test_a_rule_gets_what_it_asks_for():
         first().replace(opt_state={"learning_rate": jnp.zeros(5)}), batch(0)
     )
     # logits 2, then 3: (4 + 1) / 2, gradient 3, (9 + 4) / 2
-    assert metrics["learning_rate"].tolist() == [2.5, 2.5, 3.0, 6.5, 7.0]
+    assert metrics["learning_rate"].tolist() == pytest.approx([2.5, 2.5, 3.0, 6.5, 7.0])
     assert int(state.model_state["batch_stats"]["seen"]) == 2
 
 

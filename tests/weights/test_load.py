@@ -139,5 +139,9 @@ def test_predictions_on_cifar_10_are_those_of_pytorch(data_dir):
     with torch.no_grad():
         theirs = in_plain_torch()(torch.tensor(images.transpose(0, 3, 1, 2))).numpy()
     assert np.abs(ours - theirs).max() / np.abs(theirs).max() < 1e-4
-    np.testing.assert_array_equal(ours.argmax(1), theirs.argmax(1))
+    # Of images whose first two classes lie further apart than rounding may move them.
+    first, second = np.sort(theirs, 1)[:, :-3:-1].T
+    sure = first - second > 2e-4 * np.abs(theirs).max()
+    assert sure.mean() > 0.99
+    np.testing.assert_array_equal(ours.argmax(1)[sure], theirs.argmax(1)[sure])
     assert 0.05 < np.mean(ours.argmax(1) != labels) < 0.11
