@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from cnn_history import initializers
