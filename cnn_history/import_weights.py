@@ -14,6 +14,7 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from absl import flags
 
 from cnn_history import commands, datasets, models, weights
@@ -63,7 +64,7 @@ def main(argv: list[str]) -> None:
             write(folder, checkpoint, name, options, variables, mean, std)
     except (OSError, record.InUse) as error:
         raise UserError(f"--workdir: {error}") from error
-    count = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    count = optax.tree.size(variables["params"])
     print(f"{name} with {count:,} parameters from {checkpoint.name} is in {folder}.")
 
 

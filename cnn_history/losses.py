@@ -1,7 +1,7 @@
 """Losses: (logits [n, classes], labels int [n]) -> [n]."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -63,6 +63,11 @@ LOSSES = {
     "rbf_mse": rbf_mse,
     "rbf_map": rbf_map,
 }
+
+
+def of_main(made: Any) -> jax.Array:
+    """Return the logits of the main classifier of `logits` or `(logits, heads)`."""
+    return made[0] if isinstance(made, tuple) else made
 
 
 def with_heads(loss: Callable, weight: float) -> Callable:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from cnn_history import build, losses, models, optimizers
 from cnn_history.benchmarks import recipes
@@ -85,7 +86,7 @@ def make(
             logits = compiled(variables, images)
         jax.block_until_ready(logits)
 
-    return Ours(run, 1, seconds, compiled, _parameters(variables["params"]))
+    return Ours(run, 1, seconds, compiled, optax.tree.size(variables["params"]))
 
 
 def one_batch(case: Case) -> tuple[np.ndarray, np.ndarray]:
@@ -130,7 +131,7 @@ def _training(network, variables: dict, images: jax.Array, labels: jax.Array, op
     step, skipped = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
     state = State(step, params, variables, optimizer.init(params), jax.random.key(1), skipped)
     given = {"image": images, "label": labels}
-    parameters, made = _parameters(params), 0
+    parameters, made = optax.tree.size(params), 0
     compiled, seconds = _compile(
         jax.jit(
             update,
@@ -158,7 +159,7 @@ def _program(case: Case, options, stride: int | None, unroll: int) -> Ours:
     config, source = recipes.cifar10(case.network, case.batch, case.dtype), noise(case)
     made, training, _ = parts(build.experiment(config, data=(source, source)), unroll)
     state, at, steps = made.init(), 0, stride or training.stride
-    parameters = _parameters(state.params)
+    parameters = optax.tree.size(state.params)
     advance = made.steps if steps > 1 else made.step
     compiled, seconds = _compile(advance, options, state, training.data, training.at(0, steps))
 
@@ -191,7 +192,3 @@ def _compile(function, options, *arguments):
 def _check(metrics: dict) -> None:
     """A step that is refused costs as much as one that is applied, but is none."""
     assert jax.block_until_ready(metrics)["applied"].all(), "a step was not applied"
-
-
-def _parameters(params) -> int:
-    return sum(p.size for p in jax.tree.leaves(params))

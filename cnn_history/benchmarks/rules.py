@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import flax.linen as nn
 import jax
+import optax
 
 from cnn_history import build, initializers, layers, optimizers
 from cnn_history.benchmarks import ours, recipes, rounds
@@ -66,7 +67,7 @@ def _make(rule: str):
         jax.block_until_ready(state)
 
     held = sum(leaf.nbytes for leaf in jax.tree.leaves(state.opt_state))
-    return run, held, sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    return run, held, optax.tree.size(state.params)
 
 
 SUITE = Suite(tuple(optimizers.OPTIMIZERS), measure, beside_torch=False, together=True)

@@ -78,7 +78,7 @@ def scale_by_newton(
     r"""$d = (H + \lambda I)^{-1} g$; the arguments are those of `newton`."""
 
     def is_formed(params):
-        return solver == "exact" or (solver == "auto" and size.count(params) <= FORMED_UP_TO)
+        return solver == "exact" or (solver == "auto" and optax.tree.size(params) <= FORMED_UP_TO)
 
     def init(params):
         size.check_precision(params, "newton")

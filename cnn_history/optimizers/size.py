@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 LARGEST_GB = 4.0  # that such a matrix may take unless more is allowed, in 10⁹ bytes
 UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
@@ -26,11 +27,6 @@ def in_words(count: int) -> str:
     return f"{count / 1000**power:.1f} {UNITS[power]}" if power else f"{count} bytes"
 
 
-def count(params: Any) -> int:
-    """Return the number of parameters."""
-    return sum(leaf.size for leaf in jax.tree.leaves(params))
-
-
 def check_precision(params: Any, method: str) -> None:
     """Raise ValueError for parameters of less than 32 bits.
 
@@ -46,7 +42,7 @@ def check_precision(params: Any, method: str) -> None:
 
 def check_matrix(params: Any, method: str, matrix: str, largest_gb: float) -> None:
     """Raise ValueError, with its number, for a matrix over `params` of more than `largest_gb`."""
-    n = count(params)
+    n = optax.tree.size(params)
     size = matrix_bytes(n, jnp.result_type(*jax.tree.leaves(params)).itemsize)
     if size > largest_gb * 1e9:
         raise ValueError(

@@ -107,8 +107,7 @@ def stepper(
         def watched(forward, objective, params, images, labels, key):
             made = differentiate(forward, objective, params, images, labels, key)
             _, gradient, (logits, _), _ = made
-            main = logits[0] if isinstance(logits, tuple) else logits
-            seen.append(observe(Seen(params, main, labels, gradient)))
+            seen.append(observe(Seen(params, losses.of_main(logits), labels, gradient)))
             return made
 
         state, metrics = train_step(

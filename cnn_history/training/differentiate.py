@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from cnn_history import losses
 from cnn_history.training import devices, layer_factors
 
 
@@ -106,8 +107,7 @@ def with_factors(
     def factors(whose: str) -> dict[str, layer_factors.Factors]:
         gradients = at_outputs
         if whose == "sampled":
-            main = logits[0] if isinstance(logits, tuple) else logits  # heads stand beside it
-            drawn = jax.random.categorical(key, main)
+            drawn = jax.random.categorical(key, losses.of_main(logits))
             _, gradients = pull_back(jax.grad(objective)(logits, drawn))
         return {
             name: layer_factors.factors(module, inputs[name], gradients[name])

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from cnn_history import losses
 from cnn_history.training import finite
 from cnn_history.training.differentiate import plainly
 from cnn_history.training.state import State
@@ -98,15 +99,10 @@ def train_step(
     new = new.replace(step=new.step + skipped, skipped=new.skipped + skipped)
     return new, {
         "loss": value,
-        "top1_error": jnp.mean(jnp.argmax(_main(logits), -1) != batch["label"]),
+        "top1_error": jnp.mean(jnp.argmax(losses.of_main(logits), -1) != batch["label"]),
         **norms,
         "learning_rate": applied_rate(opt_state),
         "applied": applied,
         "skipped": skipped,
         "first_bad": first_bad,
     }
-
-
-def _main(made: Any) -> jax.Array:
-    """Return the logits of the main classifier; auxiliary heads may stand beside it."""
-    return made[0] if isinstance(made, tuple) else made
