@@ -49,10 +49,13 @@ def descender(rule: train.Rule, batch_size: int | None) -> Callable[..., Descent
         return train.mean_cross_entropy(network.apply({"params": params}, images), labels)
 
     @jax.jit
-    def compare(params, gradient, last_chosen, last_gradient):
-        other = jax.grad(loss)(params, images[last_chosen], labels[last_chosen])
+    def compare(update, last):
+        params, gradient = update.seen
+        way = optax.tree.sub(update.state.params, params)
+        other = jax.grad(loss)(params, images[last.chosen], labels[last.chosen])
         noise = optax.tree.norm(optax.tree.sub(other, gradient))
-        return noise / optax.tree.norm(optax.tree.sub(gradient, last_gradient))
+        change = optax.tree.norm(optax.tree.sub(gradient, last.seen[1]))
+        return optax.tree.norm(way) > 0, noise / change
 
     whole = jax.jit(lambda params: loss(params, images, labels))
     run_of = train.trainer(
@@ -61,21 +64,18 @@ def descender(rule: train.Rule, batch_size: int | None) -> Callable[..., Descent
 
     def descend(seed: int, passes: int, rate: float = 1.0) -> Descent:
         key = jax.random.key(seed)
-        losses, noise, refused, spent, last = [], [], 0, 0, None
+        losses, compared, spent, last = [], [], 0, None
         for update in run_of((key, key, key), rate):
-            params, gradient = update.seen
-            if last is None:
-                losses.append(float(whole(params)))
-            else:
-                noise.append(float(compare(params, gradient, last.chosen, last.seen[1])))
-            step = optax.tree.sub(update.state.params, params)
-            refused += int(optax.tree.norm(step) == 0)
+            losses = losses or [float(whole(update.seen[0]))]
+            compared.append(jax.device_get(compare(update, last or update)))
             spent += (1 + int(train.trials(update.state))) * batch
             last = update
             while len(losses) <= min(spent // count, passes):
                 losses.append(float(whole(update.state.params)))
             if spent >= passes * count:
                 break
-        return Descent(np.array(losses), len(noise) + 1, refused, float(np.mean(noise)), rate)
+        moved, noise = map(np.array, zip(*compared, strict=True))
+        refused, noise = int((~moved).sum()), float(noise[1:].mean())
+        return Descent(np.array(losses), len(compared), refused, noise, rate)
 
     return descend

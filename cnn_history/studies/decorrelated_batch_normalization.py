@@ -100,10 +100,10 @@ def run(
         for name, found in covariances.items()
     ]
     rows += [_row(name, parameters[name], losses[name], errors[name]) for name in NORMS]
-    curves = functools.partial(_draw_curves, losses=losses, errors=errors)
+    draw_curves = functools.partial(_draw_curves, losses=losses, errors=errors)
     pictures = {
         "covariances.png": Picture(COVARIANCES, functools.partial(_draw, found=covariances)),
-        "training.png": Picture(TRAINING, curves),
+        "training.png": Picture(TRAINING, draw_curves),
     }
     return Findings(QUESTION, answer(covariances, parameters, losses, errors), rows, pictures)
 

@@ -129,7 +129,7 @@ def trainer(
 ) -> Callable[[int], list[Point]]:
     """Return seed -> the LOOKS Points of a run, the last one at its end.
 
-    All passes are counted in images that a gradient was taken of, in each trial of a line search.
+    Passes are counted in images that a gradient was taken of, in each trial of a line search.
     """
     n, network = len(learned[0]), Net()
     batch_size = n if method.full_batch else batch_size
