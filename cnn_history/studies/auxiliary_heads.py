@@ -106,9 +106,9 @@ def measure(
     seen = {}
     for kind, build in KINDS.items():
         network = build(num_classes=classes, aux_heads=True)
-        run_of = train.trainer(network, lambda _: rule, data, batch_size, observe=observe)
+        updates_of = train.trainer(network, lambda _: rule, data, batch_size, observe=observe)
         for heads, weight in WEIGHTS.items():
-            updates = [run_of(train.keys(seed), aux_weight=weight) for seed in range(seeds)]
+            updates = [updates_of(train.keys(seed), aux_weight=weight) for seed in range(seeds)]
             runs = [train.observed(of_seed, steps) for of_seed in updates]
             seen[kind, heads] = jax.tree.map(lambda *x: np.stack(x), *runs)
     return seen

@@ -58,14 +58,14 @@ def descender(rule: train.Rule, batch_size: int | None) -> Callable[..., Descent
         return optax.tree.norm(way) > 0, noise / change
 
     whole = jax.jit(lambda params: loss(params, images, labels))
-    run_of = train.trainer(
+    updates_of = train.trainer(
         network, rule, (images, labels), batch, observe=lambda step: (step.params, step.gradient)
     )
 
     def descend(seed: int, passes: int, rate: float = 1.0) -> Descent:
         key = jax.random.key(seed)
         losses, compared, spent, last = [], [], 0, None
-        for update in run_of((key, key, key), rate):
+        for update in updates_of((key, key, key), rate):
             losses = losses or [float(whole(update.seen[0]))]
             compared.append(jax.device_get(compare(update, last or update)))
             spent += (1 + int(train.trials(update.state))) * batch

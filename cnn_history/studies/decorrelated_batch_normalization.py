@@ -147,12 +147,12 @@ def trainings(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Return training losses [seeds, steps], test errors [seeds, tests], number of parameters."""
     rule = optimizers.momentum(RATE, DECAY)
-    run_of = train.trainer(network, lambda _: rule, learned, batch_size)
+    updates_of = train.trainer(network, lambda _: rule, learned, batch_size)
     test, when = train.tester(network, tested), set(test_steps(steps))
     losses, errors = [], []
     for seed in range(seeds):
         seen, found = [], []
-        updates = itertools.islice(run_of(train.keys(seed)), steps)
+        updates = itertools.islice(updates_of(train.keys(seed)), steps)
         for step, update in enumerate(updates, start=1):
             seen.append(update.seen)
             if step in when:

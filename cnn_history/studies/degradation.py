@@ -62,9 +62,9 @@ def run(
     for kind, shortcut in SHORTCUTS.items():
         for depth in depths:
             network = CifarResNet((depth - 2) // 6, shortcut, features=tuple(features))
-            run_of = train.trainer(network, lambda _: rule, data, batch_size)
+            updates_of = train.trainer(network, lambda _: rule, data, batch_size)
             losses[kind, depth] = np.stack(
-                [train.observed(run_of(train.keys(seed)), steps) for seed in range(seeds)]
+                [train.observed(updates_of(train.keys(seed)), steps) for seed in range(seeds)]
             )
     rows = [_row(kind, depth, found) for (kind, depth), found in losses.items()]
     return Findings(

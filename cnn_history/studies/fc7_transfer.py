@@ -174,10 +174,10 @@ def _trained(
     see = jax.jit(lambda images: adapters.unit_range(images, image_size, "resize") - 0.5)
     images = np.concatenate([see(pixels[i : i + BATCH]) for i in range(0, len(pixels), BATCH)])
     rule, data = optimizers.momentum(RATE, DECAY), (jnp.asarray(images), jnp.asarray(labels))
-    run_of = train.trainer(model, lambda _: rule, data, batch_size)
+    updates_of = train.trainer(model, lambda _: rule, data, batch_size)
 
     def make(seed: int) -> tuple[nn.Module, Weights]:
-        trained = train.variables(train.after(run_of(train.keys(seed)), steps))
+        trained = train.variables(train.after(updates_of(train.keys(seed)), steps))
         return model, {"trained": trained, "random": _random(model, seed, images[:1])}
 
     return make, see

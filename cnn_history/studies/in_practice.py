@@ -134,7 +134,7 @@ def trainer(
     n, network = len(learned[0]), Net()
     batch_size = n if method.full_batch else batch_size
     rule = method.make(setting, passes * n // batch_size)
-    run_of = train.trainer(
+    updates_of = train.trainer(
         network, lambda _: rule, learned, batch_size, differentiate=method.differentiate
     )
     on_learned, on_tested = (train.tester(network, data) for data in (learned, tested))
@@ -143,7 +143,7 @@ def trainer(
     def follow(seed: int) -> list[Point]:
         key = jax.random.key(seed)
         made, seen = [], 0
-        for update in run_of((jax.random.split(key)[0], key, key)):
+        for update in updates_of((jax.random.split(key)[0], key, key)):
             if not np.isfinite(update.seen):
                 return made + [Point(passes, np.inf, 1.0)] * (LOOKS - len(made))
             seen += (1 + int(train.trials(update.state))) * batch_size
