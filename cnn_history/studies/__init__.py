@@ -6,6 +6,8 @@ like change.
 """
 
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -53,7 +55,12 @@ STUDIES = {
     "vgg_budget": vgg_budget,
 }
 
-__all__ = ["STUDIES", "Findings", "Picture", "config"]
+__all__ = ["STUDIES", "Findings", "Picture", "config", "defaults"]
+
+
+def defaults(run: Callable) -> dict[str, Any]:
+    """Return the arguments of a study's `run`, as its signature has them."""
+    return {name: it.default for name, it in inspect.signature(run).parameters.items()}
 
 
 def config(name: str, arg: str | None = None) -> ConfigDict:
@@ -63,8 +70,7 @@ def config(name: str, arg: str | None = None) -> ConfigDict:
     Raises ValueError for anything else.
     """
     module = STUDIES[name]
-    parameters = inspect.signature(module.run).parameters
-    options = {option: parameter.default for option, parameter in parameters.items()}
+    options = defaults(module.run)
     dataset = {"dataset": ""} if "dataset" in options else {}
     chosen = parse_arg(arg, **dict.fromkeys(module.VARIANTS, False), **dataset)
     for variant, changes in module.VARIANTS.items():

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import jax
+import optax
 
 from cnn_history import evaluation
 from cnn_history.datasets import examples
@@ -117,7 +118,7 @@ class Session:
         return f"{network}, on {images}; {record.devices()}{resumed}"
 
     def _parameters(self) -> int:
-        return sum(p.size for p in jax.tree.leaves(self.state.params))
+        return optax.tree.size(self.state.params)
 
     def event(self) -> events.Event:
         """Return what happens at this step."""

@@ -5,16 +5,16 @@ import functools
 from cnn_history.lecture.by_study import outcome
 from cnn_history.lecture.claim import BY_STUDY, Finding, slide
 from cnn_history.studies import batch_norm_measures as measures
+from cnn_history.studies import batch_normalization, defaults
 from cnn_history.studies.batch_norm_nets import Setup, setup
 
-DATA = {"dataset": "digits", "image_size": 8, "examples": 1437}
-TRAINING = {"convolutions": 3, "steps": 60, "batch_size": 32, "seeds": 3}
+TRAINING = {"steps": 60, "seeds": 3}
 
 
 @functools.cache
 def nets() -> Setup:
     """Return nets and data, which all of them have in common."""
-    return setup(**DATA, **TRAINING)
+    return setup(**{**defaults(batch_normalization.run), **TRAINING})
 
 
 def flow() -> Finding:

@@ -4,6 +4,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from cnn_history import optimizers
 from cnn_history.lecture.by_study import outcome
@@ -46,7 +47,7 @@ def memory() -> Finding:
     """The numbers that L-BFGS keeps, beside those of an inverse Hessian."""
     n = account("alexnet_2012").parameters
     state = jax.eval_shape(optimizers.lbfgs().init, jax.ShapeDtypeStruct((n,), jnp.float32))
-    kept = sum(leaf.size for leaf in jax.tree.leaves(state))
+    kept = optax.tree.size(state)
     found = batches()
     return Finding(
         f"it keeps {kept / n:.0f} N numbers, not N^2, of alexnet_2012's N = {n:,}; "

@@ -12,20 +12,8 @@ from cnn_history.studies import fc7_transfer, receptive_field
 from cnn_history.studies.stack import Window, cost
 
 THREE, SEVEN = ((3, 3),) * 3, ((7, 7),)
-TRANSFER = {
-    "source": "mnist",
-    "target": "digits",
-    "target_splits": ("train", "test"),
-    "data_dir": "",
-    "trained": "",
-    "network": "lenet5",
-    "image_size": 32,
-    "endpoints": ("fc4",),
-    "steps": 500,
-    "batch_size": 64,
-    "examples": 100,
-    "seeds": 3,
-}
+SOURCE = "mnist"
+TRANSFER = {"source": SOURCE, "endpoints": ("fc4",), "steps": 500, "seeds": 3}
 CHANNELS = 64  # what stacks are compared at; the ratio is the same for any number
 
 
@@ -158,7 +146,7 @@ def ensembles() -> Finding:
 def transferred() -> Finding:
     """What the last hidden layer of LeNet-5, trained on MNIST, is worth on other digits."""
     try:
-        datasets.source(TRANSFER["source"], "train")
+        datasets.source(SOURCE, "train")
     except ValueError as error:  # it has not been downloaded
         return Finding(f"inconclusive: {error}", True)
     found = fc7_transfer.run(**TRANSFER)
