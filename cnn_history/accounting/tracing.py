@@ -37,7 +37,7 @@ class Call(NamedTuple):
 
     Attributes:
       module: the layer.
-      params: all of its parameters, by name.
+      params: its parameters, by name, without those of layers that it wraps.
       new: those of them that no layer before had.
       shape: of the result.
     """
@@ -72,7 +72,7 @@ def traced_layers(network: nn.Module, size: tuple[int, int, int]) -> Traced:
     """
     called = {}
     weighted = {}  # the results of layers with weights, by label
-    counted = set()  # the parameters of the layers up to here, by path
+    counted = {}  # the number of the layer that has a parameter, by its path
     norms = []  # the normalization that is running, and those that it wraps
     pre_activation = False
 
@@ -96,13 +96,16 @@ def traced_layers(network: nn.Module, size: tuple[int, int, int]) -> Traced:
         else:
             y = call(*args, **kwargs)
             params = _own_parameters(module)
-        new = {name: p for name, p in params.items() if (*module.path, name) not in counted}
+        path = module.path
+        params = {n: p for n, p in params.items() if counted.get((*path, n), -1) < before}
+        new = {name: p for name, p in params.items() if (*path, name) not in counted}
         if not new and (len(called) > before or (not params and operation(module) is None)):
             return y  # it is made of layers, or has no parameters, like dropout
         if isinstance(module, layers.AdaptiveAvgPool) and y.shape == args[0].shape:
             return y  # on the network's own size it does nothing
-        label = f"layer {before}"
-        counted.update((*module.path, name) for name in new)
+        number = len(called)
+        label = f"layer {number}"
+        counted.update({(*path, name): number for name in new})
         called[label] = Call(module, params, new, y.shape)
         y = checkpoint_name(y, label)
         if any(name in MULTIPLIERS for name in params):

@@ -302,6 +302,72 @@ def test_layers_of_its_own_class_and_grouped_ones_are_counted():
     assert (pool.activations, fc.macs, fc.output) == (8, 24, (1, 1, 3))
 
 
+class Shared(nn.Module):
+    """A convolution in a module that shares its scope."""
+
+    @nn.compact
+    def __call__(self, x):
+        conv = nn.Conv(8, (3, 3))
+        nn.share_scope(self, conv)
+        return conv(x)
+
+
+class Adapted(nn.Module):
+    """The same with a parameter of its own beside those of the convolution."""
+
+    @nn.compact
+    def __call__(self, x):
+        conv = nn.Conv(8, (3, 3))
+        nn.share_scope(self, conv)
+        return conv(x) * self.param("gain", nn.initializers.ones, (8,))
+
+
+class Standardized(nn.Conv):
+    """A convolution that calls the one it is derived from."""
+
+    @nn.compact
+    def __call__(self, x):
+        return super().__call__(x - x.mean())
+
+
+WRAPPED = {  # parameters, multiply-adds, operations
+    "shared": (lambda: Shared(name="a"), 296, 288, ["conv"]),
+    "adapted": (lambda: Adapted(name="a"), 304, 288, ["conv", "Adapted"]),
+    "derived": (lambda: Standardized(8, (3, 3), name="a"), 296, 288, ["conv"]),
+    "in series": (lambda: nn.Sequential([nn.Conv(8, (3, 3))], name="a"), 296, 288, ["conv"]),
+}
+
+
+@pytest.mark.parametrize("kind", WRAPPED)
+def test_what_a_module_wraps_is_counted_once(kind):
+    make, parameters, weights, operations = WRAPPED[kind]
+
+    class Net(nn.Module):
+        @nn.compact
+        def __call__(self, x, train):
+            return make()(x)
+
+    _, rows = accounting.trace(Net(), (6, 6, 4))
+    assert sum(row.parameters for row in rows) == parameters
+    assert sum(row.macs for row in rows) == 36 * weights
+    assert [row.operation for row in rows] == operations
+
+
+def test_a_layer_that_is_used_twice_has_its_parameters_once():
+    class Net(nn.Module):
+        @nn.compact
+        def __call__(self, x, train):
+            conv = nn.Conv(4, (3, 3), name="conv")
+            return conv(conv(x))
+
+    depth, (first, second) = accounting.trace(Net(), (6, 6, 4))
+    assert depth == 2
+    assert (first.parameters, second.parameters) == (148, 0)
+    assert first.macs == second.macs == 36 * 144
+    assert first.receptive_field == 3
+    assert second.receptive_field == 5
+
+
 def test_wrong_requests_are_refused():
     with pytest.raises(ValueError, match="did you mean 'vgg16'"):
         accounting.account("vgg_16")
