@@ -95,13 +95,14 @@ def member(
     def probabilities(variables, view):
         return jax.nn.softmax(scores(model, variables, scaling.values(view)))
 
-    shown = _shown(measure, scaling)
+    cuts = examples.streamed(source)
+    shown = _shown(measure, scaling, cuts)
 
     def evaluated(probabilities, images):
         return shown.protocol(probabilities, shown.start(images), size=scaling.size)
 
     chosen, one = None, (scaling.size, scaling.size, channels)  # any is scaled
-    if not (examples.streamed(source) and shown.whole):
+    if not (cuts and shown.whole):
         with blame("--dataset"):
             chosen = examples.examples(source, *shown.streamed, skip)
         one = chosen.shape
@@ -133,7 +134,8 @@ class _Shown(NamedTuple):
     streamed: tuple[int, str]
 
 
-def _shown(measure: Measure, scaling: prepare.Preprocessing) -> _Shown:
+def _shown(measure: Measure, scaling: prepare.Preprocessing, cuts: bool) -> _Shown:
+    """Return what a protocol is given; `cuts`: a loader brings photos to the network's size."""
     protocol = evaluation.PROTOCOLS[measure.protocol]
     scale, run = measure.scale or adapters.with_margin(scaling.size), protocol.run
     streamed = scale, "square"
@@ -142,7 +144,8 @@ def _shown(measure: Measure, scaling: prepare.Preprocessing) -> _Shown:
     if "scales" in protocol.options:
         start = adapters.unit
     elif protocol.sees is evaluation.Sees.NETWORK and measure.scale is None:
-        start, streamed = scaling.unit, (scaling.size, scaling.adapter)
+        streamed = scaling.size, scaling.adapter
+        start = (scaling.after_a_loader() if cuts else scaling).unit
     else:
 
         def start(images):

@@ -58,6 +58,7 @@ ADAPTERS: dict[str, Callable[[int, int, int], tuple[int, int]]] = {
     "resize_crop": resize_crop,
     "square": square,
 }
+UNCHANGED = "resize"  # leaves images of the network's own size as they are
 OF_ANY_SIZE = ("resize", "resize_crop", "square")  # those that no image is too large or small for
 
 
@@ -89,12 +90,10 @@ def unit(images: jax.Array) -> jax.Array:
 def unit_range(images: jax.Array, size: int, adapter: str) -> jax.Array:
     """uint8 [..., h, w, c] -> [..., size, size, c] in [0, 1].
 
-    Bilinear, with antialiasing where it shrinks. Images of that size are left as they are.
+    Bilinear, with antialiasing where it shrinks.
     """
     images = unit(images)
     *batch, h, w, c = images.shape
-    if (h, w) == (size, size):
-        return images
     rows, columns = lookup(ADAPTERS, adapter, "adapter")(h, w, size)
     images = jax.image.resize(images, (*batch, rows, columns, c), "bilinear")
     cut = [(0, 0, 0)] * len(batch)

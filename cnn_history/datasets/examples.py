@@ -100,4 +100,6 @@ def measure(source: Source, size: int, adapter: str, skip: stream.Skip) -> stati
     chosen = examples(cut(source, source.split, 0, count), size, adapter, skip)
     parts = (batch["image"] for batch in chosen.batches(CHUNK, range(CHUNK)))
     left = range(count, 0, -CHUNK)
+    if streamed(source):
+        adapter = adapters.UNCHANGED  # what is left to do
     return statistics.of((part[:n] for part, n in zip(parts, left, strict=True)), size, adapter)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnn_history.datasets import crops
-from cnn_history.datasets.adapters import unit, unit_range
+from cnn_history.datasets.adapters import UNCHANGED, unit, unit_range
 from cnn_history.datasets.augment import Augmentation
 
 
@@ -39,6 +39,10 @@ class Preprocessing:
     def unit(self, images: jax.Array) -> jax.Array:
         """Return the images at the network's size, in [0, 1]."""
         return unit_range(images, self.size, self.adapter)
+
+    def after_a_loader(self) -> "Preprocessing":
+        """Return what is left to do once a loader has brought images to the network's size."""
+        return dataclasses.replace(self, adapter=UNCHANGED)
 
     def values(self, unit: jax.Array) -> jax.Array:
         """[..., h, w, c] in [0, 1], of any size, -> the network's values.
@@ -92,8 +96,8 @@ class Images(NamedTuple):
     augmentation: Augmentation
 
     def after_a_loader(self) -> "Images":
-        """Return what is left to do once a loader has cut the images to the network's size."""
-        return self._replace(augmentation=self.augmentation._replace(crop=None))
+        """Return what is left to do once a loader has cut training images."""
+        return Images(self.preprocessing.after_a_loader(), self.augmentation._replace(crop=None))
 
     def training(
         self, keys: Keys, images: jax.Array, ids: jax.Array, epochs: jax.Array

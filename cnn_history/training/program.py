@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from cnn_history import optimizers
 from cnn_history.cpu import compiler
+from cnn_history.datasets.examples import streamed
 from cnn_history.datasets.prepare import Images
 from cnn_history.datasets.prepare import Keys as ImageKeys
 from cnn_history.experiment import Experiment
@@ -60,7 +61,9 @@ def make(
       unroll: steps that are written out in a turn of the loop of `steps`.
     """
     network, loss, evaluated = experiment.network, experiment.loss, experiment.evaluated
-    key = keys.keys(experiment.plan.seed)
+    key, test_image = keys.keys(experiment.plan.seed), images.preprocessing
+    if streamed(experiment.test):
+        test_image = test_image.after_a_loader()
     if feed.cuts:
         images = images.after_a_loader()
     optimizer = devices.whole_outside(experiment.optimizer, mesh)
@@ -123,7 +126,7 @@ def make(
 
     def evaluate(state: State, examples: dict) -> dict[str, jax.Array]:
         variables = {"params": evaluated(state.params, state.opt_state), **state.model_state}
-        logits = network.apply(variables, images.preprocessing(examples["image"]), train=False)
+        logits = network.apply(variables, test_image(examples["image"]), train=False)
         labels = examples["label"]
         probabilities = jax.nn.softmax(logits)
         return {"probabilities": probabilities, "loss": loss(logits, labels), "label": labels}

@@ -1,5 +1,6 @@
 """What a member of an ensemble is shown by each protocol, of photos and of images in memory."""
 
+import dataclasses
 import types
 
 import flax.linen as nn
@@ -12,6 +13,7 @@ from cnn_history.datasets import adapters, crops, prepare
 from cnn_history.errors import UserError
 from cnn_history.training import devices
 from tests.datasets import files
+from tests.training import settings
 
 SIZE = 7
 SCALING = prepare.Preprocessing(SIZE, "resize", np.float32(0.5), np.float32(0.25))
@@ -100,6 +102,27 @@ def test_an_ensemble_is_the_mean_of_its_members(source, monkeypatch):
     ]
     np.testing.assert_allclose(measured[2], (measured[0] + measured[1]) / 2, atol=1e-6)
     assert np.abs(measured[0] - measured[1]).max() > 0.01
+
+
+def test_photos_of_the_networks_size_are_cut_alike_wherever_they_lie(tmp_path, monkeypatch):
+    """Enlarged, and the middle taken, as torchvision does: streamed, resident and by load()."""
+    scaling = dataclasses.replace(SCALING, size=14, adapter="resize_crop")
+    photos = np.stack([files.photo(14, 14, seed=i) for i in range(3)])
+    (tmp_path / "val" / "a").mkdir(parents=True)
+    (tmp_path / "val" / "b").mkdir()
+    for i, photo in enumerate(photos):
+        (tmp_path / "val" / "ab"[i % 2] / f"{i}.png").write_bytes(files.encode(photo, "png"))
+    source = datasets.source("folder", "val", str(tmp_path))
+    photos, labels = map(np.stack, source.read(range(3)))
+    monkeypatch.setattr(ensemble.loading, "load", lambda folder: (Scores(), {}, scaling))
+    monkeypatch.setattr(ensemble.workdir, "load_inputs", lambda folder: (scaling, 3, ("a", "b")))
+    streamed, _ = predictions(source)
+    resident, _ = predictions(settings.source(photos, labels, classes=2))
+    loaded = jax.nn.softmax(Scores().apply({}, scaling(photos), train=False))
+    np.testing.assert_allclose(resident, loaded, atol=1e-6)
+    np.testing.assert_allclose(streamed, loaded, atol=0.003)  # Pillow rounds to grey levels
+    as_they_are = by_hand(adapters.unit(photos))
+    assert np.abs(resident - as_they_are).max() > 0.01
 
 
 @pytest.mark.parametrize(
