@@ -116,9 +116,11 @@ def random_area(
 ) -> Crop:
     """A part of any area and aspect (width to height) within bounds, anywhere; mirrored or not.
 
-    The area is uniform, and so is the logarithm of the aspect: the paper's "chosen randomly between
-    3/4 and 4/3" can be read so, wide and high being alike, or as uniform. Where none of ATTEMPTS
-    fits, the largest central part of an aspect within bounds is taken.
+    The paper's patches have a size "distributed evenly between 8% and 100% of the image area", and
+    an aspect "chosen randomly between 3/4 and 4/3". Here area and logarithm of the aspect are drawn
+    evenly, and drawn again, at most ATTEMPTS times, where the part would not lie in the image; then
+    the largest central part of an aspect within bounds is taken. So large areas are rarer than the
+    paper's words say: of a photo of 375x500 the mean share seen is 0.43, where evenly it is 0.54.
 
     Source: Szegedy et al. 2014, sec. 6.
     """
