@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -62,10 +63,8 @@ def run(steps: int = 500, learning_rate: float = 0.2, seeds: int = 5) -> Finding
     """
     paths, rows = {}, []
     for name, start in STARTS.items():
-        made = [
-            _train(Net(start), steps, learning_rate, seed)
-            for seed in range(seeds if name in RANDOM else 1)
-        ]
+        train_from = _trainer(Net(start), steps, learning_rate)
+        made = [train_from(seed) for seed in range(seeds if name in RANDOM else 1)]
         weights = [weights for weights, _ in made]  # each [steps + 1, pixels, hidden]
         losses = np.array([losses for _, losses in made])
         paths[name] = weights[0]
@@ -83,10 +82,8 @@ def run(steps: int = 500, learning_rate: float = 0.2, seeds: int = 5) -> Finding
     return Findings(QUESTION, _answer(rows, steps), rows, {"weights.png": _picture(paths)})
 
 
-@jax.enable_x64(True)
-def _train(net: Net, steps: int, learning_rate: float, seed: int) -> tuple:
-    """Return the hidden weights before each step and after the last, and the losses there."""
-    images, labels = digits()
+def _trainer(net: Net, steps: int, learning_rate: float) -> Callable[[int], tuple]:
+    """Return seed -> the hidden weights before each step and after the last, and the losses."""
 
     def rule(_):
         return optimizers.sgd(learning_rate)
@@ -94,12 +91,11 @@ def _train(net: Net, steps: int, learning_rate: float, seed: int) -> tuple:
     def observe(step):
         return step.params["hidden"]["kernel"], train.main_loss(step)
 
-    start = train.starter(net, rule, images[:1])
     step = train.stepper(net, rule, observe)
 
     @jax.jit
     def whole(key, images, labels):
-        state = start(key, key)  # drawn in float32, as everywhere
+        state = train.starter(net, rule, images[:1])(key, key)  # drawn in float32, as everywhere
         params = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), state.params)
         return jax.lax.scan(
             lambda state, number: step(state, number, images, labels),
@@ -107,7 +103,11 @@ def _train(net: Net, steps: int, learning_rate: float, seed: int) -> tuple:
             jnp.arange(steps + 1),
         )[1]
 
-    return jax.device_get(whole(jax.random.key(seed), images, labels))
+    @jax.enable_x64(True)
+    def train_from(seed):
+        return jax.device_get(whole(jax.random.key(seed), *digits()))
+
+    return train_from
 
 
 def _different(weights: np.ndarray) -> int:

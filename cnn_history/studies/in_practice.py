@@ -141,9 +141,9 @@ def trainer(
     shares = np.geomspace(1, passes, LOOKS)
 
     def follow(seed: int) -> list[Point]:
-        key = jax.random.key(seed)
+        weights, drawn = jax.random.split(jax.random.key(seed))
         made, seen = [], 0
-        for update in updates_of((jax.random.split(key)[0], key, key)):
+        for update in updates_of((weights, jax.random.key(seed), drawn)):
             if not np.isfinite(update.seen):
                 return made + [Point(passes, np.inf, 1.0)] * (LOOKS - len(made))
             seen += (1 + int(train.trials(update.state))) * batch_size

@@ -3,10 +3,11 @@
 import pytest
 
 from cnn_history.studies import augmentation
+from tests.studies import smoke
 
 
 def test_shares_of_the_photo_by_hand():
-    found = {row["augmentation"]: row for row in augmentation.run(draws=30).rows}
+    found = {row["augmentation"]: row for row in smoke.findings("augmentation").rows}
     assert list(found) == ["alexnet", "zfnet", "vgg", "googlenet", "inception", "resnet"]
     h, w = 427, 640
     at_256 = 224**2 / (256 * (w * 256 // h))  # of the image scaled to a shorter side of 256

@@ -7,6 +7,7 @@ import pytest
 
 from cnn_history import optimizers
 from cnn_history.studies import optimizer_trajectories as study
+from tests.studies import smoke
 
 
 @pytest.mark.parametrize("turn", study.TURNS.values())
@@ -50,7 +51,7 @@ def test_the_best_rate_of_sgd_is_that_of_the_formula():
 
 def test_pictures_and_the_answer(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "FRAMES", 8)
-    findings = study.run(condition=30.0, steps=20, starts=2)
+    findings = smoke.findings("optimizer_trajectories")
     assert "newton 1" in findings.answer
     assert "rmsprop" in findings.answer.split("Turned")[1]  # it has not settled in 20 steps
     for name, picture in findings.pictures.items():

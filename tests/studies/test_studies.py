@@ -7,16 +7,12 @@ import pathlib
 
 import pytest
 
-from cnn_history import studies
+from cnn_history import choices, studies
 from experiments import studies as configs
+from tests.studies import smoke
 from tests.training import runs
 
 CONFIGS = {path.stem for path in pathlib.Path(configs.__file__).parent.glob("*.py")} - {"__init__"}
-
-
-def config(name, arg=None):
-    """Return a study's config."""
-    return importlib.import_module(f"experiments.studies.{name}").get_config(arg)
 
 
 def test_every_study_has_a_config_and_every_config_a_study():
@@ -27,23 +23,38 @@ def test_every_study_has_a_config_and_every_config_a_study():
 def test_config_is_right(name):
     module = importlib.import_module(f"experiments.studies.{name}")
     assert f"--config=experiments/studies/{name}.py" in module.__doc__
-    for arg in (None, "smoke"):
-        options = module.get_config(arg).to_dict()
+    study = studies.STUDIES[name]
+    for variant, changes in {None: {}, **study.VARIANTS}.items():
+        options = smoke.config(name, variant).to_dict()
         assert options.pop("study") == name
-        assert set(options) == set(inspect.signature(studies.STUDIES[name].run).parameters)
+        choices.check_arguments(options, study.run)
+        assert {**options, **changes} == options
+        assert set(options) == set(inspect.signature(study.run).parameters)
+
+
+def test_what_a_study_has_not_is_refused():
+    with pytest.raises(ValueError, match="no option 'longer'; it has smoke, long, dataset"):
+        smoke.config("degradation", "longer")
+    with pytest.raises(ValueError, match="no option 'dataset'"):
+        smoke.config("scaling", "dataset=digits")
+
+
+def test_a_data_set_is_chosen_by_name():
+    chosen = smoke.config("decorrelated_batch_normalization", "dataset=digits")
+    assert (chosen.dataset, chosen.image_size) == ("digits", 8)
+    assert smoke.config("decorrelated_batch_normalization", "long").image_size == 32
 
 
 @pytest.mark.parametrize("name", sorted(CONFIGS))
 def test_smoke(name):
     """It finds flat rows and answers in a sentence made of them."""
-    options = config(name, "smoke").to_dict()
-    findings = studies.STUDIES[options.pop("study")].run(**options)
-    assert findings.question
-    assert findings.answer.endswith(".")
-    assert any(character.isdigit() for character in findings.answer)
-    assert findings.rows
-    assert findings.pictures
-    for row in findings.rows:
+    found = smoke.findings(name)
+    assert found.question
+    assert found.answer.endswith(".")
+    assert any(character.isdigit() for character in found.answer)
+    assert found.rows
+    assert found.pictures
+    for row in found.rows:
         assert all(not isinstance(value, list | tuple | dict) for value in row.values())
 
 
