@@ -15,7 +15,7 @@ from cnn_history.training import devices
 from tests.shared import SHARED
 from tests.training import runs
 
-LARGE = 600 << 20  # bytes, from which on a worker lets go of what it has compiled
+LARGE = 800 << 20  # bytes, from which on a worker lets go of what it has compiled
 RESIDENT = pathlib.Path("/proc/self/statm")  # of Linux: pages, the second number those in memory
 
 os.environ["EPATH_USE_TF"] = "0"  # read once, by the first test that touches a checkpoint

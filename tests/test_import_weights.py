@@ -3,7 +3,6 @@
 import functools
 import pickle
 import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -14,6 +13,7 @@ from cnn_history import loading, models
 from cnn_history.errors import UserError
 from cnn_history.files import workdir
 from tests.shared import SHARED, needs_shared
+from tests.training import runs
 from tests.weights.test_load import RESNET20
 from tests.weights.test_reader import Evil
 
@@ -21,9 +21,8 @@ torch = pytest.importorskip("torch", reason="needs the extra torch: EXTRAS=torch
 
 
 def call(verb, **flags):
-    command = [sys.executable, "-m", f"cnn_history.{verb}"]
-    command += [f"--{name}={value}" for name, value in flags.items()]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    status, out, err = runs.run(verb, *(f"--{name}={value}" for name, value in flags.items()))
+    return subprocess.CompletedProcess(verb, status, out, err)
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,15 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
 
+from tests.training import runs
+
 
 def call(*arguments):
-    command = [sys.executable, "-m", "cnn_history.summarize", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    status, out, err = runs.run("summarize", *arguments)
+    return subprocess.CompletedProcess("summarize", status, out, err)
 
 
 def test_json_is_one_document_with_the_options_applied():

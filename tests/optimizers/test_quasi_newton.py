@@ -43,6 +43,21 @@ def test_the_inverse_is_scipys_and_its_update_of_rank_2():
         assert np.linalg.matrix_rank(after - before, tol=1e-8) == 2
 
 
+def test_the_first_inverse_is_scaled_to_the_first_pair():
+    """Nocedal & Wright 2006, eq. 6.20."""
+    a, _ = problems.quadratic(5)
+    before, after = np.random.default_rng(2).normal(size=(2, 5))
+    with jax.enable_x64(True):
+        rule = DIRECTIONS["bfgs"]()
+        state = rule.init(jnp.asarray(before))
+        for w in (before, after):
+            _, state = rule.update(jnp.asarray(a @ w), state, jnp.asarray(w))
+        step, change = after - before, a @ (after - before)
+        first = step @ change / (change @ change) * np.eye(5)
+        expected = inverse_update(*map(jnp.asarray, (first, step, change)))
+    np.testing.assert_allclose(state.inverse, expected, rtol=1e-9)
+
+
 def exactly(a, b):
     """The line search that a quadratic allows: its minimum along the direction."""
 

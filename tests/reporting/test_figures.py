@@ -31,14 +31,31 @@ def test_filters_are_drawn(channels, tmp_path):
         assert len(image.convert("RGB").getcolors(1 << 20)) > 100
 
 
-def test_curves_within_a_decade_have_numbers_on_their_axes(tmp_path, monkeypatch):
-    drawn, save = [], Figure.savefig
+@pytest.fixture
+def drawn(monkeypatch):
+    """Return the list of what is drawn."""
+    made, save = [], Figure.savefig
 
     def keep(drawing, *args, **options):
-        drawn.append(drawing)
+        made.append(drawing)
         save(drawing, *args, **options)
 
     monkeypatch.setattr(Figure, "savefig", keep)
+    return made
+
+
+def test_the_surest_mistakes_come_first(tmp_path, drawn):
+    probabilities = np.array([[0.2, 0.8], [0.6, 0.4], [0.1, 0.9]])  # right, wrong, wrong
+    images = np.zeros((3, 4, 4, 1), np.uint8)
+    figures.predictions(
+        tmp_path / "made.png", images, np.array([1, 1, 0]), probabilities, ("a", "b")
+    )
+    (drawing,) = drawn
+    titles = [axes.get_title() for axes in drawing.axes]
+    assert [title for title in titles if title] == ["b  90 %\nis a", "a  60 %\nis b", "b  80 %"]
+
+
+def test_curves_within_a_decade_have_numbers_on_their_axes(tmp_path, drawn):
     lines = [
         {"step": step, "split": "train", "loss": loss, "top1_error": loss / 5}
         for step, loss in enumerate((2.4, 2.7, 2.2))
