@@ -23,7 +23,7 @@ import jax
 from absl import flags
 
 from cnn_history import commands
-from cnn_history.benchmarks.suite import How, Suite
+from cnn_history.benchmarks.suite import Effort, Suite
 from cnn_history.benchmarks.suites import SUITES
 from cnn_history.errors import UserError
 from cnn_history.files import record
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> None:
     """Run the verb."""
     del argv
     output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
-    suite, names, how = _asked()
+    suite, names, effort = _asked()
     if suite.one_processor:  # before XLA makes its threads, as many as there are processors
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     # A GPU is shared with PyTorch, and compiling is measured, not remembered.
@@ -62,11 +62,11 @@ def main(argv: list[str]) -> None:
     devices.start()
     if suite.on_gpu and jax.default_backend() != "gpu":
         raise UserError(f"--suite={SUITE.value}: there is no GPU here, but {record.devices()}.")
-    document = _beginning(how)
+    document = _beginning(effort)
     done = _go_on(output, document)
-    document["ceilings"] = suite.ceilings(names - done, how)
+    document["ceilings"] = suite.ceilings(names - done, effort)
     for part in suite.parts(names - done):
-        for row in suite.measure(part, how, document["ceilings"]):
+        for row in suite.measure(part, effort, document["ceilings"]):
             document["results"].append(row)
             print(f"{report.title(row)} ...", file=sys.stderr, flush=True)
         done |= part
@@ -84,7 +84,7 @@ def main(argv: list[str]) -> None:
             print(line)
 
 
-def _beginning(how: How) -> dict:
+def _beginning(effort: Effort) -> dict:
     """Return the document before its first row: what is measured, where and with what."""
     versions = record.versions()
     commit = versions.pop("commit")
@@ -94,7 +94,7 @@ def _beginning(how: How) -> dict:
         "suite": SUITE.value,
         "threads": len(os.sched_getaffinity(0)),  # of both sides
         "load_average": [os.getloadavg()[0]] * 2,  # who else computed, before and after
-        "rounds": how.rounds,
+        "rounds": effort.rounds,
         "versions": {**versions, **_torch_version()},
         "commit": commit,
         "ceilings": {},
@@ -121,7 +121,7 @@ def _go_on(output: pathlib.Path | None, document: dict) -> set[str]:
     return done
 
 
-def _asked() -> tuple[Suite, set[str], How]:
+def _asked() -> tuple[Suite, set[str], Effort]:
     """Return the suite, the names of its rows, and how to measure."""
     try:
         suite = lookup(SUITES, SUITE.value, "suite")
@@ -139,8 +139,8 @@ def _asked() -> tuple[Suite, set[str], How]:
     photos = PHOTOS.value and pathlib.Path(PHOTOS.value).expanduser()
     if photos and not photos.is_dir():
         raise UserError(f"--photos: there is no folder '{photos}'.")
-    how = How(ROUNDS.value, SECONDS.value, bool(AGAINST.value), photos or None)
-    return suite, set(NETWORKS.value or suite.names), how
+    effort = Effort(ROUNDS.value, SECONDS.value, bool(AGAINST.value), photos or None)
+    return suite, set(NETWORKS.value or suite.names), effort
 
 
 def _torch_version() -> dict[str, str]:

@@ -15,7 +15,7 @@ import jax
 from cnn_history import build, datasets
 from cnn_history.benchmarks import ours, recipes, rounds
 from cnn_history.benchmarks.cases import Case
-from cnn_history.benchmarks.suite import How, Suite
+from cnn_history.benchmarks.suite import Effort, Suite
 from cnn_history.datasets import crops, stream
 from cnn_history.datasets.order import Order
 from cnn_history.training import keys, program
@@ -32,7 +32,7 @@ Loader = Callable[[int], Iterator]  # number of batches -> the batches
 IN_MEMORY, PHOTOS = "memory", "photos"
 
 
-def measure(names: set[str], how: How, ceilings: dict) -> Iterator[dict]:
+def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
     """Yield a row for each loader; those of the same images take turns.
 
     `memory` is a data set of CIFAR-10's size, padded, cut at random, mirrored and scaled; `photos`
@@ -41,15 +41,17 @@ def measure(names: set[str], how: How, ceilings: dict) -> Iterator[dict]:
     del ceilings
     for name in (IN_MEMORY, PHOTOS):
         if name in names:
-            yield from _rows(name, how)
+            yield from _rows(name, effort)
 
 
-def _rows(name: str, how: How) -> Iterator[dict]:
-    batch, loaders = _loaders(name, how)
+def _rows(name: str, effort: Effort) -> Iterator[dict]:
+    batch, loaders = _loaders(name, effort)
     rates = {loader: turn(make(WARM_UP + FEWEST))[0] for loader, make in loaders.items()}
-    counts = {loader: max(FEWEST, round(how.seconds * rates[loader] / batch)) for loader in loaders}
+    counts = {
+        loader: max(FEWEST, round(effort.seconds * rates[loader] / batch)) for loader in loaders
+    }
     found = {loader: [] for loader in loaders}
-    for _ in range(how.rounds):
+    for _ in range(effort.rounds):
         for loader, make in loaders.items():
             found[loader].append(turn(make(WARM_UP + counts[loader])))
     for loader, turns in found.items():
@@ -68,19 +70,19 @@ def _rows(name: str, how: How) -> Iterator[dict]:
         yield row
 
 
-def _loaders(name: str, how: How) -> tuple[int, dict[str, Loader]]:
+def _loaders(name: str, effort: Effort) -> tuple[int, dict[str, Loader]]:
     """Return the images of a batch, and who makes them."""
     if name == IN_MEMORY:
         case = Case("resnet20", "train", 128)
         loaders = {OURS: in_memory(case)}
-        if how.torch:
+        if effort.torch:
             from cnn_history.benchmarks import torch_loaders  # an extra
 
             loaders[THEIRS] = torch_loaders.in_memory(ours.resident(case)[0], case.batch)
         return case.batch, loaders
-    photos = photo_source(how.photos)
+    photos = photo_source(effort.photos)
     loaders = {OURS: functools.partial(streamed, photos)}
-    if how.torch:
+    if effort.torch:
         from cnn_history.benchmarks import torch_loaders
 
         loaders[THEIRS] = functools.partial(torch_loaders.photos, photos, CROP, SIZE, PHOTO_BATCH)

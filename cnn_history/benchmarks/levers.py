@@ -15,7 +15,7 @@ import jax
 
 from cnn_history.benchmarks import alternatives, ours, rounds
 from cnn_history.benchmarks.cases import GPU, Case
-from cnn_history.benchmarks.suite import How, Suite
+from cnn_history.benchmarks.suite import Effort, Suite
 from cnn_history.cpu import form, pooling
 from cnn_history.layers import forms
 
@@ -87,16 +87,16 @@ LEVERS: dict[str, dict[str, Lever]] = {
 CASES = {case.network: case for case in GPU if case.mode == "train" and case.network in LEVERS}
 
 
-def measure(names: set[str], how: How, ceilings: dict) -> Iterator[dict]:
+def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
     """Yield the row of each lever."""
     del ceilings
     for network, levers in LEVERS.items():
         for name, lever in levers.items():
             if f"{network}:{name}" in names:
-                yield beside(CASES[network], name, lever, how)
+                yield beside(CASES[network], name, lever, effort)
 
 
-def beside(case: Case, name: str, lever: Lever, how: How) -> dict:
+def beside(case: Case, name: str, lever: Lever, effort: Effort) -> dict:
     """Return the row of a lever."""
     row = {
         "network": case.network,
@@ -110,7 +110,7 @@ def beside(case: Case, name: str, lever: Lever, how: How) -> dict:
     try:
         changed = make(case, lever)
         contestants = {"with": changed.run, "without": plain.run}
-        found = rounds.alternate(contestants, how.rounds, how.seconds)
+        found = rounds.alternate(contestants, effort.rounds, effort.seconds)
     except Exception as error:  # of a compiler, of the memory, or of a form that does not fit
         return {**row, "failed": f"{type(error).__name__}: {error}".splitlines()[0]}
     seconds = [time / changed.steps for time in found["with"]]

@@ -9,7 +9,7 @@ import jax
 from cnn_history import build
 from cnn_history.benchmarks import bounds, ceilings, ours, rounds
 from cnn_history.benchmarks.cases import Case
-from cnn_history.benchmarks.suite import How, Suite
+from cnn_history.benchmarks.suite import Effort, Suite
 
 
 def suite(cases: tuple[Case, ...], on_gpu: bool = False) -> Suite:
@@ -18,23 +18,23 @@ def suite(cases: tuple[Case, ...], on_gpu: bool = False) -> Suite:
     def chosen(names):
         return [case for case in cases if case.network in names]
 
-    def ceiling(names: set[str], how: How) -> dict[str, dict[str, float]]:
+    def ceiling(names: set[str], effort: Effort) -> dict[str, dict[str, float]]:
         dtypes = dict.fromkeys(case.dtype for case in chosen(names))
-        return {dtype: ceilings.measure(dtype, how.rounds, how.seconds) for dtype in dtypes}
+        return {dtype: ceilings.measure(dtype, effort.rounds, effort.seconds) for dtype in dtypes}
 
-    def rows(names: set[str], how: How, found: dict) -> Iterator[dict]:
+    def rows(names: set[str], effort: Effort, found: dict) -> Iterator[dict]:
         for case in chosen(names):
-            yield measure(case, how, found[case.dtype])
+            yield measure(case, effort, found[case.dtype])
 
     names = tuple(dict.fromkeys(case.network for case in cases))
     return Suite(names, rows, ceiling, on_gpu=on_gpu)
 
 
-def measure(case: Case, how: How, ceiling: dict[str, float]) -> dict:
+def measure(case: Case, effort: Effort, ceiling: dict[str, float]) -> dict:
     """Return the row of a case, held against what the device can do (`ceilings.measure`)."""
     mine = ours.make(case)
-    contestants = {"cnn_history": mine.run, **(_torch(case, mine) if how.torch else {})}
-    found = rounds.alternate(contestants, how.rounds, how.seconds)
+    contestants = {"cnn_history": mine.run, **(_torch(case, mine) if effort.torch else {})}
+    found = rounds.alternate(contestants, effort.rounds, effort.seconds)
     own = [seconds / mine.steps for seconds in found.pop("cnn_history")]
     speed = case.batch / rounds.spread(own)["median"]
     row = {

@@ -15,7 +15,7 @@ import jax
 
 from cnn_history.benchmarks import ours
 from cnn_history.benchmarks.cases import PROFILED, Case
-from cnn_history.benchmarks.suite import How, Suite
+from cnn_history.benchmarks.suite import Effort, Suite
 
 # An operation, or a fusion of several, is of the first kind that it has an operation of.
 KINDS = {
@@ -38,12 +38,12 @@ CALLED = re.compile(r"(?:calls|to_apply)=%?([\w.-]+)")
 TARGET = re.compile(r'custom_call_target="([^"]+)"')
 
 
-def measure(names: set[str], how: How, ceilings: dict) -> Iterator[dict]:
+def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
     """Yield a row for each kind of operation of each network, the longest first."""
     del ceilings
     for case in PROFILED["gpu" if jax.default_backend() == "gpu" else "cpu"]:
         if case.network in names:
-            yield from _profile(case, how.rounds)
+            yield from _profile(case, effort.rounds)
 
 
 def _profile(case: Case, steps: int) -> Iterator[dict]:

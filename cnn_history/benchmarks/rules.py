@@ -8,7 +8,7 @@ import optax
 
 from cnn_history import build, initializers, layers, optimizers
 from cnn_history.benchmarks import ours, recipes, rounds
-from cnn_history.benchmarks.suite import How, Suite
+from cnn_history.benchmarks.suite import Effort, Suite
 
 BATCH = 128
 SIZE = 8  # of scikit-learn's digits
@@ -29,11 +29,13 @@ class SmallNet(nn.Module):
         return nn.Dense(10, kernel_init=he, name="fc")(x.reshape(len(x), -1))
 
 
-def measure(names: set[str], how: How, ceilings: dict) -> Iterator[dict]:
+def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
     """Yield the row of each rule; all take turns."""
     del ceilings
     made = {name: _make(name) for name in optimizers.OPTIMIZERS if name in names}
-    found = rounds.alternate({n: run for n, (run, *_) in made.items()}, how.rounds, how.seconds)
+    found = rounds.alternate(
+        {n: run for n, (run, *_) in made.items()}, effort.rounds, effort.seconds
+    )
     for name, (_, state, parameters) in made.items():
         seconds = rounds.spread(found[name])
         row = {

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from cnn_history.benchmarks import rounds
-from cnn_history.benchmarks.suite import How, Suite
+from cnn_history.benchmarks.suite import Effort, Suite
 from cnn_history.commands import CHECKOUT
 
 LOOKS = 0.005  # seconds between looks at a run's record
@@ -27,7 +27,7 @@ FIRST_STEP = "first step"
 SUMMARIZE = "summarize"
 
 
-def measure(names: set[str], how: How, ceilings: dict) -> Iterator[dict]:
+def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
     """Yield a row for each kind of start; they take turns.
 
     An import of the package is counted over that of jax, which goes before it in the same process.
@@ -35,9 +35,9 @@ def measure(names: set[str], how: How, ceilings: dict) -> Iterator[dict]:
     its record, with an empty compilation cache (`cold`) and with the one that it left (`warm`).
     """
     del ceilings
-    starts = {name: run for name, run in _starts(how.torch).items() if name in names}
+    starts = {name: run for name, run in _starts(effort.torch).items() if name in names}
     found: dict[str, list[float]] = {}
-    for _ in range(how.rounds):
+    for _ in range(effort.rounds):
         for start in starts.values():
             for name, seconds in start().items():
                 found.setdefault(name, []).append(seconds)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 @dataclasses.dataclass(frozen=True)
-class How:
+class Effort:
     """How long is measured, and beside what.
 
     Attributes:
@@ -28,8 +28,8 @@ class Suite(NamedTuple):
 
     Attributes:
       names: of its rows, in order: networks, or what stands in their place.
-      measure: (chosen names, how) -> the rows, as they are made.
-      ceilings: (chosen names, how) -> what the device can do, by dtype.
+      measure: (chosen names, effort) -> the rows, as they are made.
+      ceilings: (chosen names, effort) -> what the device can do, by dtype.
       beside_torch: whether PyTorch has something to run beside them.
       one_processor: whether the process keeps to one.
       on_gpu: whether it needs a GPU.
@@ -37,8 +37,8 @@ class Suite(NamedTuple):
     """
 
     names: tuple[str, ...]
-    measure: Callable[[set[str], How, dict], Iterator[dict]]
-    ceilings: Callable[[set[str], How], dict] = lambda names, how: {}
+    measure: Callable[[set[str], Effort, dict], Iterator[dict]]
+    ceilings: Callable[[set[str], Effort], dict] = lambda names, effort: {}
     beside_torch: bool = True
     one_processor: bool = False
     on_gpu: bool = False

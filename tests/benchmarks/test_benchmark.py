@@ -20,7 +20,7 @@ from cnn_history.benchmarks import (
     startup,
 )
 from cnn_history.benchmarks.cases import Case
-from cnn_history.benchmarks.suite import How, Suite
+from cnn_history.benchmarks.suite import Effort, Suite
 from experiments import resnet_cifar10
 from tests.training.runs import CHECKOUT
 
@@ -42,7 +42,7 @@ def test_what_is_measured_on_cifar10_is_what_the_experiment_trains():
 @needs_torch
 @pytest.mark.parametrize("mode", ["train", "inference"])
 def test_a_case_beside_torch(mode):
-    row = networks.measure(Case("lenet5", mode, 4), How(**QUICK, torch=True), CEILING)
+    row = networks.measure(Case("lenet5", mode, 4), Effort(**QUICK, torch=True), CEILING)
     assert (row["network"], row["mode"], row["parameters"]) == ("lenet5", mode, 61_706)
     assert row["images_per_second"] == pytest.approx(4 / row["seconds_per_step"]["median"])
     assert is_spread(row["ratio"])
@@ -61,7 +61,7 @@ def test_a_case_with_resident_data(monkeypatch):
     """Both draw from it, augment and train; ours in the program that `train` runs."""
     monkeypatch.setattr(ours, "RESIDENT", 40)
     row = networks.measure(
-        Case("resnet20", "train", 8, data="resident"), How(**QUICK, torch=True), CEILING
+        Case("resnet20", "train", 8, data="resident"), Effort(**QUICK, torch=True), CEILING
     )
     assert (row["data"], row["parameters"]) == ("resident", 269_722)
     assert is_spread(row["ratio"])
@@ -88,7 +88,7 @@ def test_torch_augments_as_the_paper_does():
 
 
 def test_rules():
-    (row, other) = rules.SUITE.measure({"sgd", "momentum"}, How(**QUICK), {})
+    (row, other) = rules.SUITE.measure({"sgd", "momentum"}, Effort(**QUICK), {})
     assert (row["optimizer"], other["optimizer"]) == ("sgd", "momentum")
     assert other["state_bytes"] - row["state_bytes"] == 4 * 666  # the velocity
     assert is_spread(other["times_sgd"])
@@ -98,7 +98,7 @@ def test_rules():
 def test_loaders(monkeypatch):
     monkeypatch.setattr(ours, "RESIDENT", 300)
     monkeypatch.setattr(inputs, "FEWEST", 1)
-    rows = list(inputs.SUITE.measure({"memory", "photos"}, How(1, 0.0, torch=True), {}))
+    rows = list(inputs.SUITE.measure({"memory", "photos"}, Effort(1, 0.0, torch=True), {}))
     assert [(row["what"], "ratio" in row) for row in rows] == [
         ("memory", False), ("memory", True), ("photos", False), ("photos", True)
     ]  # fmt: skip
@@ -106,21 +106,21 @@ def test_loaders(monkeypatch):
 
 
 def test_starts():
-    (row,) = startup.SUITE.measure({"import jax"}, How(1, 0.0), {})
+    (row,) = startup.SUITE.measure({"import jax"}, Effort(1, 0.0), {})
     assert row["what"] == "import jax"
     assert is_spread(row["seconds"])
 
 
 @pytest.mark.slow
 def test_the_first_step():
-    cold, warm = startup.SUITE.measure({"first step"}, How(1, 0.0), {})
+    cold, warm = startup.SUITE.measure({"first step"}, Effort(1, 0.0), {})
     assert (cold["what"], warm["what"]) == ("first step, cold", "first step, warm")
     assert warm["seconds"]["median"] < cold["seconds"]["median"]
 
 
 def test_a_profile_names_what_a_step_does(monkeypatch):
     monkeypatch.setitem(cases.PROFILED, jax.default_backend(), (Case("lenet5", "train", 8),))
-    rows = list(profile.SUITE.measure({"lenet5"}, How(2, 0.0), {}))
+    rows = list(profile.SUITE.measure({"lenet5"}, Effort(2, 0.0), {}))
     assert sum(row["share"] for row in rows) == pytest.approx(1)
     shares = {row["what"]: row["share"] for row in rows}
     assert shares["convolutions"] > 0
@@ -203,7 +203,7 @@ def test_what_was_stopped_goes_on(tmp_path):
 
 
 def test_names_are_measured_in_order_or_together():
-    suite = Suite(("a", "b", "c"), lambda names, how, ceilings: iter(()))
+    suite = Suite(("a", "b", "c"), lambda names, effort, ceilings: iter(()))
     assert suite.parts({"c", "a"}) == [{"a"}, {"c"}]
     assert suite._replace(together=True).parts({"c", "a"}) == [{"a", "c"}]
     assert suite._replace(together=True).parts(set()) == []

@@ -13,11 +13,11 @@ from cnn_history import models
 from cnn_history.benchmarks import alternatives, levers, ours
 from cnn_history.benchmarks.cases import Case
 from cnn_history.benchmarks.levers import CASES, LEVERS, Lever
-from cnn_history.benchmarks.suite import How
+from cnn_history.benchmarks.suite import Effort
 from cnn_history.layers import batch_norm, forms
 from tests.models import checks
 
-QUICK = How(rounds=2, seconds=0.0)
+QUICK = Effort(rounds=2, seconds=0.0)
 LAYOUT = {"dimension_numbers": ("NHWC", "HWIO", "NHWC")}
 # Float32: sums of up to 363 products in another order, in units of their scale.
 BOUND = 1e-5
