@@ -18,7 +18,7 @@ from cnn_history import choices, datasets, layers, losses, models, optimizers, s
 from cnn_history import config as fields
 from cnn_history.config import ACTIVATIONS, DTYPES
 from cnn_history.datasets import adapters, examples, scalings, statistics
-from cnn_history.datasets.prepare import Images
+from cnn_history.datasets.prepare import Images, Preprocessing
 from cnn_history.errors import UserError, blame, field
 from cnn_history.experiment import Experiment, Plan
 from cnn_history.training import devices
@@ -107,7 +107,8 @@ def images(config: ConfigDict) -> Callable[[Callable[[], statistics.Statistics]]
 
     def made(measured):
         augmentation = choices.call(make, statistics=measured, size=size)
-        return Images(scaling(measured, size, adapter), augmentation)
+        preprocessing = Preprocessing(size, adapter, *scaling(measured))
+        return Images(preprocessing, augmentation)
 
     with blame(f"config.augmentation.{config.augmentation.name}, config.image_size"):
         choices.call(make, statistics=statistics.unknown, size=size)

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cnn_history.datasets.prepare import Preprocessing
 from cnn_history.datasets.statistics import Statistics
 
 # LeCun et al. 1998, sec. II-B: background -0.1 and foreground 1.175, so that the mean of an input
@@ -20,50 +19,51 @@ GREY_LEVEL = np.float32(1 / 255)
 ONE = np.float32(1)
 
 MakeStatistics = Callable[[], Statistics]
+MeanStd = tuple[np.ndarray, np.ndarray]
 
 
-def unit(statistics: MakeStatistics, size: int, adapter: str) -> Preprocessing:
+def unit(statistics: MakeStatistics) -> MeanStd:
     """Values in [0, 1]."""
     del statistics
-    return Preprocessing(size, adapter, np.float32(0), ONE)
+    return np.float32(0), ONE
 
 
-def symmetric(statistics: MakeStatistics, size: int, adapter: str) -> Preprocessing:
+def symmetric(statistics: MakeStatistics) -> MeanStd:
     """Values in [-1, 1], as the released Inception networks take them."""
     del statistics
-    return Preprocessing(size, adapter, np.float32(0.5), np.float32(0.5))
+    return np.float32(0.5), np.float32(0.5)
 
 
-def lenet_1998(statistics: MakeStatistics, size: int, adapter: str) -> Preprocessing:
+def lenet_1998(statistics: MakeStatistics) -> MeanStd:
     """Background -0.1 and foreground 1.175, for bright ink on black."""
     del statistics
     contrast = FOREGROUND_1998 - BACKGROUND_1998
     mean, std = -BACKGROUND_1998 / contrast, 1 / contrast
-    return Preprocessing(size, adapter, np.float32(mean), np.float32(std))
+    return np.float32(mean), np.float32(std)
 
 
-def per_pixel_mean(statistics: MakeStatistics, size: int, adapter: str) -> Preprocessing:
+def per_pixel_mean(statistics: MakeStatistics) -> MeanStd:
     """Values in [0, 1] less the mean training image (He et al. 2015, sec. 4.2)."""
-    return Preprocessing(size, adapter, statistics().mean, ONE)
+    return statistics().mean, ONE
 
 
-def per_pixel_mean_255(statistics: MakeStatistics, size: int, adapter: str) -> Preprocessing:
+def per_pixel_mean_255(statistics: MakeStatistics) -> MeanStd:
     """Grey levels 0..255 less the mean training image (Krizhevsky et al. 2012, sec. 2)."""
-    return Preprocessing(size, adapter, statistics().mean, GREY_LEVEL)
+    return statistics().mean, GREY_LEVEL
 
 
-def per_channel_mean(statistics: MakeStatistics, size: int, adapter: str) -> Preprocessing:
+def per_channel_mean(statistics: MakeStatistics) -> MeanStd:
     """Values in [0, 1] less the mean of each channel."""
-    return Preprocessing(size, adapter, statistics().channel_mean, ONE)
+    return statistics().channel_mean, ONE
 
 
-def per_channel_mean_255(statistics: MakeStatistics, size: int, adapter: str) -> Preprocessing:
+def per_channel_mean_255(statistics: MakeStatistics) -> MeanStd:
     """Grey levels 0..255 less the mean of each channel (Simonyan & Zisserman 2014, sec. 2.1)."""
-    return Preprocessing(size, adapter, statistics().channel_mean, GREY_LEVEL)
+    return statistics().channel_mean, GREY_LEVEL
 
 
-# (() -> statistics of the training images, size, adapter) -> Preprocessing
-SCALINGS: dict[str, Callable[[MakeStatistics, int, str], Preprocessing]] = {
+# (() -> statistics of the training images) -> mean and std of a Preprocessing
+SCALINGS: dict[str, Callable[[MakeStatistics], MeanStd]] = {
     "unit": unit,
     "symmetric": symmetric,
     "lenet_1998": lenet_1998,

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from cnn_history import datasets
-from cnn_history.datasets import adapters, scalings, statistics
+from cnn_history.datasets import adapters, prepare, scalings, statistics
 from cnn_history.errors import field
 
 Data = tuple[jax.Array, jax.Array]  # images [n, h, w, c] and labels [n]
@@ -40,8 +40,6 @@ def images(
         if classes not in (None, count := len(sources[0].classes)):
             raise ValueError(f"'{dataset}' has {count} classes; this takes one of {classes}.")
     parts = [[part[:examples] for part in source.arrays()] for source in sources]
-    pixels = parts[0][0]
-    scale = scalings.per_pixel_mean(
-        lambda: statistics.of((pixels,), size, "resize"), size, "resize"
-    )
+    measured = statistics.of((parts[0][0],), size, "resize")
+    scale = prepare.Preprocessing(size, "resize", *scalings.per_pixel_mean(lambda: measured))
     return [(scale(jnp.asarray(pixels)), jnp.asarray(labels)) for pixels, labels in parts]

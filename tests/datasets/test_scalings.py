@@ -1,9 +1,13 @@
 import numpy as np
 
-from cnn_history.datasets import scalings, statistics
+from cnn_history.datasets import prepare, scalings, statistics
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (250, 4, 4, 3)).astype(np.uint8)
 FOUND = statistics.of((IMAGES[:100], IMAGES[100:]), 4, "pad")
+
+
+def scaled(name, measured, size):
+    return prepare.Preprocessing(size, "pad", *scalings.SCALINGS[name](measured))
 
 
 def test_black_and_white():
@@ -11,7 +15,7 @@ def test_black_and_white():
     images[0, 0, 1] = 255
     ends = {"unit": [0, 1], "symmetric": [-1, 1], "lenet_1998": [-0.1, 1.175]}
     for name, wanted in ends.items():
-        prepared = scalings.SCALINGS[name](None, 2, "pad")(images)
+        prepared = scaled(name, None, 2)(images)
         np.testing.assert_allclose(prepared[0, 0, :, 0], wanted, rtol=1e-5)
 
 
@@ -24,7 +28,7 @@ def test_means_are_subtracted_and_grey_levels_are_grey_levels():
         "per_channel_mean_255": IMAGES - channel,
     }
     for name, values in wanted.items():
-        prepared = scalings.SCALINGS[name](lambda: FOUND, 4, "pad")(IMAGES)
+        prepared = scaled(name, lambda: FOUND, 4)(IMAGES)
         np.testing.assert_allclose(prepared, values, rtol=1e-5, atol=2e-4)
 
 
