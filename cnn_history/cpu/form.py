@@ -5,9 +5,10 @@ holds follows from the platform that it is lowered for, be that the default back
 Derivatives are given with the function. XLA runs what is written: the transpose that jax derives
 of a sum over slices is a sum of padded arrays, whatever the fastest way to the same numbers is.
 
-`jax.lax.platform_dependent` chooses at the same moment. It traces all forms, and again all of
-their derivatives, and a gradient keeps what each of them needs for its way back. The primitive
-traces none of them before it is lowered, and then one.
+`jax.lax.platform_dependent` chooses at the same moment. But it traces every form and differentiates
+each, and a gradient keeps what any of them needs for its way back: LeNet-5's gradient is 1,345
+lines instead of 289 and takes three times as long to trace. The primitive traces none of the forms
+before it is lowered, and then one.
 """
 
 import contextlib
