@@ -12,7 +12,8 @@ from cnn_history import layers, models
 from cnn_history.models import alexnet, vgg, zfnet
 from tests.models import checks
 
-NAMES = [*alexnet.NETWORKS, *zfnet.NETWORKS, *vgg.NETWORKS]
+NETWORKS = {*alexnet.NETWORKS, *zfnet.NETWORKS, *vgg.NETWORKS}
+NAMES = [name for name in checks.DISTINCT if name in NETWORKS]
 # The smallest image, and the classifier's positions at 288 pixels, by hand: fc6 takes 6 of the 7
 # positions that AlexNet's trunk gives (70, 34, 16, 7), 6 of ZFNet's 8 (142, 71, 34, 17, 8) and 7 of
 # VGG's 9.
