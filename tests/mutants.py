@@ -42,8 +42,8 @@ MUTANTS = (
     # accounting
     Mutant(
         "an account counts the multiply-adds of one row of a map",
-        "macs=(weights + fixed) * h * w,",
-        "macs=(weights + fixed) * h,",
+        "macs=(_size(call.params, MULTIPLIERS) + fixed) * h * w,",
+        "macs=(_size(call.params, MULTIPLIERS) + fixed) * h,",
         "tests/accounting/test_account.py",
     ),
     Mutant(
@@ -193,19 +193,19 @@ MUTANTS = (
         "the gradient of images meets a kernel turned about one axis alone",
         "kernel = kernel[::-1, ::-1]",
         "kernel = kernel[::-1]",
-        "tests/layers/test_convolution.py",
+        "tests/cpu/test_convolution.py",
     ),
     Mutant(
         "a sign of Winograd's matrices",
         "(0, -1, 1, 0), (0, 1, 0, -1)),",
         "(0, -1, 1, 0), (0, 1, 0, 1)),",
-        "tests/layers/test_convolution.py",
+        "tests/cpu/test_convolution.py",
     ),
     Mutant(
         "of equal values the last takes the gradient",
         "larger = values > largest",
         "larger = values >= largest",
-        "tests/layers/test_pooling.py",
+        "tests/cpu/test_pooling.py tests/layers/test_pooling.py",
     ),
     Mutant(
         "ceil mode keeps a window that starts outside",
@@ -265,8 +265,8 @@ MUTANTS = (
     ),
     Mutant(
         "on larger images the best position counts, not the mean",
-        "return jnp.mean(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)), (1, 2))",
-        "return jnp.max(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)), (1, 2))",
+        "return jnp.mean(wide(logits), (1, 2))",
+        "return jnp.max(wide(logits), (1, 2))",
         "tests/models/test_vgg.py tests/models/test_alexnet.py",
     ),
     # optimizers
@@ -307,9 +307,9 @@ MUTANTS = (
         "tests/optimizers/test_quasi_newton.py",
     ),
     Mutant(
-        "a filter's root mean square is that of each of its channels",
-        "rms = jnp.sqrt(jnp.mean(jnp.square(new), (0, 1, 2)))",
-        "rms = jnp.sqrt(jnp.mean(jnp.square(new), (0, 1)))",
+        "a filter's root mean square is its largest weight",
+        "jnp.mean(jnp.square(new), range(new.ndim - 1))",
+        "jnp.max(jnp.square(new), range(new.ndim - 1))",
         "tests/optimizers/test_transformations.py",
     ),
     # reporting
@@ -340,8 +340,8 @@ MUTANTS = (
     # studies
     Mutant(
         "an interval of 90 %",
-        "stats.t.ppf((1 + CONFIDENCE) / 2, ",
-        "stats.t.ppf(CONFIDENCE, ",
+        "stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)",
+        "stats.t.ppf(CONFIDENCE, len(values) - 1)",
         "tests/studies tests/lecture/test_claims.py",
     ),
     Mutant(
@@ -489,15 +489,15 @@ MUTANTS = (
     # verbs
     Mutant(
         "an ensemble is its first member",
-        'np.mean([m["probabilities"] for m in made], axis=0)',
+        'np.mean([one["probabilities"] for one in made], axis=0)',
         'made[0]["probabilities"]',
-        "tests/test_experiments.py",
+        "tests/evaluation/test_ensemble.py tests/test_experiments.py",
     ),
     Mutant(
         "an ensemble of other classes is evaluated",
         "if len(classes) != len(source.classes):",
         "if len(classes) < len(source.classes):",
-        "tests/test_experiments.py tests/test_import_weights.py tests/test_recipes.py"
+        "tests/evaluation/test_ensemble.py tests/test_experiments.py tests/test_import_weights.py tests/test_recipes.py"
         " tests/test_messages.py",
     ),
     Mutant(
@@ -545,8 +545,8 @@ MUTANTS = (
     ),
     Mutant(
         "a missing field is no fault",
-        "    for name in known:\n        if name not in group:",
-        "    for name in ():\n        if name not in group:",
+        "    for name in FIELDS:\n        if name not in config:",
+        "    for name in ():\n        if name not in config:",
         "tests/test_config_mutations.py tests/test_wrong_input.py",
     ),
 )
