@@ -129,12 +129,8 @@ def error(before: float, after: float) -> Finding:
 CLAIMS = (
     *slide(
         "LeNet-5",
-        (
-            "C001",
-            "Conv filters 5x5 stride 1; subsampling 2x2 stride 2; CONV-POOL-CONV-POOL-FC-FC",
-            AGREES,
-            architecture,
-        ),
+        ("C001", "Conv filters 5x5 stride 1; subsampling 2x2 stride 2; CONV-POOL-CONV-POOL-FC-FC",
+         AGREES, architecture),
         ("C002", "MNIST dataset introduced in this paper", QUOTED, mnist),
     ),
     *slide(
@@ -167,14 +163,8 @@ CLAIMS = (
     *slide(
         "ZFNet",
         ("C019", "CONV1 11x11/4 -> 7x7/2", AGREES, first_layer, "11x11/4", "7x7/2"),
-        (
-            "C020",
-            "CONV3,4,5 512,1024,512 instead of 384,384,256",
-            ERRS,
-            maps,
-            (512, 1024, 512),
-            (384, 384, 256),
-        ),
+        ("C020", "CONV3,4,5 512,1024,512 instead of 384,384,256", ERRS, maps, (512, 1024, 512),
+         (384, 384, 256)),
         ("C021", "ImageNet top-5 error 16.4% -> 11.7%", ERRS, error, 16.4, 11.7),
     ),
 )  # fmt: skip

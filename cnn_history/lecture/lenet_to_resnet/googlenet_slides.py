@@ -108,7 +108,6 @@ CLAIMS = slide(
      "GoogLeNet, 7 models", "crops144", {"test top-5": 6.7}),
     ("C127", "Stem: Conv-Pool-2x Conv-Pool", AGREES, stem,
      ["Conv", "Pool", "Conv", "Conv", "Pool"]),
-    ("C128", "Aux: AvgPool-1x1Conv-FC-FC-Softmax", AGREES, head,
-     ["AvgPool", "Conv", "FC", "FC"]),
+    ("C128", "Aux: AvgPool-1x1Conv-FC-FC-Softmax", AGREES, head, ["AvgPool", "Conv", "FC", "FC"]),
     ("C129", COUNTING, AGREES, counted, 22),
 )  # fmt: skip

@@ -162,12 +162,8 @@ CLAIMS = (
     *slide(
         "Weight init",
         ("C061", "Q: what happens when W_ij = c", BY_STUDY, constant),
-        (
-            "C062",
-            "0.01*randn works okay for small networks, problems with deeper",
-            AGREES,
-            shrinking,
-        ),
+        ("C062", "0.01*randn works okay for small networks, problems with deeper", AGREES,
+         shrinking),
     ),
     *slide(
         "Activation statistics",
@@ -175,19 +171,11 @@ CLAIMS = (
         *[(f"C{i:03}", *line) for i, line in enumerate(LINES, start=FIRST)],
         ("C094", "All activations become zero (0.01)", AGREES, zero),
         ("C095", "backward pass hint: W*X gate, 0.01 case", AGREES, backward),
-        (
-            "C096",
-            "*1.0: almost all neurons completely saturated, either -1 and 1",
-            AGREES,
-            saturated,
-        ),
+        ("C096", "*1.0: almost all neurons completely saturated, either -1 and 1", AGREES,
+         saturated),
         ("C097", "*1.0: Gradients will be all zero", ERRS, gradients),
-        (
-            "C098",
-            "Xavier: reasonable initialization (derivation assumes linear activations)",
-            AGREES,
-            xavier,
-        ),
+        ("C098", "Xavier: reasonable initialization (derivation assumes linear activations)",
+         AGREES, xavier),
         ("C099", "(not on these slides) He init with ReLU", BY_STUDY, he),
     ),
-)
+)  # fmt: skip

@@ -35,30 +35,12 @@ def rates() -> Finding:
 CLAIMS = (
     *slide(
         "LR decay",
-        (
-            "C148",
-            "alpha = alpha0 e^{-kt}",
-            AGREES,
-            follows,
-            schedules.exponential_decay(INITIAL, K),
-            lambda t: INITIAL * np.exp(-K * t),
-        ),
-        (
-            "C149",
-            "alpha = alpha0/(1+kt)",
-            AGREES,
-            follows,
-            schedules.inverse_time_decay(INITIAL, K),
-            lambda t: INITIAL / (1 + K * t),
-        ),
-        (
-            "C150",
-            "step decay: half every few epochs",
-            AGREES,
-            follows,
-            schedules.step_decay(INITIAL, 0.5, EVERY),
-            lambda t: INITIAL * 0.5 ** (t // EVERY),
-        ),
+        ("C148", "alpha = alpha0 e^{-kt}", AGREES, follows, schedules.exponential_decay(INITIAL, K),
+         lambda t: INITIAL * np.exp(-K * t)),
+        ("C149", "alpha = alpha0/(1+kt)", AGREES, follows, schedules.inverse_time_decay(INITIAL, K),
+         lambda t: INITIAL / (1 + K * t)),
+        ("C150", "step decay: half every few epochs", AGREES, follows,
+         schedules.step_decay(INITIAL, 0.5, EVERY), lambda t: INITIAL * 0.5 ** (t // EVERY)),
     ),
     *slide("Learning rate", ("C165", RATE_QUOTE, BY_STUDY, rates)),
-)
+)  # fmt: skip

@@ -81,8 +81,7 @@ CLAIMS = (
     ),
     *slide(
         "BFGS",
-        ("C153", "approximate inverse Hessian with rank 1 updates (O(n^2) each)", ERRS,
-         rank, 1),
+        ("C153", "approximate inverse Hessian with rank 1 updates (O(n^2) each)", ERRS, rank, 1),
     ),
     *slide(
         "L-BFGS",

@@ -141,16 +141,11 @@ CLAIMS = (
         ),
         ("C131", "Var is the biased batch variance (1/m)", AGREES, variance),
         ("C132", "after FC/conv, before nonlinearity", AGREES, place),
-        (
-            "C133",
-            "test time: fixed empirical mean, e.g. running averages",
-            AGREES,
-            test_time,
-        ),
+        ("C133", "test time: fixed empirical mean, e.g. running averages", AGREES, test_time),
     ),
     *slide(
         "Decorrelated BN",
         ("C134", "x-hat = Sigma^{-1/2}(x - mu)", AGREES, whitened),
         ("C135", "Appeared 4/23/2018", QUOTED, appeared, "4/23/2018"),
     ),
-)
+)  # fmt: skip

@@ -11,22 +11,12 @@ def advice(remark: str) -> Finding:
 CLAIMS = (
     *slide(
         "In practice",
-        (
-            "C155",
-            "Adam good default; SGD+momentum often outperforms with tuning",
-            ADVICE,
-            advice,
-            "It depends on the problem, and on how long both are tuned.",
-        ),
+        ("C155", "Adam good default; SGD+momentum often outperforms with tuning", ADVICE, advice,
+         "It depends on the problem, and on how long both are tuned."),
     ),
     *slide(
         "Title",
-        (
-            "C156",
-            "'From LeNet to ResNet', part 2",
-            ADVICE,
-            advice,
-            "The slides end at L-BFGS; ResNet, He's initialization and K-FAC are from the papers.",
-        ),
+        ("C156", "'From LeNet to ResNet', part 2", ADVICE, advice,
+         "The slides end at L-BFGS; ResNet, He's initialization and K-FAC are from the papers."),
     ),
-)
+)  # fmt: skip
