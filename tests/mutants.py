@@ -497,8 +497,8 @@ MUTANTS = (
         "an ensemble of other classes is evaluated",
         "if len(classes) != len(source.classes):",
         "if len(classes) < len(source.classes):",
-        "tests/evaluation/test_ensemble.py tests/test_experiments.py tests/test_import_weights.py tests/test_recipes.py"
-        " tests/test_messages.py",
+        "tests/evaluation/test_ensemble.py tests/test_experiments.py tests/test_import_weights.py"
+        " tests/test_recipes.py tests/test_messages.py",
     ),
     Mutant(
         "the claims end well whatever they say",
