@@ -42,7 +42,14 @@ def polynomial_decay(
     initial: float, steps: int, power: Annotated[float, NOT_NEGATIVE] = 1.0
 ) -> Schedule:
     """a0 · (1 - t / steps)^power, and 0 from `steps` on (Caffe's "poly" policy)."""
-    return lambda step: initial * jnp.power(1 - jnp.minimum(step, steps) / steps, power)
+
+    def schedule(step):
+        # Compiled, t / steps is t times a rounded 1 / steps: 1 - t / steps may lie below 0 at the
+        # end, and its root is NaN. What is left of the steps is exact.
+        left = jnp.maximum(steps - jnp.asarray(step), 0) / steps
+        return initial * jnp.power(jnp.minimum(left, 1), power)
+
+    return schedule
 
 
 def piecewise(initial: float, factors: Mapping[int, float]) -> Schedule:

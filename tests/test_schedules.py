@@ -1,5 +1,8 @@
 import math
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from cnn_history import schedules
@@ -31,6 +34,29 @@ def test_rates(name):
     schedule, rates = CASES[name]
     for step, rate in rates.items():
         assert float(schedule(step)) == pytest.approx(rate, rel=1e-6, abs=1e-9), step
+
+
+LENGTHS = (1, 2, 3, 7, 10, 41, 47, 49, 55, 97, 98, 103, 107, 161, 187, 194, 1000, 1023, 1999, 2000)
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
+def test_a_compiled_polynomial_decay_ends_at_zero(power):
+    """At 0, before its end, at it, one after and far after, of many lengths in one program."""
+
+    @jax.jit
+    def found():
+        return jnp.stack(
+            [
+                schedules.polynomial_decay(0.1, n, power)(jnp.asarray([0, n - 1, n, n + 1, 10**9]))
+                for n in LENGTHS
+            ]
+        )
+
+    start, last, *after = np.asarray(found()).T
+    np.testing.assert_allclose(start, 0.1, rtol=1e-6)
+    assert (start <= np.float32(0.1)).all()
+    np.testing.assert_allclose(last, 0.1 * np.array(LENGTHS, float) ** -power, rtol=1e-5)
+    assert not np.array(after).any()
 
 
 def rates(schedule, errors):
