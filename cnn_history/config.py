@@ -213,6 +213,10 @@ def complete(config: ConfigDict) -> list[str]:
             lacked.append(f"config.{name}")
         elif isinstance(choice := FIELDS[name].kind, Choice):
             lacked += [f"config.{name}.{option}" for option in choice.complete(config[name])]
+    for name, choice in OF_NETWORKS.items():
+        if isinstance(choice, Choice) and name in config.model:
+            missing = choice.complete(config.model[name])
+            lacked += [f"config.model.{name}.{option}" for option in missing]
     return lacked
 
 

@@ -4,13 +4,14 @@ import pytest
 
 from cnn_history.errors import UserError
 from cnn_history.files import record, workdir
-from experiments import lenet5_digits
+from experiments import resnet_cifar10
 
 
 def test_a_config_of_an_earlier_version_gets_the_defaults_of_newer_fields(tmp_path, capsys):
-    recipe = lenet5_digits.get_config()
+    recipe = resnet_cifar10.get_config()
     kept = workdir.config_json(recipe)
     del kept["evaluated"], kept["optimizer"]["momentum"]["decay"], kept["optimizer"]["kfac"]
+    del kept["model"]["norm"]["group_norm"], kept["model"]["norm"]["batch_norm"]["epsilon"]
     kept["paper"] = {"model": "lenet5", "top1_error": 0.0095}  # a field that is no more
     record.write_json(tmp_path / workdir.CONFIG, kept)
     found = workdir.read_config(tmp_path)
@@ -18,7 +19,9 @@ def test_a_config_of_an_earlier_version_gets_the_defaults_of_newer_fields(tmp_pa
     said = capsys.readouterr().err
     assert "config.evaluated, " in said or "config.evaluated by" in said
     assert "config.optimizer.momentum.decay" in said
+    assert "config.model.norm.batch_norm.epsilon" in said
     assert "kfac" not in said  # which was not chosen
+    assert "group_norm" not in said
     workdir.check_same(recipe, tmp_path)
 
     recipe.optimizer.momentum.decay = 0.8
