@@ -43,16 +43,12 @@ LENGTHS = (1, 2, 3, 7, 10, 41, 47, 49, 55, 97, 98, 103, 107, 161, 187, 194, 1000
 def test_a_compiled_polynomial_decay_ends_at_zero(power):
     """At 0, before its end, at it, one after and far after, of many lengths in one program."""
 
-    @jax.jit
-    def found():
-        return jnp.stack(
-            [
-                schedules.polynomial_decay(0.1, n, power)(jnp.asarray([0, n - 1, n, n + 1, 10**9]))
-                for n in LENGTHS
-            ]
-        )
-
-    start, last, *after = np.asarray(found()).T
+    plans = [schedules.polynomial_decay(0.1, n, power) for n in LENGTHS]
+    steps = jnp.asarray([[0, n - 1, n, n + 1, 10**9] for n in LENGTHS])  # not known when compiled
+    found = jax.jit(
+        lambda steps: jnp.stack([plan(at) for plan, at in zip(plans, steps, strict=True)])
+    )(steps)
+    start, last, *after = np.asarray(found).T
     np.testing.assert_allclose(start, 0.1, rtol=1e-6)
     assert (start <= np.float32(0.1)).all()
     np.testing.assert_allclose(last, 0.1 * np.array(LENGTHS, float) ** -power, rtol=1e-5)
