@@ -106,19 +106,19 @@ MUTANTS = (
         "the covariance is not about the mean",
         "products / (examples * size * size) - np.outer(channels, channels)",
         "products / (examples * size * size)",
-        "tests/datasets",
+        "tests/datasets/test_scalings.py",
     ),
     Mutant(
         "images of any number of pixels are decoded",
         "if height * width > MAX_PIXELS:",
         "if height * width > MAX_PIXELS**2:",
-        "tests/datasets/test_images.py tests/datasets/test_mutated_images.py",
+        "tests/datasets/test_images.py",
     ),
     Mutant(
         "the classes are those of one split, and shift where it lacks one",
         "for one in splits for name in _folders(root / one)",
         "for one in [split] for name in _folders(root / one)",
-        "tests/datasets/test_folder.py tests/datasets/test_odd_folders.py",
+        "tests/datasets/test_folder.py",
     ),
     Mutant(
         "one image fewer than allowed may be damaged",
@@ -205,7 +205,7 @@ MUTANTS = (
         "of equal values the last takes the gradient",
         "larger = values > largest",
         "larger = values >= largest",
-        "tests/cpu/test_pooling.py tests/layers/test_pooling.py",
+        "tests/cpu/test_pooling.py",
     ),
     Mutant(
         "ceil mode keeps a window that starts outside",
@@ -249,7 +249,7 @@ MUTANTS = (
         "a width of GoogLeNet's table",
         "Widths(112, 144, 288, 32, 64, 64)",
         "Widths(112, 144, 289, 32, 63, 64)",
-        "tests/accounting/test_account.py tests/models/test_googlenet.py",
+        "tests/accounting/test_account.py",
     ),
     Mutant(
         "a pre-activation unit with more maps splits before its activation",
@@ -267,7 +267,7 @@ MUTANTS = (
         "on larger images the best position counts, not the mean",
         "return jnp.mean(wide(logits), (1, 2))",
         "return jnp.max(wide(logits), (1, 2))",
-        "tests/models/test_vgg.py tests/models/test_alexnet.py",
+        "tests/models/test_vgg.py",
     ),
     # optimizers
     Mutant(
@@ -295,9 +295,9 @@ MUTANTS = (
         "tests/optimizers/test_transformations.py",
     ),
     Mutant(
-        "a line search takes steps uphill",
+        "a step that raises the value is taken",
         "found & downhill & (search_state.learning_rate > 0)",
-        "found & (search_state.learning_rate > 0)",
+        "downhill & (search_state.learning_rate > 0)",
         "tests/optimizers/test_quasi_newton.py",
     ),
     Mutant(
@@ -317,7 +317,7 @@ MUTANTS = (
         "the spread is that of a population",
         "{statistics.stdev(errors):.2%}",
         "{statistics.pstdev(errors):.2%}",
-        "tests/reporting tests/test_experiments.py",
+        "tests/reporting/test_tables.py tests/test_experiments.py",
     ),
     Mutant(
         "what lies in two folders is shown twice",
@@ -335,14 +335,14 @@ MUTANTS = (
         "an account's JSON has no totals",
         "return json.dumps({**found, **totals, ",
         "return json.dumps({**found, ",
-        "tests/reporting/test_accounts.py tests/test_summarize.py",
+        "tests/reporting/test_accounts.py",
     ),
     # studies
     Mutant(
         "an interval of 90 %",
         "stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)",
         "stats.t.ppf(CONFIDENCE, len(values) - 1)",
-        "tests/studies tests/lecture/test_claims.py",
+        "tests/studies/test_train.py",
     ),
     Mutant(
         "a weight's gradient is summed over the inputs",
@@ -367,7 +367,7 @@ MUTANTS = (
         "a batch made for another step is applied",
         "applied = fits & (first_bad < 0)",
         "applied = first_bad < 0",
-        "tests/training/test_step.py tests/training/test_finite.py",
+        "tests/training/test_step.py",
     ),
     Mutant(
         "the gradients of micro-batches are added up",
@@ -417,7 +417,7 @@ MUTANTS = (
         "one checkpoint more than asked for is removed",
         "_steps(self._folder)[: -self._keep]",
         "_steps(self._folder)[: 1 - self._keep or None]",
-        "tests/training/test_resume.py tests/faults",
+        "tests/training/test_resume.py",
     ),
     Mutant(
         "a damaged checkpoint passes for whole",
@@ -529,7 +529,7 @@ MUTANTS = (
         "biases are decayed where kernels alone shall be",
         "jax.tree.map(lambda p: p.ndim > 1, params)",
         "jax.tree.map(lambda p: p.ndim > 0, params)",
-        "tests/optimizers tests/training/test_program.py",
+        "tests/optimizers/test_transformations.py",
     ),
     Mutant(
         "the rate is scaled by the inverse of the batch",

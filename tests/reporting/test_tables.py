@@ -16,3 +16,8 @@ def test_the_papers_row_stands_below_ours(capsys):
         assert words in said
     tables.evaluation(result, [], rows[0]._replace(top1=20.0))
     assert "20.00% (Szegedy" in capsys.readouterr().out
+
+
+def test_the_spread_is_that_of_a_sample():
+    assert tables.spread([0.01, 0.03]) == "2.00% ± 1.41% (n=2)"
+    assert tables.spread([0.01]) == "1.00%"
