@@ -15,7 +15,7 @@ from cnn_history.training import devices
 from tests.shared import SHARED
 from tests.training import runs
 
-LARGE = 800 << 20  # bytes, from which on a worker lets go of what it has compiled
+LARGE = 900 << 20  # bytes, from which on a worker lets go of what it has compiled
 RESIDENT = pathlib.Path("/proc/self/statm")  # of Linux: pages, the second number those in memory
 
 os.environ["EPATH_USE_TF"] = "0"  # read once, by the first test that touches a checkpoint
@@ -50,9 +50,17 @@ def undrawn(monkeypatch):
     monkeypatch.setattr(figures, "run", lambda *arguments, **options: None)
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(scope="module")
+def optimized():
+    """Compile with all optimizations, where what is computed takes longer than compiling it."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
+@pytest.fixture(autouse=True)
 def _bounded():
-    """Let go of what a module has compiled: all of it together takes gigabytes."""
+    """Let go of what was compiled, once it is much: all of it together takes gigabytes."""
     yield
     with contextlib.suppress(OSError, AttributeError):  # where there is no Linux, or no glibc
         if int(RESIDENT.read_text().split()[1]) * os.sysconf("SC_PAGESIZE") > LARGE:

@@ -357,10 +357,10 @@ MUTANTS = (
         "tests/studies/test_normalization_studies.py",
     ),
     Mutant(
-        "a study without a finite number writes what is no JSON",
-        "return None if isinstance(value, float) and not math.isfinite(value) else value",
-        "return value",
-        "tests/studies/test_studies.py",
+        "how much higher a rate may be is said the other way round",
+        "np.log2(normed / bare)",
+        "np.log2(bare / normed)",
+        "tests/studies/test_normalization_studies.py",
     ),
     # training
     Mutant(
