@@ -120,7 +120,8 @@ def test_a_whole_network_sees_what_its_gradient_shows():
         found = model.apply(variables, x, train=False, mutable=["intermediates"])[1]
         return found["intermediates"]["conv3_x"][0]
 
-    traced = jax.make_jaxpr(lambda x: checkpoint_name(stage(x), "end"))(image).jaxpr
+    with layers.as_written():
+        traced = jax.make_jaxpr(lambda x: checkpoint_name(stage(x), "end"))(image).jaxpr
     seen = receptive_fields(traced, traced.invars[0], ())["end"]
     gradient = jax.jit(jax.grad(lambda x: stage(x)[0, 8, 8].sum()))(image)
     rows = np.flatnonzero(np.any(np.asarray(gradient)[0] != 0, axis=(1, 2)))
