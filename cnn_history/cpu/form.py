@@ -11,6 +11,7 @@ lines instead of 289 and takes three times as long to trace. The primitive trace
 before it is lowered, and then one.
 """
 
+import abc
 import contextlib
 import contextvars
 import dataclasses
@@ -24,7 +25,7 @@ from jax.interpreters import ad, batching, mlir
 
 
 @dataclasses.dataclass(frozen=True)
-class Form:
+class Form(abc.ABC):
     """A function of arrays; what it depends on beside them are its fields, which are hashable.
 
     Attributes:
@@ -38,17 +39,17 @@ class Form:
         """Return the function of the arrays."""
         return _primitive.bind(*varying_alike(*arrays), form=self)
 
+    @abc.abstractmethod
     def plain(self, *arrays: jax.Array) -> jax.Array:
         """The function as XLA has it."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def cpu(self, *arrays: jax.Array) -> jax.Array:
         """The same in the form that XLA:CPU runs best."""
-        raise NotImplementedError
 
     def transposed(self, i: int, *arrays: jax.Array) -> jax.Array:
         """Return the transpose by the linear array i, in whose place the cotangent stands."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} is linear in {self.linear} arrays, not in {i}.")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -41,7 +41,8 @@ def test_head_is_for_training_alone():
     model = models.create("inception_v3", num_classes=5, aux_heads=True)
     variables, (_, rows) = checks.of_size(model, SIZE), accounting.trace(model, SIZE)
     assert [r.name for r in rows if r.name.startswith("aux_6e")] == [
-        f"aux_6e/{name}" for name in ("pool", "conv1", "conv2", "global_pool", "fc")
+        f"aux_6e/{name}"
+        for name in ("pool", "conv1", "conv1_norm", "conv2", "conv2_norm", "global_pool", "fc")
     ]
 
     def run(variables, train):
