@@ -77,9 +77,15 @@ def starter(network: nn.Module, rule: Rule, image: jax.Array) -> Callable[..., S
         variables = dict(network.init(weights_key, image, train=False))
         params = jax.tree.map(lambda p: gain * p if p.ndim > 1 else p, variables.pop("params"))
         zero = jnp.zeros((), jnp.int32)
-        return State(zero, params, variables, rule(setting).init(params), dropout_key, zero)
+        opt_state = jax.tree.map(_strong, rule(setting).init(params))
+        return State(zero, params, variables, opt_state, dropout_key, zero)
 
     return start
+
+
+def _strong(x: jax.Array) -> jax.Array:
+    """Return x with a type of its own, as it has after a step, which is then compiled once."""
+    return jax.lax.convert_element_type(x, x.dtype)
 
 
 def stepper(
