@@ -409,8 +409,7 @@ MUTANTS = (
         "a streamed batch is used for whatever step is asked",
         "if start != self._next:",
         "if self._next is None:",
-        "tests/training/test_streamed_resume.py tests/training/test_between_steps.py"
-        " tests/training/test_program.py",
+        "tests/training/test_program.py",
     ),
     # files
     Mutant(

@@ -5,7 +5,7 @@ from cnn_history import build, datasets
 from cnn_history.datasets import crops
 from cnn_history.training import keys, program
 from experiments import lenet5_digits
-from tests.training import settings
+from tests.training import settings, topologies
 
 
 def test_a_scan_over_steps_is_the_steps_one_by_one():
@@ -21,6 +21,21 @@ def test_a_scan_over_steps_is_the_steps_one_by_one():
     np.testing.assert_allclose(metrics["loss"], losses, rtol=1e-5)
     for a, b in zip(jax.tree.leaves(single.params), jax.tree.leaves(scanned.params), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_a_stream_gives_the_step_that_is_asked_for(tmp_path):
+    """Steps that come next, and such as were before: true averages look ahead."""
+    photos = topologies.make_photos(tmp_path / "photos")
+    train, _ = topologies.sources("streamed", photos)
+    config = topologies.config("streamed", "float32")
+    _, training, _ = settings.of(config, topologies.Net(), train)
+    cursors = {step: training.at(step, 1) for step in (0, 1, 2)}
+    for step in (1, 2, 0):
+        again = training.at(step, 1)
+        for name, values in cursors[step].items():
+            np.testing.assert_array_equal(again[name], values, err_msg=f"{name} of step {step}")
+    training.close()
+    assert not np.array_equal(cursors[0]["ids"], cursors[1]["ids"])
 
 
 def test_crops_of_data_on_the_device_are_keyed_by_epoch_and_example():
