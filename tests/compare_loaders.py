@@ -1,146 +1,201 @@
-"""How fast photos are decoded and cut, beside PyTorch's loader and tf.data, in one run.
+"""What photos cost, beside tf.data and PyTorch's loader with Pillow: the same parts for all.
 
     EXTRAS=tf,torch ./launch.sh python -m tests.compare_loaders --photos=DIR --output=results
 
-The suite `input` of `benchmark` has two of these loaders. Every one reads the same JPEG files, cuts
-8-100 % of the area at an aspect of 3/4-4/3, resizes it to 224x224, mirrors every second one, and
-gives batches of 32 as uint8. They take turns, so that a slower machine is slower for all, and
-ratios are those of the same turn. Writes `loaders.json`.
+Every loader takes the same files in the same order, cuts the same parts (8-100 % of the area at an
+aspect of 3/4-4/3), resizes them to 224x224 and mirrors the same ones; tf.data alone without
+antialiasing, as its usual recipe does, and once with it. Decoders transform exactly, none by the
+faster way. `a photo` is the work alone, in threads; `the stream` also has order and batches, read
+ahead. They take turns, and ratios are of processor time within a turn, which does not see who else
+computes. `--threads=1` and `2` write `loaders_1.json` and `loaders_2.json`.
 """
 
+import concurrent.futures
+import functools
+import gc
+import io
 import os
 import pathlib
 import statistics
 
+import jax
 import numpy as np
 from absl import app, flags
+from PIL import Image
 
-from cnn_history.benchmarks import inputs, rounds, torch_loaders
+from cnn_history.benchmarks import inputs, rounds
+from cnn_history.benchmarks.inputs import CROP, SIZE
 from cnn_history.benchmarks.inputs import PHOTO_BATCH as BATCH
-from cnn_history.benchmarks.inputs import SIZE, WARM_UP
-from cnn_history.datasets import crops, stream
+from cnn_history.datasets import crops, images, resizing, stream
+from cnn_history.datasets.order import Order
 from cnn_history.files import record
 
 PHOTOS = flags.DEFINE_string("photos", None, "Folder of JPEG files, of natural sizes.")
 OUTPUT = flags.DEFINE_string("output", "results", "Folder of the JSON.")
 ROUNDS = flags.DEFINE_integer("rounds", 7, "Turns of each loader.")
-BATCHES = flags.DEFINE_integer("batches", 12, "That are timed in a turn, after two that are not.")
+BATCHES = flags.DEFINE_integer("batches", 12, "Of a turn; the first two are not timed.")
+THREADS = flags.DEFINE_integer("threads", 2, "Or worker processes, of each loader.")
 flags.mark_flag_as_required("photos")
 
-WORKERS = os.cpu_count()
-AREA, ASPECT = inputs.CROP.keywords["area"], inputs.CROP.keywords["aspect"]
+PHOTO, STREAM = "a photo", "the stream"
+OURS = "cnn_history"
 
 
-class GrainExamples:
-    """The same examples for worker processes: whatever they are sent must be picklable."""
+class Parts:
+    """The file and the part of it that each position takes; picklable, for worker processes."""
 
-    def __init__(self, files, count):
-        self.files, self.count = files, count
+    def __init__(self, photos, count):
+        order = Order(jax.random.key(0), len(photos))
+        self.names = [os.path.realpath(name) for name in _names(photos)]
+        self.taken = []
+        for index, epoch in zip(*order(0, count), strict=True):
+            h, w = images.size(photos.encoded(int(index)).image)
+            part = CROP(crops.draws(0, int(epoch), int(index)), h, w, SIZE)
+            self.taken.append((int(index), crops.Crop(*map(float, part[:4]), bool(part.mirrored))))
 
     def __len__(self):
-        return self.count
+        return len(self.taken)
 
     def __getitem__(self, i):
-        data = pathlib.Path(self.files[i % len(self.files)]).read_bytes()
-        return crops.decode(data, 3, inputs.CROP, crops.draws(0, 0, i), SIZE, reduced=True)
+        """Return what PyTorch's workers make of a position."""
+        index, part = self.taken[i]
+        return by_pillow(pathlib.Path(self.names[index]).read_bytes(), part)
 
 
-def ours_in_processes(files, count):
-    """The same by Grain's worker processes, which the training loop does not use."""
-    import grain
+def _names(photos):
+    root = pathlib.Path(PHOTOS.value)
+    return [root / pathlib.Path(photos.encoded(i).name).name for i in range(len(photos))]
 
-    examples = GrainExamples(files, count * BATCH)
-    dataset = grain.MapDataset.source(examples).to_iter_dataset().batch(BATCH, drop_remainder=True)
-    iterator = iter(dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=WORKERS)))
+
+def by_pillow(data, part):
+    """Decode and cut as a user of Pillow does."""
+    box = (part.left, part.top, part.left + part.width, part.top + part.height)
+    with Image.open(io.BytesIO(data)) as file:
+        image = file.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR, box)
+    return np.asarray(image)[:, :: -1 if part.mirrored else 1]
+
+
+def photo_by_photo(parts, threads):
+    """Our own work on each photo, in threads."""
+
+    def make(i):
+        index, part = parts.taken[i]
+        data = pathlib.Path(parts.names[index]).read_bytes()
+        return crops.decode(data, 3, lambda *_: part, None, SIZE)
+
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(parts), BATCH):
+            rows = range(start, min(start + BATCH, len(parts)))
+            yield np.stack(list(pool.map(make, rows)))
+
+
+def with_pillows_resizer(parts, threads):
+    """The same where cykooz.resizer has no wheel."""
+    used, resizing.resize = resizing.resize, resizing.by_pillow
     try:
-        yield from iterator
+        yield from photo_by_photo(parts, threads)
     finally:
-        iterator.close()
+        resizing.resize = used
 
 
-def tf_data(files, count):
-    """The usual recipe: a distorted box, cut while decoding, and a bilinear resize."""
+def torch_loader(parts, threads):
+    """PyTorch's loader with worker processes that use Pillow."""
+    import torch
+
+    yield from torch.utils.data.DataLoader(parts, BATCH, num_workers=threads, collate_fn=np.stack)
+
+
+def tf_data(parts, threads, antialias=False, ahead=False):
+    """The usual recipe: the part alone is decoded, and resized."""
     import tensorflow as tf
 
-    def cut(name):
+    def cut(name, window, mirrored):
         data = tf.io.read_file(name)
-        begin, length, _ = tf.image.sample_distorted_bounding_box(
-            tf.image.extract_jpeg_shape(data),
-            tf.zeros([0, 0, 4], tf.float32),
-            min_object_covered=0,
-            aspect_ratio_range=ASPECT,
-            area_range=AREA,
-            max_attempts=crops.ATTEMPTS,
-            use_image_if_no_bounding_boxes=True,
-        )
-        window = tf.concat([begin[:2], length[:2]], 0)
-        image = tf.io.decode_and_crop_jpeg(data, window, channels=3)
-        image = tf.image.random_flip_left_right(tf.image.resize(image, (SIZE, SIZE)))
+        image = tf.io.decode_and_crop_jpeg(data, window, 3, dct_method="INTEGER_ACCURATE")
+        image = tf.image.resize(image, (SIZE, SIZE), antialias=antialias)
+        image = tf.cond(mirrored, lambda: tf.image.flip_left_right(image), lambda: image)
         return tf.cast(image, tf.uint8)
 
-    files = tf.data.Dataset.from_tensor_slices(files).shuffle(len(files)).repeat()
-    batches = files.map(cut, tf.data.AUTOTUNE).batch(BATCH).prefetch(tf.data.AUTOTUNE)
-    yield from batches.take(count).as_numpy_iterator()
+    names = [parts.names[index] for index, _ in parts.taken]
+    windows = np.array([part[:4] for _, part in parts.taken], np.int32)
+    mirrored = [part.mirrored for _, part in parts.taken]
+    examples = tf.data.Dataset.from_tensor_slices((names, windows, mirrored))
+    batches = examples.map(cut, threads).batch(BATCH)
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = threads
+    batches = batches.prefetch(stream.AHEAD) if ahead else batches
+    yield from batches.with_options(options).as_numpy_iterator()
+
+
+def apart(photos):
+    """Return how far the parts of both resizers lie from each other at most, in grey levels."""
+    parts = Parts(photos, len(photos))
+    pairs = zip(photo_by_photo(parts, 1), with_pillows_resizer(parts, 1), strict=True)
+    return max(int(np.abs(one.astype(int) - other).max()) for one, other in pairs)
 
 
 def main(argv):
     del argv
-    import tensorflow
-    import torch
+    import tensorflow as tf
 
+    threads, count = THREADS.value, BATCHES.value
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
     photos = inputs.photo_source(pathlib.Path(PHOTOS.value))
-    count = WARM_UP + BATCHES.value
-    files = sorted(str(path) for path in pathlib.Path(PHOTOS.value).iterdir())
+    parts = Parts(photos, count * BATCH)
+    ours = functools.partial(inputs.streamed, photos, count, threads)
     loaders = {
-        "cnn_history": lambda: inputs.streamed(photos, count),
-        "cnn_history's by worker processes": lambda: ours_in_processes(files, count),
-        "torch DataLoader, Pillow": lambda: torch_loaders.photos(
-            photos, inputs.CROP, SIZE, BATCH, count
-        ),
-        "tf.data": lambda: tf_data(files, count),
+        (PHOTO, OURS): lambda: photo_by_photo(parts, threads),
+        (PHOTO, "cnn_history, Pillow's resizer"): lambda: with_pillows_resizer(parts, threads),
+        (PHOTO, "tf.data"): lambda: tf_data(parts, threads),
+        (PHOTO, "tf.data, antialiased"): lambda: tf_data(parts, threads, antialias=True),
+        (STREAM, OURS): ours,
+        (STREAM, "tf.data"): lambda: tf_data(parts, threads, ahead=True),
+        (STREAM, "torch DataLoader, Pillow"): lambda: torch_loader(parts, threads),
     }
-    rates, costs = ({name: [] for name in loaders} for _ in range(2))
+    rates, costs = ({key: [] for key in loaders} for _ in range(2))
     for turn in range(ROUNDS.value):
-        for name, make in loaders.items():
+        for key, make in loaders.items():
+            gc.collect()
             made = inputs.turn(make())
-            rates[name].append(made[0])
-            costs[name].append(made[1])
-        print(turn, {n: (round(rates[n][-1]), round(costs[n][-1], 1)) for n in loaders}, flush=True)
+            rates[key].append(made[0])
+            costs[key].append(made[1])
+        print(turn, {key: round(costs[key][-1], 2) for key in loaders}, flush=True)
 
-    def row(name):
+    def row(key):
+        what, loader = key
         return {
             "network": "",
             "mode": "input",
-            "loader": name,
-            "images_per_second": statistics.median(rates[name]),
-            "processor_ms_per_image": statistics.median(costs[name]),
-            "ratio": rounds.ratio(rates[name], rates["cnn_history"]),
+            "what": what,
+            "loader": loader,
+            "images_per_second": statistics.median(rates[key]),
+            "processor_ms_per_image": statistics.median(costs[key]),
+            "ratio": rounds.ratio(costs[what, OURS], costs[key]),
         }
 
-    sizes = np.array([stream.images.size(photos.encoded(i).image) for i in range(len(photos))])
+    sizes = np.array([images.size(photos.encoded(i).image) for i in range(len(photos))])
     result = {
-        "title": "Loaders of photos",
-        "what": "photos decoded, cut at random and resized to 224x224, images a second; ratio: "
-        "our time over the loader's in the same turn",
+        "title": f"Loaders of photos, {threads} threads",
+        "what": "photos decoded, the same parts cut and resized to 224x224, images a second; "
+        "ratio: our processor time over the loader's in the same turn",
         "photos": len(photos),
         "median_size": np.median(sizes, 0).tolist(),
+        "grey_levels_between_resizers": apart(photos),
         "batch": BATCH,
         "rounds": ROUNDS.value,
-        "batches": BATCHES.value,
-        "workers": WORKERS,
+        "batches": count,
         "device": f"{record.devices()}, load average {os.getloadavg()[0]:.0f}",  # who else computed
-        "versions": {
-            **record.versions(),
-            "torch": torch.__version__,
-            "tensorflow": tensorflow.__version__,
-        },
+        "versions": {**record.versions(), **stream.made_by(), "tensorflow": tf.__version__},
         "commit": record.commit(),
-        "results": [row(name) for name in loaders],
+        "results": [row(key) for key in loaders],
     }
-    record.write_json(pathlib.Path(OUTPUT.value) / "loaders.json", result)
+    record.write_json(pathlib.Path(OUTPUT.value) / f"loaders_{threads}.json", result)
     for one in result["results"]:
-        rates = f"{one['images_per_second']:7.0f} {one['processor_ms_per_image']:6.2f} ms"
-        print(f"{one['loader']:36} {rates}  {one['ratio']}")
+        cost = f"{one['images_per_second']:7.0f} {one['processor_ms_per_image']:6.2f} ms"
+        ratio = "{median:.2f} ({low:.2f} to {high:.2f})".format(**one["ratio"])
+        print(f"{one['what']:10} {one['loader']:32} {cost}  {ratio}")
+    print("grey levels between the resizers:", result["grey_levels_between_resizers"])
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def in_memory(case: Case) -> Loader:
     return load
 
 
-def streamed(photos: datasets.Source, count: int) -> Iterator:
+def streamed(photos: datasets.Source, count: int, threads: int | None = None) -> Iterator:
     """Yield batches of photos, as the training loop reads them ahead."""
 
     def fail(name, why):
@@ -137,7 +137,7 @@ def streamed(photos: datasets.Source, count: int) -> Iterator:
 
     order = Order(jax.random.key(0), len(photos))
     size, rows = PHOTO_BATCH, range(PHOTO_BATCH)
-    batches = stream.training(photos, order, CROP, SIZE, 0, size, rows, 0, count, fail)
+    batches = stream.training(photos, order, CROP, SIZE, 0, size, rows, 0, count, fail, threads)
     yield from (batch["image"] for batch in batches)
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from cnn_history.datasets import crops
+from cnn_history.datasets import crops, resizing
 from cnn_history.lookup import lookup
 
 MARGIN = 8 / 7  # the shorter side of a photo, times the network's size: 256 for 224
@@ -67,12 +68,17 @@ def with_margin(size: int) -> int:
     return round(size * MARGIN)
 
 
-def for_any_size(name: str) -> crops.CropFunction:
-    """Return an adapter as a crop; raise ValueError if it is not for images of varying size."""
+def check_any_size(name: str) -> None:
+    """Raise ValueError if an adapter is not for images of varying size."""
     if name not in OF_ANY_SIZE:
         raise ValueError(
             f"'{name}' is not for images of varying size; it is one of {', '.join(OF_ANY_SIZE)}."
         )
+
+
+def for_any_size(name: str) -> crops.CropFunction:
+    """Return an adapter as a crop; raise ValueError if it is not for images of varying size."""
+    check_any_size(name)
 
     def centre(draws, h: int, w: int, size: int) -> crops.Crop:
         del draws
@@ -80,6 +86,16 @@ def for_any_size(name: str) -> crops.CropFunction:
         return crops.of_scaled(h, w, *scaled, *(crops.middle(side, size) for side in scaled), size)
 
     return centre
+
+
+def shown(pixels: np.ndarray, size: int, name: str) -> np.ndarray:
+    """Return what a network sees of a photo under test, uint8 [h, w, c] -> [size, size, c].
+
+    To the bit what torchvision's Resize and CenterCrop make of an image of Pillow's.
+    """
+    scaled = ADAPTERS[name](*pixels.shape[:2], size)
+    top, left = (crops.middle(side, size) for side in scaled)
+    return resizing.whole(pixels, *scaled)[top : top + size, left : left + size]
 
 
 def unit(images: jax.Array) -> jax.Array:

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image
 
-from cnn_history.datasets import images
+from cnn_history.datasets import images, resizing
 
 ATTEMPTS = 10  # at an area and aspect that fit, before the centre is taken
 DRAWS = 3 + 2 * ATTEMPTS
+PLACES = 1 << 20  # in a pixel: sums and differences of such places are exact
 
 ALEXNET_SHORTER = 256  # Krizhevsky et al. 2012, sec. 2; Zeiler & Fergus 2013, sec. 3.1
 
@@ -151,14 +151,11 @@ def cut(image: jax.Array, crop: Crop, size: int) -> jax.Array:
 
 
 def decode(
-    data: bytes,
-    channels: int,
-    crop: CropFunction,
-    draws: np.ndarray | None,
-    size: int,
-    reduced: bool = False,
+    data: bytes, channels: int, crop: CropFunction, draws: np.ndarray | None, size: int
 ) -> np.ndarray:
     """Return that part of an encoded image, uint8 [size, size, channels].
+
+    A JPEG file is decoded at a half, a quarter or an eighth where that is no less than is needed.
 
     Raises images.Damaged.
 
@@ -168,27 +165,15 @@ def decode(
       crop: says which part.
       draws: that it depends on.
       size: of the result.
-      reduced: decode a JPEG file no larger than the part needs: faster, by a filter that is not
-        the interpolation's.
     """
     h, w = images.size(data)
     part = crop(draws, h, w, size)
-    enough, eighths = None, 8
-    if reduced and max(h, w) >= 8:
-        needed = (h * size / part.height, w * size / part.width)
-        enough = [min(side, int(np.ceil(n))) for side, n in zip((h, w), needed, strict=True)]
-    pixels = images.decode(data, channels, enough)
-    if enough:
-        # At k/8 a picture has ceil(side * k / 8) pixels; each is 8 / k of the file's, exactly.
-        eighths = max(pixels.shape[:2]) * 8 // max(h, w)
-    top, left, height, width = (place * eighths / 8 for place in part[:4])
+    shrinks = min(part.height, part.width) / size
+    pixels, divisor = images.shrunk(data, channels, shrinks)
+    top, left, height, width = (float(place) / divisor for place in part[:4])
     rows, top, bottom = _window(top, height, pixels.shape[0], size)
     columns, left, right = _window(left, width, pixels.shape[1], size)
-    picture = Image.fromarray(
-        pixels[rows, columns].squeeze(-1) if channels == 1 else pixels[rows, columns]
-    )
-    picture = picture.resize((size, size), Image.Resampling.BILINEAR, (left, top, right, bottom))
-    made = np.asarray(picture).reshape(size, size, channels)
+    made = resizing.resize(pixels[rows, columns], (left, top, right, bottom), size)
     return made[:, ::-1] if part.mirrored else made
 
 
@@ -197,4 +182,5 @@ def _window(start: float, length: float, side: int, size: int) -> tuple[slice, f
     reach = max(length / size, 1.0)  # of the antialiasing filter, to each side
     first = max(0, math.floor(start - reach))
     last = min(side, math.ceil(start + length + reach))
-    return slice(first, last), max(start - first, 0.0), min(start + length, side) - first
+    ends = max(start - first, 0.0), min(start + length, side) - first
+    return slice(first, last), *(round(end * PLACES) / PLACES for end in ends)

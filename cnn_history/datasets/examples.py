@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from cnn_history.datasets import adapters, crops, images, statistics, stream
+from cnn_history.datasets import adapters, images, statistics, stream
 from cnn_history.datasets.source import Source, cut
 
 WHOLE_BYTES = 1 << 30  # of pixels: data up to that are kept whole, in memory and on each device
@@ -52,8 +52,8 @@ class Streamed:
     """
 
     def __init__(self, source: Source, size: int, adapter: str, skip: stream.Skip):
-        self._source, self._size, self._skip = source, size, skip
-        self._crop = adapters.for_any_size(adapter)
+        self._source, self._size, self._adapter, self._skip = source, size, adapter, skip
+        adapters.check_any_size(adapter)
         self.shape = (size, size, source.shape[-1])
 
     def __len__(self) -> int:
@@ -76,7 +76,8 @@ class Streamed:
     def _example(self, i: int) -> stream.Batch:
         file = self._source.encoded(i)
         try:
-            image = crops.decode(file.image, self.shape[-1], self._crop, None, self._size)
+            pixels = images.decode(file.image, self.shape[-1])
+            image = adapters.shown(pixels, self._size, self._adapter)
         except images.Damaged as error:
             self._skip(file.name, str(error))
             image = np.zeros(self.shape, np.uint8)

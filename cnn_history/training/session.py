@@ -10,7 +10,7 @@ import jax
 import optax
 
 from cnn_history import evaluation
-from cnn_history.datasets import examples
+from cnn_history.datasets import examples, stream
 from cnn_history.datasets.skipped import Skipped
 from cnn_history.errors import UserError
 from cnn_history.experiment import Experiment
@@ -208,5 +208,6 @@ class Session:
             "skipped_steps": int(self.state.skipped),
             **self._log.totals(),
             "versions": record.versions(),
+            **({"photos": stream.made_by()} if examples.streamed(experiment.train) else {}),
             "devices": record.devices(),
         }

@@ -72,6 +72,7 @@ BAD = {
     "only_the_beginning": (b"\xff\xd8\xff", "no image"),
     "huge_jpeg": (claiming_jpeg(9_001, 9_000), "9001x9000 is more than 67,108,864 pixels"),
     "huge_png": (claiming_png(9_000, 9_000), "9000x9000 is more than 67,108,864 pixels"),
+    "strip": (jpeg(4, 240), "4x240 is thinner than 1 to 32"),
     "bomb": (claiming_png(60_000, 60_000), "more than 67,108,864 pixels"),
 }
 

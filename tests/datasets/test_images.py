@@ -53,12 +53,13 @@ def test_kinds_that_no_photo_has_are_not_opened(kind):
 
 def test_a_smaller_scale_where_that_is_enough():
     data = files.jpeg(400, 600)
-    assert images.decode(data, 3, (100, 100)).shape == (100, 150, 3)
-    assert images.decode(data, 3, (101, 100)).shape[0] in range(101, 200)
-    assert images.decode(data, 3, (500, 700)).shape == (400, 600, 3)  # never enlarged
-    whole, half = images.decode(data, 3), images.decode(data, 3, (200, 300))
-    block = whole.reshape(200, 2, 300, 2, 3).mean((1, 3))
-    assert np.abs(block - half).mean() < 1
+    whole = images.decode(data, 3)
+    for most, divisor in [(0.3, 1), (1.99, 1), (2, 2), (3.9, 2), (4.1, 4), (100, 8)]:
+        shrunk, by = images.shrunk(data, 3, most)
+        assert (by, shrunk.shape) == (divisor, (400 // divisor, 600 // divisor, 3))
+        block = whole.reshape(400 // by, by, 600 // by, by, 3).mean((1, 3))
+        assert np.abs(block - shrunk).mean() < 1
+    assert images.shrunk(files.encode(whole, "png"), 3, 8)[0].shape == whole.shape
 
 
 @needs_shared

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnn_history import datasets
-from cnn_history.datasets import adapters, crops, examples, skipped, stream
+from cnn_history.datasets import adapters, crops, examples, images, skipped, stream
 from cnn_history.datasets.order import Order
 from tests.datasets import files
 
@@ -47,7 +47,7 @@ def test_each_example_once_an_epoch_and_cut_anew_in_each(source):
     for position in (0, 30):
         draws = crops.draws(0, epochs[position], ids[position])
         data = source.encoded(ids[position]).image
-        wanted = crops.decode(data, 3, CROP, draws, SIZE, reduced=True)
+        wanted = crops.decode(data, 3, CROP, draws, SIZE)
         np.testing.assert_array_equal(images[position], wanted)
     again = np.flatnonzero(ids[27:54] == ids[0])[0] + 27
     assert not np.array_equal(images[0], images[again])
@@ -71,8 +71,8 @@ def test_any_process_and_any_resume_sees_the_same(source):
 
 
 def test_evaluation_is_every_example_once_whatever_the_batch(source):
-    square = adapters.for_any_size("square")
-    wanted = [crops.decode(source.encoded(i).image, 3, square, None, 20) for i in range(27)]
+    photos = [images.decode(source.encoded(i).image, 3) for i in range(27)]
+    wanted = [adapters.shown(photo, 20, "square") for photo in photos]
     streamed = examples.examples(source, 20, "square", fail)
     for batch_size in (5, 27, 40):
         made = list(streamed.batches(batch_size, range(batch_size)))
