@@ -15,6 +15,7 @@ from cnn_history.datasets import crops, resizing
 from cnn_history.lookup import lookup
 
 MARGIN = 8 / 7  # the shorter side of a photo, times the network's size: 256 for 224
+WARPED = 32  # photos that are squeezed have sides of a multiple of it
 
 
 def pad(h: int, w: int, size: int) -> tuple[int, int]:
@@ -46,6 +47,13 @@ def resize_crop(h: int, w: int, size: int) -> tuple[int, int]:
     return crops.shorter_side(h, w, with_margin(size))
 
 
+def warp_crop(h: int, w: int, size: int) -> tuple[int, int]:
+    """Both sides to 8/7 of `size`, in 32nds: 256 for 224 and 227, as BVLC's Caffe has it."""
+    del h, w
+    side = WARPED * round(size * MARGIN / WARPED)
+    return side, side
+
+
 def square(h: int, w: int, size: int) -> tuple[int, int]:
     """The shorter side to `size`."""
     return crops.shorter_side(h, w, size)
@@ -58,9 +66,15 @@ ADAPTERS: dict[str, Callable[[int, int, int], tuple[int, int]]] = {
     "resize": resize,
     "resize_crop": resize_crop,
     "square": square,
+    "warp_crop": warp_crop,
 }
 UNCHANGED = "resize"  # leaves images of the network's own size as they are
-OF_ANY_SIZE = ("resize", "resize_crop", "square")  # those that no image is too large or small for
+OF_ANY_SIZE = (
+    "resize",
+    "resize_crop",
+    "square",
+    "warp_crop",
+)  # those that no image is too large or small for
 
 
 def with_margin(size: int) -> int:

@@ -8,42 +8,41 @@ weird trick for parallelizing convolutional neural networks", arXiv:1404.5997.
 
 import functools
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from cnn_history import initializers, layers
+from cnn_history.choices import whole
 from cnn_history.models.network import Classifier, Dropout, Network, check_size
 from cnn_history.models.trunk import Convolution, trunk
 from cnn_history.papers import KRIZHEVSKY_2012, KRIZHEVSKY_2014
 
-# Sec. 3.5 and fig. 2; groups: "the kernels of the second, fourth, and fifth convolutional layers
+# Sec. 3.5 and fig. 2; split: "the kernels of the second, fourth, and fifth convolutional layers
 # are connected only to those kernel maps in the previous layer which reside on the same GPU".
 # Sec. 5: biases of those three and of the hidden fully-connected layers start from 1.
 PAPER = (
-    Convolution("conv1", 96, 11, 4, 0, 1, 0.0, ("norm", "pool")),
-    Convolution("conv2", 256, 5, 1, 2, 2, 1.0, ("norm", "pool")),
-    Convolution("conv3", 384, 3, 1, 1, 1, 0.0, ()),
-    Convolution("conv4", 384, 3, 1, 1, 2, 1.0, ()),
-    Convolution("conv5", 256, 3, 1, 1, 2, 1.0, ("pool",)),
+    Convolution("conv1", 96, 11, 4, 0, False, 0.0, ("norm", "pool")),
+    Convolution("conv2", 256, 5, 1, 2, True, 1.0, ("norm", "pool")),
+    Convolution("conv3", 384, 3, 1, 1, False, 0.0, ()),
+    Convolution("conv4", 384, 3, 1, 1, True, 1.0, ()),
+    Convolution("conv5", 256, 3, 1, 1, True, 1.0, ("pool",)),
 )
-# The lecture's: one group throughout, and pooling before normalization.
+# The lecture's: pooling before normalization, and one group throughout unless `groups` says two.
 LECTURE = (
-    Convolution("conv1", 96, 11, 4, 0, 1, 0.0, ("pool", "norm")),
-    Convolution("conv2", 256, 5, 1, 2, 1, 1.0, ("pool", "norm")),
-    Convolution("conv3", 384, 3, 1, 1, 1, 0.0, ()),
-    Convolution("conv4", 384, 3, 1, 1, 1, 1.0, ()),
-    Convolution("conv5", 256, 3, 1, 1, 1, 1.0, ("pool",)),
+    PAPER[0]._replace(then=("pool", "norm")),
+    PAPER[1]._replace(then=("pool", "norm")),
+    *PAPER[2:],
 )
 # torchvision's: one tower, fewer maps.
 ONE_TOWER = (
-    Convolution("conv1", 64, 11, 4, 2, 1, 0.0, ("norm", "pool")),
-    Convolution("conv2", 192, 5, 1, 2, 1, 1.0, ("norm", "pool")),
-    Convolution("conv3", 384, 3, 1, 1, 1, 0.0, ()),
-    Convolution("conv4", 256, 3, 1, 1, 1, 1.0, ()),
-    Convolution("conv5", 256, 3, 1, 1, 1, 1.0, ("pool",)),
+    Convolution("conv1", 64, 11, 4, 2, False, 0.0, ("norm", "pool")),
+    Convolution("conv2", 192, 5, 1, 2, False, 1.0, ("norm", "pool")),
+    Convolution("conv3", 384, 3, 1, 1, False, 0.0, ()),
+    Convolution("conv4", 256, 3, 1, 1, False, 1.0, ()),
+    Convolution("conv5", 256, 3, 1, 1, False, 1.0, ("pool",)),
 )
 FC6 = FC7 = 4096
 FC_BIAS = 1.0
@@ -63,20 +62,26 @@ class AlexNet(Classifier):
     of its fig. 2; dropout scales by 2 in training instead of by 0.5 in testing.
 
     `alexnet`: 62,378,344 parameters. Departures, the lecture's: no groups (the paper has two in
-    conv2, conv4 and conv5); pooling before normalization (the paper normalizes first; this is the
-    order of CaffeNet).
+    conv2, conv4 and conv5); pooling before normalization (the paper normalizes first). With
+    `groups=2` it is CaffeNet, 60,965,224 parameters.
+
+    Caffe's releases of both, AlexNet and CaffeNet, normalize by k=1 and an alpha of 1e-4 for a mean
+    over 5 maps, in the paper's unit 2e-5 for their sum: `norm` with `k=1, alpha=2e-5`, which an
+    import chooses. Under the paper's constants (2 and 1e-4) their logits are 64 % off.
 
     Every convolution keeps its bias under every `norm`: the place of normalization is behind the
     activation, where a bias is not taken away again.
 
     Attributes:
       convolutions: the table of the network.
+      groups: of maps in conv2, conv4 and conv5, 1 or 2.
       norm: what stands at the paper's two local response normalizations, `norm(name=, dtype=)(x,
         use_running_average=)`, or None.
       dropout: rate on fc6 and fc7.
     """
 
     convolutions: tuple[Convolution, ...]
+    groups: Annotated[int, whole(1, 2)] = 1
     num_classes: int = CLASSES
     dtype: jnp.dtype = jnp.float32
     kernel_init: Callable = initializers.gaussian(0.01)
@@ -91,7 +96,7 @@ class AlexNet(Classifier):
         """[n, h, w, c], h and w at least 227 -> logits [n, num_classes], float32 or wider."""
         check_size(images, IMAGE_SIZE, "this AlexNet")
         bias = initializers.constant(FC_BIAS)
-        x = trunk(self, images, train)
+        x = trunk(self, images, train, self.groups)
         x = self.activation(self.fully_connected(FC6, POOL5, bias_init=bias, name="fc6")(x))
         x = self.drop(x, train, "drop6")
         x = self.activation(self.dense(FC7, bias_init=bias, name="fc7")(x))
@@ -135,10 +140,13 @@ NETWORKS = {
         CLASSES,
     ),
     "alexnet_2012": Network(
-        functools.partial(AlexNet, convolutions=PAPER), KRIZHEVSKY_2012.at(), INPUT, CLASSES
+        functools.partial(AlexNet, convolutions=PAPER, groups=2),
+        KRIZHEVSKY_2012.at(),
+        INPUT,
+        CLASSES,
     ),
     "alexnet_owt": Network(
-        functools.partial(AlexNetOWT, convolutions=ONE_TOWER),
+        functools.partial(AlexNetOWT, convolutions=ONE_TOWER, groups=1),
         KRIZHEVSKY_2014.at("(as torchvision has it)"),
         ONE_TOWER_INPUT,
         CLASSES,

@@ -6,7 +6,8 @@
 Readings. The first convolution is the 7x7 of table 1's column, though its 2.7K parameters and 34M
 operations are those of a separable one. Sizes of table 1 need pooling in ceil mode, as in Caffe's
 release. The paper does not state the constants of its two local response normalizations (fig. 3):
-AlexNet's. It does not state the initialization: kernels by Xavier's uniform law in fan-in and
+AlexNet's; Caffe's release has k=1 and, in the paper's unit, an alpha of 2e-5 (`norm`, which an
+import chooses). It does not state the initialization: kernels by Xavier's uniform law in fan-in and
 biases of 0.2, those of the output layers 0, as in Caffe's release.
 """
 

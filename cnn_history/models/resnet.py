@@ -8,6 +8,11 @@ there both names mean the same network.
 
 Readings: kernels are drawn by He et al. 2015's eq. (10), fan-in (the paper cites it without saying
 which), the classifier's too. Convolutions have a bias only where nothing is normalized.
+
+Caffe's releases of ResNet-50, 101 and 152 are v1, with two readings of their own. Their pool1 has
+no padding and rounds up, so that its windows begin one pixel later: `ceil_pool1`, without which
+logits are 1.8 % off. Copies of ResNet-50's have a bias in conv1, which an import takes into the
+mean of the normalization behind it.
 """
 
 import functools
@@ -178,6 +183,7 @@ class ResNet(Classifier):
       stride_on_1x1: whether a bottleneck's first 1x1 has the stride, as published, or its 3x3.
       shortcut: A, B (the paper's here; option A in its first comparison) or C; None: a plain net.
       zero_gamma: whether the norm that ends a block starts with a scale of 0 (Goyal et al. 2017).
+      ceil_pool1: whether pool1 has no padding and rounds up, as Caffe's release, or a padding of 1.
       norm: normalization `norm(name=, dtype=)(x, use_running_average=)`, or None.
     """
 
@@ -186,6 +192,7 @@ class ResNet(Classifier):
     stride_on_1x1: bool = True
     shortcut: str | None = "B"
     zero_gamma: bool = False
+    ceil_pool1: bool = False
     num_classes: int = 1000
     dtype: jnp.dtype = jnp.float32
     kernel_init: Callable = initializers.he("fan_in")
@@ -215,7 +222,8 @@ class ResNet(Classifier):
 
         x = conv(IMAGENET_FEATURES[0], (7, 7), (2, 2), padding=3, name="conv1")(images)
         x = self.activation(norm(name="norm1")(x))
-        x = layers.MaxPool((3, 3), (2, 2), padding=1, name="pool1")(x)
+        pool = {"ceil_mode": True} if self.ceil_pool1 else {"padding": 1}
+        x = layers.MaxPool((3, 3), (2, 2), **pool, name="pool1")(x)
         x = stages(self, x, IMAGENET_FEATURES, self.blocks, block)
         x = self.mean_over_positions(x, "pool5")
         return wide(self.dense(self.num_classes, name="fc")(x))

@@ -1,7 +1,8 @@
-"""Weights trained elsewhere: PyTorch files to the variables of our networks."""
+"""Weights trained elsewhere: files of others to the variables of our networks, and back."""
 
 from cnn_history.weights.convert import convert
-from cnn_history.weights.load import NAMES, load_torch
+from cnn_history.weights.inputs import Inputs
+from cnn_history.weights.loader import NAMES, Imported, load
 from cnn_history.weights.reader import read
 
-__all__ = ["NAMES", "convert", "load_torch", "read"]
+__all__ = ["NAMES", "Imported", "Inputs", "convert", "load", "read"]

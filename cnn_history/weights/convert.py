@@ -47,7 +47,7 @@ def convert(
     tensors = {n: t for n, t in state_dict.items() if n.rpartition(".")[2] != IGNORED}
 
     if unnamed := sorted(set(wanted) - set(sources.values())):
-        raise ValueError(f"no PyTorch name is known for {_first(unnamed)} of this network.")
+        raise ValueError(f"the weights have nothing for {_first(unnamed)} of this network.")
     if missing := sorted(set(sources) - set(tensors)):
         shape = wanted[sources[missing[0]]].shape
         hint = f"; {nearest(missing[0], tensors)}" if tensors else "."
@@ -61,6 +61,36 @@ def convert(
         )
     leaves = {leaf: _to_ours(n, tensors[n], wanted[leaf], leaf) for n, leaf in sources.items()}
     return traverse_util.unflatten_dict(leaves, sep="/")
+
+
+def norm_paths(path: str) -> tuple[str, str]:
+    """Return what the normalization behind a convolution can be called here."""
+    *block, name = path.split("/")
+    return f"{path}_norm", "/".join([*block, name.replace("conv", "norm")])
+
+
+def fold_biases(
+    state_dict: Mapping[str, np.ndarray], names: Mapping[str, str], abstract: Mapping[str, Any]
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Return the tensors without biases that a normalization takes away again, and whose those are.
+
+    Where a convolution of ours has none and theirs has, it is subtracted from the running mean of
+    the normalization behind it, which computes the same.
+    """
+    wanted = traverse_util.flatten_dict(abstract, sep="/")
+    theirs = {path: module for module, path in names.items()}
+    tensors, folded = dict(state_dict), []
+    for module, path in names.items():
+        bias = tensors.get(f"{module}.bias")
+        norm = next((theirs[p] for p in norm_paths(path) if p != path and p in theirs), None)
+        mean = tensors.get(f"{norm}.running_mean")
+        has_place = f"params/{path}/bias" in wanted or f"params/{path}/kernel" not in wanted
+        if bias is None or mean is None or has_place or bias.shape != mean.shape:
+            continue
+        tensors[f"{norm}.running_mean"] = mean - bias
+        del tensors[f"{module}.bias"]
+        folded.append(module)
+    return tensors, folded
 
 
 def _first(names: list[str]) -> str:
@@ -82,6 +112,8 @@ def _to_ours(name: str, tensor: np.ndarray, target: Any, leaf: str) -> np.ndarra
         def ours(t):
             return t.reshape(features, c, h, w).transpose(2, 3, 1, 0)
     else:
+        if tensor.ndim == 4 and len(shape) == 2 and tensor.shape[2:] == (1, 1):
+            tensor = tensor[:, :, 0, 0]  # a linear layer that was written as a convolution
         theirs, ours = shape[::-1], np.transpose
     if tensor.shape != theirs:
         raise ValueError(

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from cnn_history.lookup import lookup
 from cnn_history.models.resnet import BOTTLENECK_DEPTHS, CIFAR_DEPTHS, IMAGENET_BLOCKS
 
-ALIASES = {"fc": "linear", "downsample": "shortcut"}
-
 
 def _names(blocks: Sequence[int], convolutions: int) -> dict[str, str]:
     names = {"conv1": "conv1", "bn1": "norm1", "fc": "fc"}

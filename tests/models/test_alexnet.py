@@ -21,15 +21,15 @@ IMAGE = np.random.default_rng(0).normal(size=(1, 227, 227, 3)).astype(np.float32
 # A thin AlexNet whose layers behind conv1 do not pad: what it gives for a crop depends on the crop
 # alone, so that it can slide exactly. One position of pool5 is 4 · 2 · 2 · 2 pixels.
 THIN = (
-    alexnet.Convolution("conv1", 4, 11, 4, 0, 1, 0.0, ("norm", "pool")),
-    alexnet.Convolution("conv2", 6, 1, 1, 0, 2, 1.0, ("norm", "pool")),
-    alexnet.Convolution("conv3", 4, 1, 1, 0, 1, 0.0, ("pool",)),
+    alexnet.Convolution("conv1", 4, 11, 4, 0, False, 0.0, ("norm", "pool")),
+    alexnet.Convolution("conv2", 6, 1, 1, 0, True, 1.0, ("norm", "pool")),
+    alexnet.Convolution("conv3", 4, 1, 1, 0, False, 0.0, ("pool",)),
 )
 STRIDE = 32
 
 
 def thin(**options):
-    return alexnet.AlexNet(THIN, num_classes=7, kernel_init=initializers.he(), **options)
+    return alexnet.AlexNet(THIN, 2, num_classes=7, kernel_init=initializers.he(), **options)
 
 
 @pytest.fixture
@@ -218,8 +218,11 @@ def test_a_gradient_of_the_whole_network_is_finite():
         assert 0 < size < np.inf, path
 
 
-def torch_alexnet(convolutions):
-    """Return AlexNet in plain PyTorch, modules under our names, from a table."""
+def torch_alexnet(convolutions, groups):
+    """Return AlexNet in plain PyTorch, modules under our names, from a table.
+
+    `groups`: of conv1 to conv5.
+    """
     torch = pytest.importorskip("torch")
     nn = torch.nn
 
@@ -227,9 +230,9 @@ def torch_alexnet(convolutions):
         def __init__(self):
             super().__init__()
             channels = 3
-            for row in convolutions:
+            for row, group in zip(convolutions, groups, strict=True):
                 conv = nn.Conv2d(
-                    channels, row.maps, row.kernel, row.stride, row.padding, groups=row.groups
+                    channels, row.maps, row.kernel, row.stride, row.padding, groups=group
                 )
                 setattr(self, row.name, conv)
                 channels = row.maps
@@ -259,7 +262,11 @@ def test_against_pytorch(name):
     """
     torch = pytest.importorskip("torch")
     model = models.create(name)
-    theirs = torch_alexnet(alexnet.PAPER if name == "alexnet_2012" else alexnet.LECTURE)
+    table, groups = {
+        "alexnet": (alexnet.LECTURE, (1, 1, 1, 1, 1)),
+        "alexnet_2012": (alexnet.PAPER, (1, 2, 1, 2, 2)),
+    }[name]
+    theirs = torch_alexnet(table, groups)
     names = {layer: layer for layer, _ in theirs.named_children() if layer not in ("norm", "pool")}
     variables = convert(state_dict(theirs), names, checks.variables(model, IMAGE))
     image = 50 * IMAGE

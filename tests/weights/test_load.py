@@ -9,6 +9,7 @@ import pytest
 
 from cnn_history import models, weights
 from cnn_history.datasets import source
+from cnn_history.weights import loader
 from tests.shared import SHARED, needs_shared
 from tests.torchvision_models import create, needs_torchvision
 
@@ -46,7 +47,7 @@ def test_files_say_classes_and_heads(tmp_path, name, theirs, options, expected):
     path = tmp_path / "weights.pth"
     model = create(theirs, **options)
     torch.save(model.state_dict(), path)
-    found, variables = weights.load_torch(path, name)
+    found, variables, *_ = weights.load(path, name)
     assert found == expected
     count = sum(p.numel() for p in model.parameters())
     assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == count
@@ -58,7 +59,7 @@ def test_every_network_of_torchvision_has_all_its_names():
     from cnn_history.benchmarks import torchvision_networks
 
     missing = {"alexnet_owt": "alexnet", "googlenet_bn": "googlenet"}
-    imagenet = [name for name in weights.NAMES if models.info(name).input[0] > 32]
+    imagenet = [name for name in loader.TORCHVISION if models.info(name).input[0] > 32]
     assert len(imagenet) == 18
     for name in imagenet:
         theirs = missing.get(name, name.removesuffix("_v1_5"))
@@ -66,7 +67,7 @@ def test_every_network_of_torchvision_has_all_its_names():
             options = {"init_weights": False} if theirs in ("googlenet", "inception_v3") else {}
             model = torchvision_networks.create(theirs, **options)
         modules = {n.rpartition(".")[0] for n in model.state_dict()}
-        named = {n for n in weights.NAMES[name] if "downsample" not in n or n in modules}
+        named = {n for n in loader.TORCHVISION[name] if "downsample" not in n or n in modules}
         assert named == modules, name
 
 
@@ -91,8 +92,8 @@ def test_cifar_networks_in_the_words_of_other_writers(tmp_path, projections):
     path = tmp_path / "weights.pth"
     torch.save(write_in_other_words(tensors, projections), path)
 
-    options, variables = weights.load_torch(path, "resnet20")
-    _, original = weights.load_torch(RESNET20, "resnet20")
+    options, variables, *_ = weights.load(path, "resnet20")
+    original = weights.load(RESNET20, "resnet20").variables
     assert options == {"num_classes": 10, **({"shortcut": "B"} if projections else {})}
     kept = jax.tree_util.tree_leaves_with_path(original["params"])
     found = dict(jax.tree_util.tree_leaves_with_path(variables["params"]))
@@ -105,9 +106,9 @@ def test_cifar_networks_in_the_words_of_other_writers(tmp_path, projections):
 @needs_shared
 def test_a_file_of_another_network_is_refused():
     with pytest.raises(ValueError, match=r"lack 'layer1\.3\..*; did you mean 'layer1"):
-        weights.load_torch(RESNET20, "resnet32")
-    with pytest.raises(ValueError, match="unknown network with PyTorch weights 'resnet21'"):
-        weights.load_torch(RESNET20, "resnet21")
+        weights.load(RESNET20, "resnet32")
+    with pytest.raises(ValueError, match="unknown network with published weights 'resnet21'"):
+        weights.load(RESNET20, "resnet21")
 
 
 def in_plain_torch():
@@ -133,7 +134,7 @@ def test_predictions_on_cifar_10_are_those_of_pytorch(data_dir):
     images, labels = source("cifar10", "test[:512]", data_dir).arrays()
     images = (images / np.float32(255) - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     images = images.astype(np.float32)
-    options, variables = weights.load_torch(RESNET20, "resnet20")
+    options, variables, *_ = weights.load(RESNET20, "resnet20")
     apply = functools.partial(models.create("resnet20", **options).apply, train=False)
     ours = np.asarray(jax.jit(apply)(variables, images))
     with torch.no_grad():

@@ -34,7 +34,7 @@ def test_what_torch_saves_is_read(tmp_path, nested, prefix, legacy):
     saved = {nested: named, "epoch": 3} if nested else named
     path = tmp_path / "weights.pth"
     torch.save(saved, path, _use_new_zipfile_serialization=not legacy)
-    check(reader.read(path))
+    check(reader.read(path).tensors)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
@@ -43,13 +43,13 @@ def test_safetensors_are_read(tmp_path, dtype):
 
     path = tmp_path / "weights.safetensors"
     save_file({name: tensor.to(dtype) for name, tensor in TENSORS.items()}, path)
-    check(reader.read(path))
+    check(reader.read(path).tensors)
 
 
 def test_a_prefix_that_some_names_lack_is_kept(tmp_path):
     path = tmp_path / "weights.pth"
     torch.save({"module.a": torch.ones(1), "b": torch.ones(1)}, path)
-    assert set(reader.read(path)) == {"module.a", "b"}
+    assert set(reader.read(path).tensors) == {"module.a", "b"}
 
 
 def hostile_pickle(path, evil):
@@ -77,7 +77,9 @@ def test_a_hostile_file_is_refused_and_runs_nothing(tmp_path, make, evil, called
     """What it would call is named, and torch's advice, to run it all the same, is not passed on."""
     path, trace = tmp_path / "weights.pth", tmp_path / "trace"
     make(path, evil(trace))
-    said = rf"weights\.pth' is damaged or holds more than weights: it asks for {called}$"
+    said = (
+        rf"weights\.pth' is damaged or holds more than weights: it asks for {called};.*state_dict"
+    )
     with pytest.raises(ValueError, match=said):
         reader.read(path)
     assert not trace.exists()
@@ -215,7 +217,7 @@ def test_an_absurd_header_is_refused(tmp_path, kind):
     with pytest.raises(ValueError, match="is damaged or no safetensors file"):
         reader.read(path)
     path.write_bytes(header(a=SAFE))
-    assert reader.read(path)["a"].tolist() == [0, 0]
+    assert reader.read(path).tensors["a"].tolist() == [0, 0]
 
 
 def test_a_pickle_under_another_name_runs_nothing(tmp_path):
