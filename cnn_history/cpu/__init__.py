@@ -1,4 +1,5 @@
-"""All that exists for XLA:CPU alone: forms of layers that it runs faster, and its options.
+"""What XLA needs of us: forms of layers that its CPU compiler runs faster, its options, and forms
+that its partitioner gets right.
 
 They are the same functions, with the same derivatives. Networks and layers know nothing of them;
 `layers.forms` puts them in.

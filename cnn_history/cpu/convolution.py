@@ -8,7 +8,6 @@
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -85,15 +84,27 @@ class _Convolution(Form):
 
     def cpu(self, *arrays):
         """Each group by itself."""
+        return self._in_groups(lambda form, *arrays: _ALONE[form.wanted](form, *arrays), *arrays)
+
+    def cut(self, keep_whole, *arrays):
+        """The gradient of the kernel, of whole images and each group by itself.
+
+        Else XLA may multiply it by the size of an axis of the mesh that nothing is cut along.
+        """
+        if self.wanted != KERNEL:
+            return self.plain(*arrays)
+        return self._in_groups(_Convolution.plain, *map(keep_whole, arrays))
+
+    def _in_groups(self, function, *arrays):
         if self.groups == 1:
-            return _ALONE[self.wanted](self, *arrays)
+            return function(self, *arrays)
         images, kernel = (
-            jax.eval_shape(functools.partial(_group, 0, self.groups), whole)
+            whole.update(shape=(*whole.shape[:-1], whole.shape[-1] // self.groups))
             for whole in (self.images, self.kernel)
         )
         form = dataclasses.replace(self, groups=1, images=images, kernel=kernel)
         parts = [
-            form.cpu(*(_group(i, self.groups, array) for array in arrays))
+            function(form, *(_group(i, self.groups, array) for array in arrays))
             for i in range(self.groups)
         ]
         return jnp.concatenate(parts, axis=-1)

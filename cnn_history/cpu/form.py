@@ -16,12 +16,14 @@ import contextlib
 import contextvars
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import jax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
+
+from cnn_history.cpu import cuts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +49,13 @@ class Form(abc.ABC):
     def cpu(self, *arrays: jax.Array) -> jax.Array:
         """The same in the form that XLA:CPU runs best."""
 
+    def cut(self, keep_whole: Callable, *arrays: jax.Array) -> jax.Array:
+        """The same where XLA cuts arrays over devices, and errs with some of them.
+
+        `keep_whole` of images [n, h, w, c] lets it cut them along n and c alone.
+        """
+        return self.plain(*arrays)
+
     def transposed(self, i: int, *arrays: jax.Array) -> jax.Array:
         """Return the transpose by the linear array i, in whose place the cotangent stands."""
         raise TypeError(f"{type(self).__name__} is linear in {self.linear} arrays, not in {i}.")
@@ -68,6 +77,9 @@ class _Mapped(Form):
 
     def cpu(self, *arrays):
         return jax.vmap(self.form.cpu, self.axes)(*arrays)
+
+    def cut(self, keep_whole, *arrays):
+        return jax.vmap(functools.partial(self.form.cut, keep_whole), self.axes)(*arrays)
 
     def transposed(self, i, *arrays):
         axes = [0 if j == i else axis for j, axis in enumerate(self.axes)]
@@ -136,24 +148,19 @@ def as_on_cpu(*forms: type[Form]) -> Iterator[None]:
         _as_on_cpu.reset(token)
 
 
-def _lower(context, *arrays, form):
-    function = form.cpu if isinstance(form, _as_on_cpu.get()) else form.plain
-    return mlir.lower_fun(function, multiple_results=False)(context, *arrays)
+def _lower(context, *arrays, form, on_cpu=False):
+    """Lower the platform's form, or that of arrays that XLA cuts.
 
-
-def _lower_for_cpu(context, *arrays, form):
-    """Lower the CPU's form, but for shapes that are not known, or arrays that XLA cuts.
-
-    XLA's partitioner does not find the cuts of a batch again in what is reshaped, and errs where
-    it cuts images. Inside `jax.shard_map` nothing is cut any more.
+    Shapes that are not known have no CPU's form. XLA's partitioner does not find the cuts of a
+    batch again in what such a form reshapes, and errs where it cuts images.
     """
     known = all(isinstance(size, int) for aval in context.avals_in for size in aval.shape)
-    around = context.module_context.axis_context
-    if hasattr(around, "num_devices"):
-        whole = around.num_devices == 1
+    if isinstance(form, _as_on_cpu.get()):
+        function = form.cpu
+    elif cuts.is_cut(context):
+        function = functools.partial(form.cut, functools.partial(cuts.keep_whole, context))
     else:
-        whole = set(around.manual_axes) == set(around.mesh.axis_names)
-    function = form.cpu if known and whole else form.plain
+        function = form.cpu if on_cpu and known else form.plain
     return mlir.lower_fun(function, multiple_results=False)(context, *arrays)
 
 
@@ -168,4 +175,4 @@ ad.primitive_jvps[_primitive] = _differentiate
 ad.primitive_transposes[_primitive] = _transpose
 batching.primitive_batchers[_primitive] = _map
 mlir.register_lowering(_primitive, _lower)
-mlir.register_lowering(_primitive, _lower_for_cpu, platform="cpu")
+mlir.register_lowering(_primitive, functools.partial(_lower, on_cpu=True), platform="cpu")

@@ -113,6 +113,11 @@ class _AtLargest(_Windows):
         moves = enumerate(self._places(dx))
         return sum(jnp.where(chosen == place, move, 0) for place, move in moves)
 
+    def cut(self, keep_whole, *arrays):
+        """Of whole images: on the way back XLA errs with windows of stride 1 on two devices."""
+        moved, x = map(keep_whole, arrays)
+        return dataclasses.replace(self, images=jax.typeof(x)).plain(moved, x)
+
     def _chosen(self, x):
         """Return at which place of each window the largest is.
 

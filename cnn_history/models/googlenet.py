@@ -134,7 +134,7 @@ class AuxiliaryHead(nn.Module):
             AUX_FC, AUX_POSITIONS, unit.kernel_init, unit.bias_init, unit.dtype, name="fc1"
         )
         x = unit.activation(fc1(x))
-        x = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(x)
+        x = layers.Dropout(self.dropout, deterministic=not train, name="dropout")(x)
         return mean_over_positions(nn.Dense(self.num_classes, name="fc2", **typed(unit))(x))
 
 

@@ -100,7 +100,7 @@ class Classifier(nn.Module):
 
     def drop(self, x: jax.Array, train: bool, name: str) -> jax.Array:
         """Return x, in training without a share `dropout` of its values, the others scaled up."""
-        return nn.Dropout(self.dropout, deterministic=not train, name=name)(x)
+        return layers.Dropout(self.dropout, deterministic=not train, name=name)(x)
 
     def mean_over_positions(self, x: jax.Array, pool: str | None = None) -> jax.Array:
         """[n, h, w, c] -> [n, c]: where this network stops to tell positions apart.
