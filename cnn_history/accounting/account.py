@@ -22,15 +22,9 @@ from collections.abc import Collection
 import flax.linen as nn
 
 from cnn_history import layers, models
+from cnn_history.accounting import tracing
 from cnn_history.accounting.receptive_field import receptive_fields
-from cnn_history.accounting.tracing import (
-    MULTIPLIERS,
-    Call,
-    Traced,
-    is_norm,
-    operation,
-    traced_layers,
-)
+from cnn_history.accounting.tracing import MULTIPLIERS, Call, Traced, is_norm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,26 +102,30 @@ def account(model: str, image_size: int | None = None, **options) -> Account:
     `image_size` is the paper's unless given. Heads count where `aux_heads=True`.
     Raises ValueError for an unknown network or option, and for a size that cannot work.
     """
+    return traced_account(model, image_size, **options)[1]
+
+
+def traced_account(model: str, image_size: int | None, **options) -> tuple[Traced, Account]:
+    """Return the account with the traced network that it was derived from."""
     info = models.info(model)
     h, w, c = info.input
     size = (h, w, c) if image_size is None else (image_size, image_size, c)
-    depth, found = trace(models.create(model, **options), size)
-    return Account(model, str(info.source), size, depth, tuple(found))
+    traced = tracing.traced_layers(models.create(model, **options), size)
+    return traced, Account(model, str(info.source), size, *rows(traced))
 
 
-def trace(network: nn.Module, size: tuple[int, int, int]) -> tuple[int, list[Layer]]:
+def trace(network: nn.Module, size: tuple[int, int, int]) -> tuple[int, tuple[Layer, ...]]:
     """Return a network's depth and layers on an image of `size`, (h, w, c)."""
-    return rows(traced_layers(network, size))
+    return rows(tracing.traced_layers(network, size))
 
 
-def rows(traced: Traced) -> tuple[int, list[Layer]]:
+def rows(traced: Traced) -> tuple[int, tuple[Layer, ...]]:
     """Return depth and layers of a traced network, the layers in the order of its calls."""
     seen = receptive_fields(traced.jaxpr, traced.jaxpr.invars[0], traced.weighted)
-    found = [
+    return max(s.depth for s in seen.values()), tuple(
         _layer(call, max(seen[label].height.size, seen[label].width.size), traced.pre_activation)
         for label, call in traced.calls.items()
-    ]
-    return max(s.depth for s in seen.values()), found
+    )
 
 
 def _window(module: nn.Module) -> tuple[tuple[int, int] | None, int | None]:
@@ -153,7 +151,7 @@ def _layer(call: Call, receptive_field: int, norms_count: bool) -> Layer:
     kernel, stride = _window(module)
     return Layer(
         name="/".join(module.path),
-        operation=operation(module) or type(module).__name__,
+        operation=tracing.operation(module) or type(module).__name__,
         norm=norm,
         kernel=kernel,
         stride=stride,

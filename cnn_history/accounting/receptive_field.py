@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from jax.extend import core
 
+from cnn_history.accounting.tracing import follow
+
 SIDES = (1, 2)  # the axes of height and width of images [n, h, w, c]
 
 # Each position of the result depends on the same position of the operands.
@@ -59,47 +61,37 @@ def receptive_fields(
     Raises ValueError for an operation on which nothing is known here.
     """
     named = {}
-    whole = Seen(*(View(axis, 0, 1, 1) for axis in SIDES), depth=0)
-    _walk(jaxpr, {image: whole}, frozenset(weighted), named)
-    return named
 
-
-def _walk(jaxpr, seen: dict, weighted: frozenset[str], named: dict[str, Seen]) -> None:
-    """Add to `seen` what each variable of jaxpr sees, and to `named` the named ones."""
-    for eqn in jaxpr.eqns:
-        operands = [None if isinstance(v, core.Literal) else seen.get(v) for v in eqn.invars]
-        if not any(operands) or not math.prod(eqn.outvars[0].aval.shape):
-            continue  # it does not depend on the image, or is empty
-        inner = next((p for p in eqn.params.values() if isinstance(p, core.ClosedJaxpr)), None)
-        if inner is not None:
-            inside = {v: s for v, s in zip(inner.jaxpr.invars, operands, strict=True) if s}
-            _walk(inner.jaxpr, inside, weighted, named)
-            results = [
-                None if isinstance(v, core.Literal) else inside.get(v) for v in inner.jaxpr.outvars
-            ]
-        else:
-            results = [_result(eqn, operands)] * len(eqn.outvars)
+    def seen(eqn: core.JaxprEqn, operands: list[Seen | None]) -> Seen | None:
+        if not math.prod(eqn.outvars[0].aval.shape):
+            return None  # it is empty
+        found = _result(eqn, operands)
         if eqn.primitive.name == "name":
             label = eqn.params["name"]
-            results = [s._replace(depth=s.depth + (label in weighted)) for s in results]
-            named[label] = results[0]
-        seen.update({v: s for v, s in zip(eqn.outvars, results, strict=True) if s})
+            found = named[label] = found._replace(depth=found.depth + (label in weighted))
+        return found
+
+    follow(jaxpr, {image: Seen(*(View(axis, 0, 1, 1) for axis in SIDES), depth=0)}, seen)
+    return named
 
 
 def _result(eqn: core.JaxprEqn, operands: list[Seen | None]) -> Seen:
     """Return what the result of one equation sees; `operands` has None for constants."""
-    rule = _keep if eqn.primitive.name in ELEMENTWISE else RULES.get(eqn.primitive.name)
-    if rule is None:
-        raise ValueError(f"no receptive field is known for '{eqn.primitive.name}'.")
-    sides = []
-    for side in range(len(SIDES)):
-        views = [
-            rule(s[side], eqn.invars[i].aval.shape, eqn, i)
-            for i, s in enumerate(operands)
-            if s is not None
-        ]
-        sides.append(_union(views, eqn.outvars[0].aval.shape))
-    return Seen(*sides, depth=max(s.depth for s in operands if s is not None))
+    name, shapes = eqn.primitive.name, [v.aval.shape for v in eqn.invars]
+    if name not in ELEMENTWISE and name not in RULES:
+        raise ValueError(f"no receptive field is known for '{name}'.")
+
+    def behind(view: View, number: int) -> View:
+        if name in ELEMENTWISE or view.axis is None:
+            return view
+        return RULES[name](view, shapes[number], eqn, number)
+
+    known = [(number, seen) for number, seen in enumerate(operands) if seen]
+    sides = (
+        _union([behind(seen[side], number) for number, seen in known], eqn.outvars[0].aval.shape)
+        for side in range(len(SIDES))
+    )
+    return Seen(*sides, depth=max(seen.depth for _, seen in known))
 
 
 def _whole(view: View, shape: tuple[int, ...]) -> View:
@@ -118,24 +110,16 @@ def _union(views: list[View], shape: tuple[int, ...]) -> View:
     return views[0]._replace(first=first, size=last - first)
 
 
-def _slide(view: View, axis: int, window: int, stride: int, before: int) -> View:
+def _slide(view: View, axis: int, before: int, window: int = 1, stride: int = 1) -> View:
     """Return the view behind a window of `window` positions, `stride` apart, after padding."""
     _, first, size, jump = view
     return View(axis, first - before * jump, size + (window - 1) * jump, jump * stride)
 
 
-# A rule takes a view, the shape of its operand, the equation and the operand's number.
-
-
-def _keep(view, shape, eqn, number):
-    del shape, eqn, number
-    return view
+# A rule takes a view with an axis, the shape of its operand, the equation and the operand's number.
 
 
 def _convolution(view, shape, eqn, number):
-    del shape
-    if view.axis is None:
-        return view
     params, kernel = eqn.params, eqn.invars[1].aval.shape
     spec = params["dimension_numbers"]
     if number != 0 or view.axis not in spec.lhs_spec[2:] or set(params["lhs_dilation"]) != {1}:
@@ -143,109 +127,76 @@ def _convolution(view, shape, eqn, number):
     i = spec.lhs_spec[2:].index(view.axis)
     window = (kernel[spec.rhs_spec[2 + i]] - 1) * params["rhs_dilation"][i] + 1
     before = params["padding"][i][0]
-    return _slide(view, spec.out_spec[2 + i], window, params["window_strides"][i], before)
+    return _slide(view, spec.out_spec[2 + i], before, window, params["window_strides"][i])
 
 
 def _reduce_window(view, shape, eqn, number):
-    del shape, number
-    if view.axis is None:
-        return view
     params, i = eqn.params, view.axis
     window = (params["window_dimensions"][i] - 1) * params["window_dilation"][i] + 1
-    return _slide(view, i, window, params["window_strides"][i], params["padding"][i][0])
+    return _slide(view, i, params["padding"][i][0], window, params["window_strides"][i])
 
 
 def _pad(view, shape, eqn, number):
-    del shape, number
-    if view.axis is None:
-        return view
     before, _, between = eqn.params["padding_config"][view.axis]
     if between:
         raise ValueError("no receptive field is known for padding between positions.")
-    return _slide(view, view.axis, 1, 1, before)
+    return _slide(view, view.axis, before)
 
 
 def _slice(view, shape, eqn, number):
-    del shape, number
-    if view.axis is None:
-        return view
-    strides = eqn.params["strides"] or (1,) * len(eqn.params["start_indices"])
-    return _slide(view, view.axis, 1, strides[view.axis], -eqn.params["start_indices"][view.axis])
+    stride = eqn.params["strides"][view.axis] if eqn.params["strides"] else 1
+    return _slide(view, view.axis, -eqn.params["start_indices"][view.axis], stride=stride)
 
 
 def _concatenate(view, shape, eqn, number):
-    if view.axis is None or view.axis != eqn.params["dimension"]:
+    if view.axis != eqn.params["dimension"]:
         return view
-    before = sum(v.aval.shape[view.axis] for v in eqn.invars[:number])
-    return _slide(view, view.axis, 1, 1, before)
+    return _slide(view, view.axis, sum(v.aval.shape[view.axis] for v in eqn.invars[:number]))
 
 
 def _stack(view, shape, eqn, number):
-    del shape, number
-    if view.axis is None or view.axis < eqn.params["axis"]:
-        return view
-    return view._replace(axis=view.axis + 1)
+    return view._replace(axis=view.axis + (view.axis >= eqn.params["axis"]))
 
 
 def _transpose(view, shape, eqn, number):
-    del shape, number
-    if view.axis is None:
-        return view
     return view._replace(axis=eqn.params["permutation"].index(view.axis))
 
 
 def _broadcast_in_dim(view, shape, eqn, number):
-    del number
-    if view.axis is None:
-        return view
     axis = eqn.params["broadcast_dimensions"][view.axis]
-    if eqn.params["shape"][axis] != shape[view.axis]:
-        return _whole(view, shape)
-    return view._replace(axis=axis)
+    kept = eqn.params["shape"][axis] == shape[view.axis]
+    return view._replace(axis=axis) if kept else _whole(view, shape)
 
 
-def _without(view, shape, removed):
-    if view.axis is None or view.axis in removed:
-        return _whole(view, shape)
-    return view._replace(axis=view.axis - sum(axis < view.axis for axis in removed))
+def _without(removed: str) -> Callable:
+    """Return the rule of an operation that removes the axes in this parameter."""
 
+    def rule(view, shape, eqn, number):
+        if view.axis in eqn.params[removed]:
+            return _whole(view, shape)
+        return view._replace(axis=view.axis - sum(a < view.axis for a in eqn.params[removed]))
 
-def _squeeze(view, shape, eqn, number):
-    del number
-    return _without(view, shape, eqn.params["dimensions"])
-
-
-def _reduce(view, shape, eqn, number):
-    del number
-    return _without(view, shape, eqn.params["axes"])
+    return rule
 
 
 def _reshape(view, shape, eqn, number):
-    del number
-    if view.axis is None:
-        return view
+    def place(shape, axis):  # an axis stays itself if as many elements lie before and along it
+        return math.prod(shape[:axis]), shape[axis]
 
-    def places(shape):  # an axis stays itself if as many elements lie before and along it
-        before = 1
-        for length in shape:
-            yield before, length
-            before *= length
-
-    place = list(places(shape))[view.axis]
-    kept = [axis for axis, p in enumerate(places(eqn.params["new_sizes"])) if p == place]
+    after, here = eqn.params["new_sizes"], place(shape, view.axis)
+    kept = [axis for axis in range(len(after)) if place(after, axis) == here]
     return view._replace(axis=kept[-1]) if kept else _whole(view, shape)
 
 
 def _dot_general(view, shape, eqn, number):
-    contracting, batch = eqn.params["dimension_numbers"]
-    if view.axis is None or view.axis in contracting[number] or view.axis in batch[number]:
+    gone = [(*c, *b) for c, b in zip(*eqn.params["dimension_numbers"], strict=True)]
+    if view.axis in gone[number]:
         return _whole(view, shape)
-    shapes = [v.aval.shape for v in eqn.invars]
     free = [
-        [axis for axis in range(len(shapes[i])) if axis not in (*contracting[i], *batch[i])]
-        for i in range(2)
+        [axis for axis in range(v.aval.ndim) if axis not in axes]
+        for v, axes in zip(eqn.invars, gone, strict=True)
     ]
-    before = len(batch[0]) + (len(free[0]) if number == 1 else 0)
+    before = len(eqn.params["dimension_numbers"][1][0]) + number * len(free[0])
     return view._replace(axis=before + free[number].index(view.axis))
 
 
@@ -255,13 +206,13 @@ RULES: dict[str, Callable[[View, tuple[int, ...], Any, int], View]] = {
     "conv_general_dilated": _convolution,
     "dot_general": _dot_general,
     "pad": _pad,
-    "reduce_max": _reduce,
-    "reduce_sum": _reduce,
+    "reduce_max": _without("axes"),
+    "reduce_sum": _without("axes"),
     "reduce_window_max": _reduce_window,
     "reduce_window_sum": _reduce_window,
     "reshape": _reshape,
     "slice": _slice,
-    "squeeze": _squeeze,
+    "squeeze": _without("dimensions"),
     "stack": _stack,
     "transpose": _transpose,
 }

@@ -8,10 +8,9 @@ import dataclasses
 import itertools
 from collections import defaultdict
 
-from cnn_history import models
-from cnn_history.accounting.account import Account, Layer, rows
+from cnn_history.accounting.account import Account, Layer, traced_account
 from cnn_history.accounting.graph import INPUT, Node, graph
-from cnn_history.accounting.tracing import Traced, traced_layers
+from cnn_history.accounting.tracing import Traced
 
 LONGEST_PERIOD = 4  # pieces that repeat together, such as convolution, norm, convolution, norm
 WORTH_A_MARK = 2  # layers that a repetition mark must save
@@ -54,14 +53,11 @@ Series = tuple[Step | Branches | Repeat, ...]
 
 def architecture(model: str, **options) -> tuple[Account, Series]:
     """Return account and structure of the network `model` on images of its paper's size."""
-    info = models.info(model)
-    traced = traced_layers(models.create(model, **options), info.input)
-    depth, layers = rows(traced)
-    account = Account(model, str(info.source), info.input, depth, tuple(layers))
-    return account, structure(traced, layers)
+    traced, account = traced_account(model, None, **options)
+    return account, structure(traced, account.layers)
 
 
-def structure(traced: Traced, layers: list[Layer]) -> Series:
+def structure(traced: Traced, layers: tuple[Layer, ...]) -> Series:
     """Return the structure of a traced network, given its layers in the order of its calls."""
     found = dict(zip(traced.calls, layers, strict=True))
     nodes = graph(traced)
@@ -73,21 +69,14 @@ def structure(traced: Traced, layers: list[Layer]) -> Series:
 
     def series(name: str, stop: str | None) -> Series:
         pieces = []
-        while name != stop:
+        while name not in (stop, None):
             if name in found:
                 pieces.append(Step(found[name]))
-            following = readers[name]
-            if not following:
-                break
-            if len(following) == 1:
-                (name,) = following
-                continue
-            meeting = meetings[name]
-            branches = tuple(series(reader, meeting) for reader in following)
-            node = nodes[meeting]
-            inner = meeting != stop
-            pieces.append(Branches(branches, node.operation if inner else None, node.shape))
-            name = meeting
+            following, name = readers[name], meetings.get(name)
+            if len(following) > 1:
+                branches = tuple(series(reader, name) for reader in following)
+                operation, _, shape = nodes[name]
+                pieces.append(Branches(branches, operation if name != stop else None, shape))
         return _repeated(_with_norms(pieces))
 
     return series(INPUT, None)
@@ -98,17 +87,12 @@ def _meetings(nodes: dict[str, Node], readers: dict[str, list[str]]) -> dict[str
     order = {name: i for i, name in enumerate([INPUT, *nodes])}
     nearest = {}
     for name in reversed(order):
-        way = None
-        for reader in readers[name]:
-            way = reader if way is None else way
-            other = reader
-            while way != other:
-                if order[way] < order[other]:
-                    way = nearest[way]
-                else:
-                    other = nearest[other]
-        if way is not None:
-            nearest[name] = way
+        ways = set(readers[name])
+        while len(ways) > 1:  # the first of them goes on to its own meeting
+            first = min(ways, key=order.get)
+            ways = ways - {first} | {nearest[first]}
+        if ways:
+            (nearest[name],) = ways
     return nearest
 
 
@@ -116,12 +100,11 @@ def _with_norms(pieces: list) -> list:
     """Join each normalization to the layer with weights before it."""
     joined = []
     for piece in pieces:
-        if isinstance(piece, Step) and piece.layer.norm and joined:
-            before = joined[-1]
-            if isinstance(before, Step) and before.layer.weights and before.norm is None:
-                joined[-1] = Step(before.layer, piece.layer)
-                continue
-        joined.append(piece)
+        match joined[-1:], piece:
+            case [Step(before, None)], Step(layer) if layer.norm and before.weights:
+                joined[-1] = Step(before, layer)
+            case _:
+                joined.append(piece)
     return joined
 
 
@@ -129,25 +112,24 @@ def _repeated(pieces: list) -> Series:
     """Replace runs of alike pieces by a repetition mark."""
     signs = [_sign(piece) for piece in pieces]
     found, i = [], 0
+
+    def run(period: int) -> tuple[int, int, int]:
+        """Return how many layers a mark would save here, -period, and the end of the run."""
+        end = i + period
+        while signs[end : end + period] == signs[i : i + period]:
+            end += period
+        times = (end - i) // period
+        return (times - 1) * len(list(steps(pieces[i : i + period]))), -period, end
+
     while i < len(pieces):
-        best = (0, 0, 1)  # layers saved, -period, times
-        for period in range(1, LONGEST_PERIOD + 1):
-            unit = signs[i : i + period]
-            times = 1
-            while signs[i + times * period : i + (times + 1) * period] == unit:
-                times += 1
-            saved = (times - 1) * sum(_count(piece) for piece in pieces[i : i + period])
-            best = max(best, (saved, -period, times))
-        saved, period, times = best[0], -best[1], best[2]
+        saved, period, end = max(map(run, range(1, LONGEST_PERIOD + 1)))
         if saved >= WORTH_A_MARK:
-            end = i + times * period
-            found.append(
-                Repeat(times, tuple(pieces[i : i + period]), tuple(pieces[end - period : end]))
-            )
-            i = end
+            unit, last = pieces[i : i - period], pieces[end + period : end]
+            found.append(Repeat((end - i) // -period, tuple(unit), tuple(last)))
         else:
             found.append(pieces[i])
-            i += 1
+            end = i + 1
+        i = end
     return tuple(found)
 
 
@@ -155,16 +137,11 @@ def _sign(piece):
     """Return what must be equal for two pieces to be alike."""
     match piece:
         case Step(layer, norm):
-            alike = dataclasses.replace(layer, name="", receptive_field=0)
-            return alike, norm is None
+            return dataclasses.replace(layer, name="", receptive_field=0), norm is None
         case Branches(branches, meeting, output):
             return tuple(tuple(map(_sign, b)) for b in branches), meeting, output
         case Repeat(times, inside, _):
             return times, tuple(map(_sign, inside))
-
-
-def _count(piece) -> int:
-    return sum(1 for _ in steps((piece,)))
 
 
 def steps(series: Series):

@@ -1,6 +1,6 @@
 """A network traced with its layers marked: what every account of it is derived from."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -121,6 +121,34 @@ def traced_layers(network: nn.Module, size: tuple[int, int, int]) -> Traced:
     with nn.intercept_methods(watch), layers.as_written():
         jaxpr = jax.make_jaxpr(init)(jax.ShapeDtypeStruct((1, *size), jnp.float32)).jaxpr
     return Traced(jaxpr, called, frozenset(weighted), pre_activation)
+
+
+def follow(jaxpr: core.Jaxpr, known: dict[core.Var, Any], made: Callable) -> None:
+    """Add to `known`, what is known of some variables, what follows from it.
+
+    Equations that depend on none of them are left out; computations inside of others are entered.
+
+    Args:
+      jaxpr: the computation.
+      known: by variable.
+      made: (equation, what is known of each operand, or None) -> the same of its results.
+    """
+
+    def of(variables: Iterable, known: dict) -> list:
+        return [None if isinstance(v, core.Literal) else known.get(v) for v in variables]
+
+    for eqn in jaxpr.eqns:
+        operands = of(eqn.invars, known)
+        if not any(operands):
+            continue
+        closed = (p for p in eqn.params.values() if isinstance(p, core.ClosedJaxpr))
+        if inner := next(closed, None):
+            inside = dict(zip(inner.jaxpr.invars, operands, strict=True))
+            follow(inner.jaxpr, inside, made)
+            results = of(inner.jaxpr.outvars, inside)
+        else:
+            results = [made(eqn, operands)] * len(eqn.outvars)
+        known.update(zip(eqn.outvars, results, strict=True))
 
 
 def _own_parameters(module: nn.Module) -> dict[str, Any]:

@@ -12,31 +12,25 @@ import jax
 import optax
 
 from cnn_history import choices
-from cnn_history.optimizers.adagrad import adagrad, scale_by_adagrad
+from cnn_history.optimizers.adagrad import adagrad
 from cnn_history.optimizers.adam import adam
-from cnn_history.optimizers.adam_uncorrected import adam_uncorrected, scale_by_adam_uncorrected
-from cnn_history.optimizers.averaging import (
-    averaged_params,
-    exponential_average,
-    polyak_average,
-)
+from cnn_history.optimizers.adam_uncorrected import adam_uncorrected
+from cnn_history.optimizers.averaging import averaged_params, exponential_average, polyak_average
 from cnn_history.optimizers.bfgs import bfgs
-from cnn_history.optimizers.filter_norms import limit_filter_rms
+from cnn_history.optimizers.filter_norms import limit_filter_rms as limit_filter_rms
 from cnn_history.optimizers.kfac import kfac
-from cnn_history.optimizers.l2 import add_l2
+from cnn_history.optimizers.l2 import add_l2 as add_l2
 from cnn_history.optimizers.lars import lars
 from cnn_history.optimizers.lbfgs import lbfgs
-from cnn_history.optimizers.learning_rate import Rate, applied_rate, observe, scale_by_rate
 from cnn_history.optimizers.momentum import momentum
 from cnn_history.optimizers.nesterov import nesterov
 from cnn_history.optimizers.newton import newton
-from cnn_history.optimizers.precision import float32_state
 from cnn_history.optimizers.rmsprop import rmsprop
+from cnn_history.optimizers.rule import Rate
+from cnn_history.optimizers.rule import applied_rate as applied_rate
+from cnn_history.optimizers.rule import observe as observe
 from cnn_history.optimizers.sgd import sgd
-from cnn_history.optimizers.stochastic_diagonal_lm import (
-    scale_by_curvature,
-    stochastic_diagonal_lm,
-)
+from cnn_history.optimizers.stochastic_diagonal_lm import stochastic_diagonal_lm
 
 
 class Rule(NamedTuple):
@@ -91,25 +85,3 @@ DECAYED = {
     "all": lambda params: True,
     "kernels": lambda params: jax.tree.map(lambda p: p.ndim > 1, params),
 }
-
-__all__ = [
-    *OPTIMIZERS,
-    "AVERAGES",
-    "DECAYED",
-    "EVALUATED",
-    "OPTIMIZERS",
-    "Rate",
-    "Rule",
-    "add_l2",
-    "applied_rate",
-    "averaged_params",
-    "exponential_average",
-    "float32_state",
-    "limit_filter_rms",
-    "observe",
-    "polyak_average",
-    "scale_by_adagrad",
-    "scale_by_adam_uncorrected",
-    "scale_by_curvature",
-    "scale_by_rate",
-]

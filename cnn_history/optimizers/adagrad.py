@@ -1,32 +1,22 @@
 """AdaGrad, as the lecture writes it."""
 
-from typing import Any, NamedTuple
-
 import jax
 import jax.numpy as jnp
 import optax
 
-from cnn_history.optimizers.learning_rate import Rate, scale_by_rate
-from cnn_history.optimizers.precision import float32_state
-
-
-class AdagradState(NamedTuple):
-    """Sum of the squares of all gradients, of the parameters' shapes."""
-
-    sum_of_squares: Any
+from cnn_history.optimizers.rule import Rate, float32_state, scale_by_rate
 
 
 def scale_by_adagrad(eps: float = 1e-7) -> optax.GradientTransformation:
     r"""$s_{t+1} = s_t + g_t^2, \quad u_t = g_t / (\sqrt{s_{t+1}} + \delta)$, with $s_0 = 0$."""
 
     def init(params):
-        return AdagradState(jax.tree.map(jnp.zeros_like, params))
+        return optax.ScaleByRssState(sum_of_squares=optax.tree.zeros_like(params))
 
     def update(updates, state, params=None):
-        del params
         sums = jax.tree.map(lambda s, g: s + jnp.square(g), state.sum_of_squares, updates)
         updates = jax.tree.map(lambda s, g: g / (jnp.sqrt(s) + eps), sums, updates)
-        return updates, AdagradState(sums)
+        return updates, optax.ScaleByRssState(sums)
 
     return optax.GradientTransformation(init, update)
 

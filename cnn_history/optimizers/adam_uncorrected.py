@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from cnn_history.choices import SHARE
-from cnn_history.optimizers.learning_rate import Rate, scale_by_rate
-from cnn_history.optimizers.precision import float32_state
+from cnn_history.optimizers.rule import Rate, float32_state, scale_by_rate
 
 
 class MomentsState(NamedTuple):
@@ -26,11 +25,9 @@ def scale_by_adam_uncorrected(
     """
 
     def init(params):
-        zeros = jax.tree.map(jnp.zeros_like, params)
-        return MomentsState(zeros, zeros)
+        return MomentsState(*[optax.tree.zeros_like(params)] * 2)
 
     def update(updates, state, params=None):
-        del params
         first = optax.tree.update_moment(updates, state.first, b1, 1)
         second = optax.tree.update_moment(updates, state.second, b2, 2)
         updates = jax.tree.map(lambda m, v: m / (jnp.sqrt(v) + eps), first, second)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from cnn_history.choices import COUNT, SHARE
+from cnn_history.optimizers.rule import widened
 
 
 class AverageState(NamedTuple):
@@ -48,10 +49,7 @@ def _average(share: Callable[[jax.Array], jax.Array]) -> optax.GradientTransform
     """Move the average to the newest parameters by `share` of the way: updates before -> share."""
 
     def init(params):
-        def widen(p):
-            return jnp.array(p, jnp.promote_types(p.dtype, jnp.float32))
-
-        return AverageState(jnp.zeros((), jnp.int32), jax.tree.map(widen, params))
+        return AverageState(jnp.zeros((), jnp.int32), jax.tree.map(jnp.copy, widened(params)))
 
     def update(updates, state, params):
         part = share(state.count)

@@ -1,5 +1,6 @@
 """ZFNet's renormalization of filters."""
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -32,10 +33,7 @@ def limit_filter_rms(
         rms = jnp.sqrt(_mean_of_each(squares, np.asarray(filters[layer])))
         return jnp.where(rms > radius, new * (radius / rms) - param, update)
 
-    def update(updates, state, params):
-        return jax.tree_util.tree_map_with_path(limit, updates, params), state
-
-    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+    return optax.stateless(functools.partial(jax.tree_util.tree_map_with_path, limit))
 
 
 def _mean_of_each(values: jax.Array, filters: np.ndarray) -> jax.Array:

@@ -1,6 +1,5 @@
 """K-FAC: the natural gradient with Kronecker-factored curvature."""
 
-from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
@@ -10,12 +9,11 @@ import optax
 from cnn_history.choices import SHARE, checked
 from cnn_history.optimizers import kronecker
 from cnn_history.optimizers.kronecker import Pair
-from cnn_history.optimizers.learning_rate import Rate
-from cnn_history.optimizers.precision import float32_state
+from cnn_history.optimizers.rule import Rate, float32_state, rate_at
 
 
 class KfacState(NamedTuple):
-    """The state of `scale_by_kfac`.
+    """The state of `kfac`, but for the velocity.
 
     Attributes:
       count: number of updates made.
@@ -32,78 +30,7 @@ class KfacState(NamedTuple):
 
 def of_no_layer(labels: str) -> dict[str, Pair]:
     """Return the factors where there are no layers."""
-    del labels
     return {}
-
-
-def one_by_one(function: Callable, matrices: Sequence[jax.Array]) -> list[jax.Array]:
-    """Return the function of each matrix, all made here."""
-    return [function(matrix) for matrix in matrices]
-
-
-def scale_by_kfac(
-    learning_rate: Rate,
-    damping: float,
-    kl_clip: float,
-    factor_decay: float,
-    factors_every: int,
-    inverses_every: int,
-    labels: str,
-    largest_factor: int,
-) -> optax.GradientTransformationExtraArgs:
-    """The update of `kfac` before momentum; see there."""
-
-    def rate(count):
-        value = learning_rate(count) if callable(learning_rate) else learning_rate
-        return jnp.asarray(value, float)
-
-    def init(params):
-        factors = {}
-        for layer, matrix in kronecker.split(params).matrices.items():
-            if max(matrix.shape) > largest_factor:
-                raise ValueError(_too_large(layer, max(matrix.shape), matrix.dtype, largest_factor))
-            factors[layer] = Pair(*(jnp.zeros((size, size), matrix.dtype) for size in matrix.shape))
-        count = jnp.zeros((), jnp.int32)
-        return KfacState(count, rate(count), factors, jax.tree.map(jnp.zeros_like, factors))
-
-    def update(updates, state, params=None, *, factors=of_no_layer, divide=one_by_one, **extra):
-        del params, extra
-        gradients, rest, join = kronecker.split(updates)
-
-        def averaged():
-            now = factors(labels)
-            absent = ", ".join(sorted(gradients.keys() - now.keys()))
-            if absent:
-                raise ValueError(f"kfac: the extra argument `factors` has none of {absent}.")
-            looks = jnp.asarray(state.count // factors_every + 1, float)
-            keep = jnp.minimum(1 - 1 / looks, factor_decay)
-            return {
-                layer: Pair(*(_mean(a, b, keep) for a, b in zip(old, now[layer], strict=True)))
-                for layer, old in state.factors.items()
-            }
-
-        def inverted():
-            ready = {layer: kronecker.damped(f, damping) for layer, f in mean.items()}
-            matrices, structure = jax.tree.flatten(ready)
-            return jax.tree.unflatten(structure, divide(kronecker.inverse, matrices))
-
-        def due(every):
-            return state.count % every == 0
-
-        mean = jax.lax.cond(due(factors_every), averaged, lambda: state.factors)
-        inverses = jax.lax.cond(due(inverses_every), inverted, lambda: state.inverses)
-        natural = {
-            layer: kronecker.precondition(g, inverses[layer]) for layer, g in gradients.items()
-        }
-        now = rate(state.count)
-        length = sum(jnp.vdot(natural[layer], g) for layer, g in gradients.items())
-        clip = jnp.minimum(1, jnp.sqrt(2 * kl_clip / (now**2 * length)))
-        made = join({layer: clip * u for layer, u in natural.items()}, rest)
-        made = jax.tree.map(lambda u: -now.astype(u.dtype) * u, made)
-        count = optax.safe_increment(state.count)
-        return made, KfacState(count, now, mean, inverses)
-
-    return optax.GradientTransformationExtraArgs(init, update)
 
 
 @checked
@@ -162,17 +89,56 @@ def kfac(
 
     Raises ValueError for an argument out of range, and for a layer too large or unseen.
     """
-    scaled = scale_by_kfac(
-        learning_rate,
-        damping,
-        kl_clip,
-        factor_decay,
-        factors_every,
-        inverses_every,
-        labels,
-        largest_factor,
-    )
-    return float32_state(optax.chain(scaled, optax.trace(decay)))
+
+    def init(params):
+        factors = {}
+        for layer, matrix in kronecker.split(params).matrices.items():
+            if max(matrix.shape) > largest_factor:
+                raise ValueError(_too_large(layer, max(matrix.shape), matrix.dtype, largest_factor))
+            factors[layer] = Pair(*(jnp.zeros((size, size), matrix.dtype) for size in matrix.shape))
+        count = jnp.zeros((), jnp.int32)
+        return KfacState(
+            count, rate_at(learning_rate, count), factors, jax.tree.map(jnp.zeros_like, factors)
+        )
+
+    def update(updates, state, params=None, *, factors=of_no_layer, divide=map, **extra):
+        gradients, rest, join = kronecker.split(updates)
+
+        def averaged():
+            now = factors(labels)
+            absent = ", ".join(sorted(gradients.keys() - now.keys()))
+            if absent:
+                raise ValueError(f"kfac: the extra argument `factors` has none of {absent}.")
+            looks = jnp.asarray(state.count // factors_every + 1, float)
+            keep = jnp.minimum(1 - 1 / looks, factor_decay)
+            return {
+                layer: Pair(*(_mean(a, b, keep) for a, b in zip(old, now[layer], strict=True)))
+                for layer, old in state.factors.items()
+            }
+
+        def inverted():
+            ready = {layer: kronecker.damped(f, damping) for layer, f in mean.items()}
+            matrices, structure = jax.tree.flatten(ready)
+            return jax.tree.unflatten(structure, divide(kronecker.inverse, matrices))
+
+        def due(every):
+            return state.count % every == 0
+
+        mean = jax.lax.cond(due(factors_every), averaged, lambda: state.factors)
+        inverses = jax.lax.cond(due(inverses_every), inverted, lambda: state.inverses)
+        natural = {
+            layer: kronecker.precondition(g, inverses[layer]) for layer, g in gradients.items()
+        }
+        now = rate_at(learning_rate, state.count)
+        length = sum(jnp.vdot(natural[layer], g) for layer, g in gradients.items())
+        clip = jnp.minimum(1, jnp.sqrt(2 * kl_clip / (now**2 * length)))
+        made = join({layer: clip * u for layer, u in natural.items()}, rest)
+        made = jax.tree.map(lambda u: -now.astype(u.dtype) * u, made)
+        count = optax.safe_increment(state.count)
+        return made, KfacState(count, now, mean, inverses)
+
+    scale = optax.GradientTransformationExtraArgs(init, update)
+    return float32_state(optax.chain(scale, optax.trace(decay)))
 
 
 def _mean(old: jax.Array, new: jax.Array, keep: jax.Array) -> jax.Array:

@@ -25,12 +25,10 @@ def add_l2(
     rule = optax.with_extra_args_support(rule)
 
     def penalty(params):
-        squares = jax.tree.map(
-            lambda kept, part: optax.tree.norm(part, squared=True) if kept else 0.0,
-            mask(params),
-            params,
-        )
-        return weight_decay / 2 * sum(jax.tree.leaves(squares))
+        def square(kept, part):
+            return optax.tree.norm(part, squared=True) if kept else 0.0
+
+        return weight_decay / 2 * sum(jax.tree.leaves(jax.tree.map(square, mask(params), params)))
 
     def decayed(gradient, params):
         return optax.tree.add(gradient, jax.grad(penalty)(params))

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from cnn_history.choices import GIVEN, SHARE
-from cnn_history.optimizers.learning_rate import Rate, scale_by_rate
-from cnn_history.optimizers.precision import float32_state
+from cnn_history.optimizers.rule import Rate, float32_state, scale_by_rate
 
 
 def lars(
@@ -39,12 +38,7 @@ def lars(
       decayed: params -> a tree of bool, or one bool: which parameters β touches.
     """
 
-    def update(grads, state, params, **extra):
-        del extra
-        touched = jax.tree.map(
-            lambda touched, part: jax.tree.map(lambda _: touched, part), decayed(params), params
-        )
-
+    def update(grads, params):
         def local(gradient, w, touched):
             beta = weight_decay if touched else 0.0
             step = gradient + beta * w
@@ -55,7 +49,8 @@ def lars(
             below = jnp.where(moves, of_gradient + beta * of_w, 1)
             return jnp.where(moves, trust * of_w / below, 1) * step
 
-        return jax.tree.map(local, grads, params, touched), state
+        touched = jax.tree.broadcast(decayed(params), params)
+        return jax.tree.map(local, grads, params, touched)
 
-    scale = optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
+    scale = optax.stateless(update)
     return float32_state(optax.chain(scale, scale_by_rate(learning_rate), optax.trace(decay)))

@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 
 from cnn_history.choices import NOT_NEGATIVE, checked
 from cnn_history.optimizers import size
-from cnn_history.optimizers.learning_rate import Rate, scale_by_rate
+from cnn_history.optimizers.rule import Rate, scale_by_rate
 
 FORMED_UP_TO = 2_000  # parameters, by `auto`: a Hessian of 16 MB, a factorization of 3 GFLOP
 COLUMNS = 64  # of the Hessian, made at a time
@@ -72,36 +72,6 @@ def solve(matrix: jax.Array, gradient: jax.Array, steps: int) -> jax.Array:
     )
 
 
-def scale_by_newton(
-    damping: float, solver: str, cg_steps: int, largest_gb: float
-) -> optax.GradientTransformationExtraArgs:
-    r"""$d = (H + \lambda I)^{-1} g$; the arguments are those of `newton`."""
-
-    def is_formed(params):
-        return solver == "exact" or (solver == "auto" and optax.tree.size(params) <= FORMED_UP_TO)
-
-    def init(params):
-        size.check_precision(params, "newton")
-        if is_formed(params):
-            size.check_matrix(params, "newton", "Hessian", largest_gb)
-        return optax.EmptyState()
-
-    def update(updates: Any, state: optax.EmptyState, params: Any, *, value_fn, **unused):
-        del unused
-        at, unravel = ravel_pytree(params)
-        gradient, _ = ravel_pytree(updates)
-        slope = jax.grad(lambda flat: value_fn(unravel(flat)))
-        if is_formed(params):
-            matrix = hessian(slope, at) + damping * jnp.eye(at.size, dtype=at.dtype)
-            towards = solve(matrix, gradient, cg_steps)
-        else:
-            _, product = jax.linearize(slope, at)
-            towards = conjugate_gradients(lambda v: product(v) + damping * v, gradient, cg_steps)
-        return unravel(towards), state
-
-    return optax.GradientTransformationExtraArgs(init, update)
-
-
 @checked
 def newton(
     learning_rate: Rate = 1.0,
@@ -132,6 +102,27 @@ def newton(
       cg_steps: products with the Hessian at most, a step.
       largest_gb: that an exact Hessian may take, in 10⁹ bytes.
     """
-    return optax.chain(
-        scale_by_newton(damping, solver, cg_steps, largest_gb), scale_by_rate(learning_rate)
-    )
+
+    def is_formed(params):
+        return solver == "exact" or (solver == "auto" and optax.tree.size(params) <= FORMED_UP_TO)
+
+    def init(params):
+        size.check_precision(params, "newton")
+        if is_formed(params):
+            size.check_matrix(params, "newton", "Hessian", largest_gb)
+        return optax.EmptyState()
+
+    def update(updates: Any, state: optax.EmptyState, params: Any, *, value_fn, **unused):
+        at, unravel = ravel_pytree(params)
+        gradient, _ = ravel_pytree(updates)
+        slope = jax.grad(lambda flat: value_fn(unravel(flat)))
+        if is_formed(params):
+            matrix = hessian(slope, at) + damping * jnp.eye(at.size, dtype=at.dtype)
+            towards = solve(matrix, gradient, cg_steps)
+        else:
+            _, product = jax.linearize(slope, at)
+            towards = conjugate_gradients(lambda v: product(v) + damping * v, gradient, cg_steps)
+        return unravel(towards), state
+
+    scale = optax.GradientTransformationExtraArgs(init, update)
+    return optax.chain(scale, scale_by_rate(learning_rate))

@@ -5,8 +5,7 @@ from typing import Annotated
 import optax
 
 from cnn_history.choices import SHARE
-from cnn_history.optimizers.learning_rate import Rate, scale_by_rate
-from cnn_history.optimizers.precision import float32_state
+from cnn_history.optimizers.rule import Rate, float32_state, scale_by_rate
 
 
 def rmsprop(

@@ -2,8 +2,7 @@
 
 import optax
 
-from cnn_history.optimizers.learning_rate import Rate, scale_by_rate
-from cnn_history.optimizers.precision import float32_state
+from cnn_history.optimizers.rule import Rate, float32_state, scale_by_rate
 
 
 def sgd(learning_rate: Rate) -> optax.GradientTransformationExtraArgs:

@@ -1,30 +1,13 @@
 """What a method that keeps a matrix over all parameters takes, and what is refused."""
 
-import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from rich.filesize import decimal as in_words
 
 LARGEST_GB = 4.0  # that such a matrix may take unless more is allowed, in 10⁹ bytes
-UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
-
-
-def matrix_bytes(parameters: int, each: int = 4) -> int:
-    """Return the bytes of a square matrix over the parameters, such as their Hessian.
-
-    Args:
-      parameters: N; the matrix has N² numbers.
-      each: bytes of a number; 4 for float32.
-    """
-    return parameters**2 * each
-
-
-def in_words(count: int) -> str:
-    """Return a number of bytes as it is read: `76.6 PB`, in powers of 1,000."""
-    power = min(int(math.log10(max(count, 1)) / 3), len(UNITS) - 1)
-    return f"{count / 1000**power:.1f} {UNITS[power]}" if power else f"{count} bytes"
 
 
 def check_precision(params: Any, method: str) -> None:
@@ -43,7 +26,7 @@ def check_precision(params: Any, method: str) -> None:
 def check_matrix(params: Any, method: str, matrix: str, largest_gb: float) -> None:
     """Raise ValueError, with its number, for a matrix over `params` of more than `largest_gb`."""
     n = optax.tree.size(params)
-    size = matrix_bytes(n, jnp.result_type(*jax.tree.leaves(params)).itemsize)
+    size = n**2 * jnp.result_type(*jax.tree.leaves(params)).itemsize
     if size > largest_gb * 1e9:
         raise ValueError(
             f"{method}: the {matrix} of {n:,} parameters would need {in_words(size)}, more than "

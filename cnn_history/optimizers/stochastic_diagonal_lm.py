@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from cnn_history.optimizers.learning_rate import Rate, scale_by_rate
-from cnn_history.optimizers.precision import float32_state
+from cnn_history.optimizers.rule import Rate, float32_state, scale_by_rate
 
 
 class CurvatureState(NamedTuple):
@@ -26,10 +25,9 @@ def scale_by_curvature(mu: float = 0.02, every: int = 1) -> optax.GradientTransf
     """
 
     def init(params):
-        return CurvatureState(jnp.zeros((), jnp.int32), jax.tree.map(jnp.zeros_like, params))
+        return CurvatureState(jnp.zeros((), jnp.int32), optax.tree.zeros_like(params))
 
     def update(updates, state, params=None, *, curvature_fn: Callable[[Any], Any], **extra):
-        del extra
         curvature = jax.lax.cond(
             state.count % every == 0, lambda: curvature_fn(params), lambda: state.curvature
         )

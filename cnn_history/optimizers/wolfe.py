@@ -41,8 +41,9 @@ def follow(direction: optax.GradientTransformation) -> optax.GradientTransformat
     def init(params):
         return WolfeState(direction.init(params), search.init(params))
 
-    def update(updates, state, params, *, value, grad, value_fn, **unused):
-        del unused  # `search` would hand it to value_fn
+    def update(
+        updates, state, params, *, value, grad, value_fn, **unused
+    ):  # `search` would hand those to value_fn
         towards, direction_state = direction.update(updates, state.direction, params)
         step, search_state = search.update(
             jax.tree.map(jnp.negative, towards),

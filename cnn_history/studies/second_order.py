@@ -71,7 +71,7 @@ def update_rank(n: int = N, seed: int = 0) -> int:
 
 def hessian_bytes(model: str) -> int:
     """Return the bytes of a network's Hessian in float32, from its account."""
-    return size.matrix_bytes(accounting.account(model).parameters)
+    return 4 * accounting.account(model).parameters ** 2
 
 
 def run(seeds: int = 5, passes: int = 60, batch_size: int = 64) -> Findings:
