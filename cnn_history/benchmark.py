@@ -51,7 +51,6 @@ MEASURED = ("ceilings", "load_average", "results")  # of a document; the rest sa
 
 def main(argv: list[str]) -> None:
     """Run the verb."""
-    del argv
     output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
     suite, names, effort = _asked()
     if suite.one_processor:  # before XLA makes its threads, as many as there are processors
@@ -80,14 +79,15 @@ def main(argv: list[str]) -> None:
         shown = [report.short(row) for row in document["results"]]
         same = {"memory", *report.alike(shown)}  # a line has room for no more
         tables.rows([{n: v for n, v in row.items() if n not in same} for row in shown])
-        for line in report.notes(document):
-            print(line)
+        print(*report.notes(document), sep="\n")
 
 
 def _beginning(effort: Effort) -> dict:
     """Return the document before its first row: what is measured, where and with what."""
     versions = record.versions()
     commit = versions.pop("commit")
+    if AGAINST.value:
+        versions["torch"] = importlib.metadata.version("torch")
     return {
         "device": record.devices(),
         "processor": record.processor(),
@@ -95,7 +95,7 @@ def _beginning(effort: Effort) -> dict:
         "threads": len(os.sched_getaffinity(0)),  # of both sides
         "load_average": [os.getloadavg()[0]] * 2,  # who else computed, before and after
         "rounds": effort.rounds,
-        "versions": {**versions, **_torch_version()},
+        "versions": versions,
         "commit": commit,
         "ceilings": {},
         "results": [],
@@ -141,10 +141,6 @@ def _asked() -> tuple[Suite, set[str], Effort]:
         raise UserError(f"--photos: there is no folder '{photos}'.")
     effort = Effort(ROUNDS.value, SECONDS.value, bool(AGAINST.value), photos or None)
     return suite, set(NETWORKS.value or suite.names), effort
-
-
-def _torch_version() -> dict[str, str]:
-    return {"torch": importlib.metadata.version("torch")} if AGAINST.value else {}
 
 
 if __name__ == "__main__":

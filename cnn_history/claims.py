@@ -27,7 +27,6 @@ OUTPUT = flags.DEFINE_string("output", None, "File that gets the JSON, whatever 
 
 def main(argv: list[str]) -> None:
     """Run the verb."""
-    del argv
     output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
     chosen = _chosen()
     devices.start()

@@ -21,7 +21,6 @@ flags.mark_flag_as_required("dataset")
 
 def main(argv: list[str]) -> None:
     """Run the verb."""
-    del argv
     name, root = DATASET.value, tfds_images.folder(DATA_DIR.value)
     if name in OWN:
         raise UserError(f"--dataset: {name} needs no preparation.")

@@ -25,7 +25,6 @@ flags.mark_flags_as_required(["runs", "output"])
 
 def main(argv: list[str]) -> None:
     """Run the verb."""
-    del argv
     runs, output = (pathlib.Path(flag.value).expanduser() for flag in (RUNS, OUTPUT))
     if not runs.is_dir():
         raise UserError(f"--runs: there is no folder '{runs}'.")

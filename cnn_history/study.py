@@ -33,7 +33,6 @@ flags.mark_flags_as_required(["config", "workdir"])
 
 def main(argv: list[str]) -> None:
     """Run the verb."""
-    del argv
     devices.start()
     config, folder = CONFIG.value, pathlib.Path(WORKDIR.value).expanduser()
     options = config.to_dict()

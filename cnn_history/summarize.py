@@ -35,7 +35,6 @@ flags.mark_flags_as_required(["model"])
 
 def main(argv: list[str]) -> None:
     """Run the verb."""
-    del argv
     chosen = {
         option: option_of(option, flag.value)
         for option, flag in OPTIONS.items()

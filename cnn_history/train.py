@@ -36,7 +36,6 @@ flags.mark_flags_as_required(["config", "workdir"])
 
 def main(argv: list[str]) -> None:
     """Run the verb."""
-    del argv
     processes.join(*(flag.value for flag in PROCESSES))
     devices.start()
     config, workdir = CONFIG.value, bucket.path(WORKDIR.value)

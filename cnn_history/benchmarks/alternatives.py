@@ -53,7 +53,6 @@ def groups_apart(convolve, x, kernel, strides, padding, feature_group_count=1, *
 
 def without_first_mean(statistics: Callable, x: jax.Array) -> tuple[jax.Array, ...]:
     """As `batch_norm.statistics`, by E[x²] - E[x]², in one pass; exact where |mean| is small."""
-    del statistics
     mean, square = (jnp.mean(a, tuple(range(1, x.ndim - 1)), keepdims=True) for a in (x, x * x))
     return x, mean, mean, jnp.maximum(square - jnp.square(mean), 0)
 
@@ -63,7 +62,6 @@ def by_pallas(statistics: Callable, x: jax.Array) -> tuple[jax.Array, ...]:
 
     Raises ValueError where a group of images does not divide into what a program sums.
     """
-    del statistics
     narrow = x.astype(jnp.bfloat16)  # as it came: XLA leaves out a conversion there and back
     rows, channels = narrow.size // len(x) // x.shape[-1], x.shape[-1]
     if rows % ROWS or channels % CHANNELS:

@@ -1,18 +1,16 @@
 """The least time that a network's kernels can take on a device, from the network's own account."""
 
-import dataclasses
 import math
+from typing import NamedTuple
 
-from cnn_history import models
-from cnn_history.accounting import graph, tracing
-from cnn_history.accounting.account import rows
+from cnn_history.accounting import graph
+from cnn_history.accounting.account import traced_account
 from cnn_history.benchmarks import passes
 
 WEIGHTED = ("conv", "fc", "rbf")
 
 
-@dataclasses.dataclass(frozen=True)
-class Bound:
+class Bound(NamedTuple):
     """What a step does for each image, and the time that it needs at least.
 
     Attributes:
@@ -26,8 +24,7 @@ class Bound:
     seconds: float
 
 
-@dataclasses.dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """A layer or a meeting of branches, as the bounds see it.
 
     Attributes:
@@ -49,28 +46,22 @@ class Piece:
 
 def pieces(model: str) -> tuple[list[Piece], int]:
     """Return the pieces of the network `model` on its paper's images, and its parameters."""
-    info = models.info(model)
-    traced = tracing.traced_layers(models.create(model), info.input)
-    layers = dict(zip(traced.calls, rows(traced)[1], strict=True))
+    traced, account = traced_account(model, None)
+    layers = dict(zip(traced.calls, account.layers, strict=True))
     nodes = graph.graph(traced)
-    sizes = {graph.INPUT: math.prod(info.input)}
-    sizes |= {name: math.prod(node.shape) for name, node in nodes.items()}
-    norms = {name for name, layer in layers.items() if layer.norm}
-    followed = {source for name in norms for source in nodes[name].sources}
-    found = []
-    for name, node in nodes.items():
-        layer = layers.get(name)
-        found.append(
-            Piece(
-                operation=layer.operation if layer else node.operation,
-                macs=layer.macs if layer else 0,
-                input=sum(sizes[source] for source in node.sources) if layer else 0,
-                output=sizes[name],
-                of_image=graph.INPUT in node.sources,
-                normalized=name in followed,
-            )
-        )
-    return found, sum(layer.parameters for layer in layers.values())
+    sizes = {name: math.prod(node.shape) for name, node in nodes.items()}
+    sizes[graph.INPUT] = account.input_activations
+    followed = {s for name, layer in layers.items() if layer.norm for s in nodes[name].sources}
+
+    def piece(name: str, node: graph.Node) -> Piece:
+        operation, macs, read = node.operation, 0, 0
+        if layer := layers.get(name):
+            operation, macs = layer.operation, layer.macs
+            read = sum(sizes[source] for source in node.sources)
+        of_image = graph.INPUT in node.sources
+        return Piece(operation, macs, read, sizes[name], of_image, name in followed)
+
+    return [piece(*item) for item in nodes.items()], account.parameters
 
 
 def bounds(
@@ -93,12 +84,9 @@ def bounds(
         kernels = [
             (2 * ops, width * n) for piece in found for ops, n in _kernels(piece, fusion, mode)
         ]
-        kernels.append((0, shared))
-        made[name] = Bound(
-            operations=sum(operations for operations, _ in kernels),
-            bytes=sum(moved for _, moved in kernels),
-            seconds=sum(max(operations / peak, moved / bandwidth) for operations, moved in kernels),
-        )
+        operations, moved = zip(*kernels, (0, shared), strict=True)
+        longer = (max(o / peak, n / bandwidth) for o, n in zip(operations, moved, strict=True))
+        made[name] = Bound(sum(operations), sum(moved), sum(longer))
     return made
 
 
@@ -108,15 +96,13 @@ def _kernels(piece: Piece, fusion: passes.Fusion, mode: str) -> list[tuple[int, 
     if operation in WEIGHTED:
         table = fusion.normalized if piece.normalized else fusion.plain
         return [_kernel(piece, kernel) for kernel in table]
-    if operation in passes.POOLS[mode]:
-        over_input, over_output = passes.POOLS[mode][operation]
-        return [(piece.macs, over_input * piece.input + over_output * piece.output)]
-    over_output = {
-        "add": fusion.sum,
-        "concatenate": fusion.concatenation,
-        "lrn": passes.RESPONSE_NORM[mode],
-    }
-    return [(0, over_output.get(operation, 0) * piece.output)]
+    over_input, over_output = {
+        **passes.POOLS[mode],
+        "add": (0, fusion.sum),
+        "concatenate": (0, fusion.concatenation),
+        "lrn": (0, passes.RESPONSE_NORM[mode]),
+    }.get(operation, (0, 0))
+    return [(piece.macs, over_input * piece.input + over_output * piece.output)]
 
 
 def _kernel(piece: Piece, kernel: passes.Kernel) -> tuple[int, int]:

@@ -1,14 +1,14 @@
 """What is measured: networks, batches and modes of the suites `cpu` and `gpu`."""
 
-import dataclasses
+from collections.abc import Iterable
+from typing import NamedTuple
 
 # He et al. 2015 trained with these; all networks are measured with them, on both sides.
 LEARNING_RATE, DECAY, WEIGHT_DECAY = 0.001, 0.9, 1e-4
 RESIDENT = 50_000  # images of the data set that lies on the device, as CIFAR-10's training split
 
 
-@dataclasses.dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """A row of a suite.
 
     Attributes:
@@ -56,3 +56,8 @@ PROFILED = {
         Case("resnet50_v1_5", "train", 256, "bfloat16"),
     ),
 }
+
+
+def networks(cases: Iterable[Case]) -> tuple[str, ...]:
+    """Return the networks of some cases, each once."""
+    return tuple(dict.fromkeys(case.network for case in cases))

@@ -2,7 +2,7 @@
 
 import functools
 import gc
-import os
+import itertools
 import pathlib
 import resource
 import statistics
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import jax
 
 from cnn_history import build, datasets
-from cnn_history.benchmarks import ours, recipes, rounds
+from cnn_history.benchmarks import ours, rounds
 from cnn_history.benchmarks.cases import Case
 from cnn_history.benchmarks.suite import Effort, Suite
 from cnn_history.datasets import crops, stream
@@ -38,7 +38,6 @@ def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
     `memory` is a data set of CIFAR-10's size, padded, cut at random, mirrored and scaled; `photos`
     are JPEG files, decoded, cut at random, resized to 224x224 and mirrored.
     """
-    del ceilings
     for name in (IN_MEMORY, PHOTOS):
         if name in names:
             yield from _rows(name, effort)
@@ -46,11 +45,10 @@ def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
 
 def _rows(name: str, effort: Effort) -> Iterator[dict]:
     batch, loaders = _loaders(name, effort)
-    rates = {loader: turn(make(WARM_UP + FEWEST))[0] for loader, make in loaders.items()}
-    counts = {
-        loader: max(FEWEST, round(effort.seconds * rates[loader] / batch)) for loader in loaders
-    }
-    found = {loader: [] for loader in loaders}
+    counts, found = {}, {loader: [] for loader in loaders}
+    for loader, make in loaders.items():
+        rate, _ = turn(make(WARM_UP + FEWEST))
+        counts[loader] = max(FEWEST, round(effort.seconds * rate / batch))
     for _ in range(effort.rounds):
         for loader, make in loaders.items():
             found[loader].append(turn(make(WARM_UP + counts[loader])))
@@ -72,19 +70,17 @@ def _rows(name: str, effort: Effort) -> Iterator[dict]:
 
 def _loaders(name: str, effort: Effort) -> tuple[int, dict[str, Loader]]:
     """Return the images of a batch, and who makes them."""
+    if effort.torch:
+        from cnn_history.benchmarks import torch_loaders  # an extra
     if name == IN_MEMORY:
         case = Case("resnet20", "train", 128)
         loaders = {OURS: in_memory(case)}
         if effort.torch:
-            from cnn_history.benchmarks import torch_loaders  # an extra
-
             loaders[THEIRS] = torch_loaders.in_memory(ours.resident(case)[0], case.batch)
         return case.batch, loaders
     photos = photo_source(effort.photos)
     loaders = {OURS: functools.partial(streamed, photos)}
     if effort.torch:
-        from cnn_history.benchmarks import torch_loaders
-
         loaders[THEIRS] = functools.partial(torch_loaders.photos, photos, CROP, SIZE, PHOTO_BATCH)
     return PHOTO_BATCH, loaders
 
@@ -114,7 +110,7 @@ def processor_seconds() -> float:
 
 def in_memory(case: Case) -> Loader:
     """Return what makes batches of a resident data set, augmented on the device."""
-    config, source = recipes.cifar10(case.network, case.batch), ours.noise(case)
+    config, source = ours.cifar10(case), ours.noise(case)
     _, feed, images = ours.parts(build.experiment(config, data=(source, source)))
     key = keys.keys(config.seed)
 
@@ -149,14 +145,12 @@ def photo_source(folder: pathlib.Path | None) -> datasets.Source:
         there.parent.mkdir()
         there.symlink_to(folder.absolute())
     else:
-        from sklearn import datasets as scikit  # 1 s to import
+        import sklearn.datasets  # 1 s
 
         there.mkdir(parents=True)
-        files = scikit.load_sample_images().filenames
-        source = pathlib.Path(scikit.__file__).parent / "images"
-        for i in range(COPIES):
-            for file in files:
-                (there / f"{i}_{os.path.basename(file)}").symlink_to(source / file)
+        images = pathlib.Path(sklearn.datasets.__file__).parent / "images"
+        for i, file in itertools.product(range(COPIES), images.glob("*.jpg")):
+            (there / f"{i}_{file.name}").symlink_to(file)
     return datasets.source("folder", "train", str(root))
 
 

@@ -6,7 +6,6 @@ so in its row. Persisted autotuning is none of them: jax keeps it with the compi
 `startup` measures both.
 """
 
-import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -20,6 +19,7 @@ from cnn_history.cpu import form, pooling
 from cnn_history.layers import forms
 
 BUFFERED = "FUSION,CUBLAS,CUBLASLT,CUDNN,CUSTOM_CALL,DYNAMIC_SLICE_FUSION,CONDITIONAL"
+LOOPS = {"xla_gpu_enable_command_buffer": f"{BUFFERED},WHILE"}
 
 
 class Lever(NamedTuple):
@@ -33,7 +33,7 @@ class Lever(NamedTuple):
       unroll: steps that are written out in a turn of the loop over them.
     """
 
-    options: Mapping[str, str | bool | int] = {}
+    options: ours.Options = ours.NONE
     forms: Mapping[str, Callable] = {}
     as_on_cpu: tuple[type[form.Form], ...] = ()
     stride: int | None = None
@@ -42,17 +42,9 @@ class Lever(NamedTuple):
 
 OF_XLA = {
     "no_command_buffers": Lever({"xla_gpu_enable_command_buffer": ""}),
-    "command_buffers_of_loops": Lever(
-        {
-            "xla_gpu_enable_command_buffer": f"{BUFFERED},WHILE",
-            "xla_gpu_graph_min_graph_size": 1,
-        }
-    ),
+    "command_buffers_of_loops": Lever({**LOOPS, "xla_gpu_graph_min_graph_size": 1}),
     "command_buffers_of_unrolled_loops": Lever(
-        {
-            "xla_gpu_enable_command_buffer": f"{BUFFERED},WHILE",
-            "xla_gpu_command_buffer_unroll_loops": True,
-        }
+        {**LOOPS, "xla_gpu_command_buffer_unroll_loops": True}
     ),
     "launches_overlapped": Lever({"xla_gpu_enable_pdl_launch": True}),
     "images_as_nchw": Lever({"xla_gpu_force_conv_nchw": True}),
@@ -89,7 +81,6 @@ CASES = {case.network: case for case in GPU if case.mode == "train" and case.net
 
 def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
     """Yield the row of each lever."""
-    del ceilings
     for network, levers in LEVERS.items():
         for name, lever in levers.items():
             if f"{network}:{name}" in names:
@@ -98,14 +89,7 @@ def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
 
 def beside(case: Case, name: str, lever: Lever, effort: Effort) -> dict:
     """Return the row of a lever."""
-    row = {
-        "network": case.network,
-        "mode": case.mode,
-        "lever": name,
-        "batch": case.batch,
-        "dtype": case.dtype,
-        "data": case.data,
-    }
+    row = {**case._asdict(), "lever": name}
     plain = _plain(case)
     try:
         changed = make(case, lever)
@@ -128,12 +112,12 @@ def beside(case: Case, name: str, lever: Lever, effort: Effort) -> dict:
 
 def make(case: Case, lever: Lever) -> ours.Ours:
     """Return a case with a lever, compiled."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(forms.replaced(**lever.forms))
-        stack.enter_context(form.as_on_cpu(*lever.as_on_cpu))
-        stack.callback(jax.clear_caches)  # nobody else gets what was traced here
-        jax.clear_caches()
-        return ours.make(case, lever.options, lever.stride, lever.unroll)
+    jax.clear_caches()
+    try:
+        with forms.replaced(**lever.forms), form.as_on_cpu(*lever.as_on_cpu):
+            return ours.make(case, lever.options, lever.stride, lever.unroll)
+    finally:
+        jax.clear_caches()  # nobody else gets what was traced here
 
 
 @functools.lru_cache(maxsize=1)  # a network's levers follow each other

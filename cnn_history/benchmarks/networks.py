@@ -1,6 +1,5 @@
 """The suites of networks: each case here, beside PyTorch where that is asked for."""
 
-import dataclasses
 import gc
 from collections.abc import Callable, Iterator
 
@@ -8,26 +7,23 @@ import jax
 
 from cnn_history import build
 from cnn_history.benchmarks import bounds, ceilings, ours, rounds
-from cnn_history.benchmarks.cases import Case
+from cnn_history.benchmarks.cases import Case, networks
 from cnn_history.benchmarks.suite import Effort, Suite
 
 
 def suite(cases: tuple[Case, ...], on_gpu: bool = False) -> Suite:
     """Return the suite of these cases."""
 
-    def chosen(names):
-        return [case for case in cases if case.network in names]
-
     def ceiling(names: set[str], effort: Effort) -> dict[str, dict[str, float]]:
-        dtypes = dict.fromkeys(case.dtype for case in chosen(names))
+        dtypes = dict.fromkeys(case.dtype for case in cases if case.network in names)
         return {dtype: ceilings.measure(dtype, effort.rounds, effort.seconds) for dtype in dtypes}
 
     def rows(names: set[str], effort: Effort, found: dict) -> Iterator[dict]:
-        for case in chosen(names):
-            yield measure(case, effort, found[case.dtype])
+        for case in cases:
+            if case.network in names:
+                yield measure(case, effort, found[case.dtype])
 
-    names = tuple(dict.fromkeys(case.network for case in cases))
-    return Suite(names, rows, ceiling, on_gpu=on_gpu)
+    return Suite(networks(cases), rows, ceiling, on_gpu=on_gpu)
 
 
 def measure(case: Case, effort: Effort, ceiling: dict[str, float]) -> dict:
@@ -36,31 +32,28 @@ def measure(case: Case, effort: Effort, ceiling: dict[str, float]) -> dict:
     contestants = {"cnn_history": mine.run, **(_torch(case, mine) if effort.torch else {})}
     found = rounds.alternate(contestants, effort.rounds, effort.seconds)
     own = [seconds / mine.steps for seconds in found.pop("cnn_history")]
-    speed = case.batch / rounds.spread(own)["median"]
+    speed = _speed(case, rounds.spread(own))
     row = {
-        **dataclasses.asdict(case),
-        "images_per_second": speed,
-        "seconds_per_step": rounds.spread(own),
+        **case._asdict(),
+        **speed,
         "compile_seconds": mine.compile_seconds,
         "memory_bytes": mine.memory,
         "parameters": mine.parameters,
-        **_limits(case, speed, ceiling),
+        **_limits(case, speed["images_per_second"], ceiling),
     }
     if found:
-        fastest = rounds.fastest(found)
-        row["ratio"] = rounds.ratio(own, found[fastest])
-        row["beside"] = f"PyTorch, {fastest}"
+        row["beside"] = rounds.fastest(found)
+        row["ratio"] = rounds.ratio(own, found[row["beside"]])
         row["others"] = [
-            {
-                "name": f"PyTorch, {name}",
-                "images_per_second": case.batch / rounds.spread(times)["median"],
-                "seconds_per_step": rounds.spread(times),
-            }
-            for name, times in found.items()
+            {"name": name, **_speed(case, rounds.spread(times))} for name, times in found.items()
         ]
     del mine, contestants
     gc.collect()  # what this case holds on the device goes before the next one's comes
     return row
+
+
+def _speed(case: Case, seconds: dict[str, float]) -> dict:
+    return {"images_per_second": case.batch / seconds["median"], "seconds_per_step": seconds}
 
 
 def _limits(case: Case, speed: float, ceiling: dict[str, float]) -> dict:
@@ -85,6 +78,6 @@ def _torch(case: Case, mine: ours.Ours) -> dict[str, Callable[[int], None]]:
     device = "cuda" if jax.default_backend() == "gpu" else "cpu"
     made = {}
     for way in beside_torch.WAYS[device]:
-        made[way], parameters = beside_torch.make(case, way, device)
+        made[f"PyTorch, {way}"], parameters = beside_torch.make(case, way, device)
         assert parameters == mine.parameters, f"{case.network} in PyTorch has {parameters}"
     return made

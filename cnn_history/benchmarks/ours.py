@@ -6,13 +6,14 @@ import time
 import types
 from collections.abc import Callable, Mapping
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from ml_collections import ConfigDict
 
-from cnn_history import build, losses, models, optimizers
-from cnn_history.benchmarks import recipes
+from cnn_history import build, commands, losses, models, optimizers
 from cnn_history.benchmarks.cases import DECAY, LEARNING_RATE, RESIDENT, WEIGHT_DECAY, Case
 from cnn_history.cpu import compiler
 from cnn_history.datasets import Source, examples
@@ -21,6 +22,9 @@ from cnn_history.experiment import Experiment
 from cnn_history.training import devices, feed, program
 from cnn_history.training.state import State
 from cnn_history.training.step import train_step
+
+Options = Mapping[str, str | bool | int]  # of XLA
+NONE: Options = types.MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Ours:
       compile_seconds: from the traced function to the program.
       compiled: the program.
       parameters: of the network.
+      optimizer_bytes: of the optimizer's state, where there is one.
     """
 
     run: Callable[[int], None]
@@ -40,6 +45,7 @@ class Ours:
     compile_seconds: float
     compiled: jax.stages.Compiled
     parameters: int
+    optimizer_bytes: int = 0
 
     @property
     def memory(self) -> int:
@@ -49,12 +55,7 @@ class Ours:
         return arguments + found.temp_size_in_bytes - found.alias_size_in_bytes
 
 
-def make(
-    case: Case,
-    options: Mapping[str, str | bool | int] = types.MappingProxyType({}),
-    stride: int | None = None,
-    unroll: int = 1,
-) -> Ours:
+def make(case: Case, options: Options = NONE, stride: int | None = None, unroll: int = 1) -> Ours:
     """Return a case, compiled.
 
     Args:
@@ -64,22 +65,17 @@ def make(
       unroll: steps that are written out in a turn of its loop.
     """
     if case.data == "resident":
-        return _program(case, options, stride, unroll)
+        config, source = cifar10(case), noise(case)
+        return of(build.experiment(config, data=(source, source)), options, stride, unroll)
     network = models.create(case.network, dtype=build.DTYPES[case.dtype])
     images, labels = jax.device_put(one_batch(case))
     init = jax.jit(functools.partial(network.init, train=False))
     variables = dict(init(jax.random.key(0), images[:1]))
     if case.mode == "train":
-        return _training(network, variables, images, labels, options)
-    compiled, seconds = _compile(
-        jax.jit(
-            functools.partial(network.apply, train=False),
-            compiler_options=compiler.options(jax.default_backend(), training=False),
-        ),
-        options,
-        variables,
-        images,
-    )
+        return _training(network, variables, {"image": images, "label": labels}, options)
+    own = compiler.options(jax.default_backend(), training=False)
+    predict = jax.jit(functools.partial(network.apply, train=False), compiler_options=own)
+    compiled, seconds = _compile(predict, options, variables, images)
 
     def run(count: int) -> None:
         for _ in range(count):
@@ -103,6 +99,14 @@ def resident(case: Case) -> tuple[np.ndarray, np.ndarray]:
     return images, draw.integers(0, info.classes, RESIDENT).astype(np.int32)
 
 
+def cifar10(case: Case) -> ConfigDict:
+    """Return the config by which the residual networks of CIFAR-10 are trained, for a case."""
+    config = commands.read_config(f"{commands.CHECKOUT}/experiments/resnet_cifar10.py")
+    config.model.name = case.network
+    config.update(batch_size=case.batch, dtype=case.dtype)
+    return config
+
+
 def noise(case: Case) -> Source:
     """Return the same as a source."""
     images, labels = resident(case)
@@ -116,7 +120,7 @@ def noise(case: Case) -> Source:
     )
 
 
-def _training(network, variables: dict, images: jax.Array, labels: jax.Array, options) -> Ours:
+def _training(network: nn.Module, variables: dict, batch: dict, options) -> Ours:
     """Steps of momentum on one batch, by the step that every run makes."""
     rule = optimizers.momentum(LEARNING_RATE, DECAY)
     optimizer = optimizers.add_l2(rule, WEIGHT_DECAY, optimizers.DECAYED["all"])
@@ -130,48 +134,40 @@ def _training(network, variables: dict, images: jax.Array, labels: jax.Array, op
     params = variables.pop("params")
     step, skipped = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
     state = State(step, params, variables, optimizer.init(params), jax.random.key(1), skipped)
-    given = {"image": images, "label": labels}
-    parameters, made = optax.tree.size(params), 0
-    compiled, seconds = _compile(
-        jax.jit(
-            update,
-            donate_argnums=0,
-            compiler_options=compiler.options(jax.default_backend(), training=True),
-        ),
-        options,
-        state,
-        {**given, "step": np.int32(0)},
-    )
-
-    def run(count: int) -> None:
-        nonlocal state, made
-        for _ in range(count):
-            state, metrics = compiled(state, {**given, "step": np.int32(made)})
-            made += 1
-        _check(metrics)
-        jax.block_until_ready(state)
-
-    return Ours(run, 1, seconds, compiled, parameters)
+    own = compiler.options(jax.default_backend(), training=True)
+    made = jax.jit(update, donate_argnums=0, compiler_options=own)
+    return _steps(made, options, state, lambda at: ({**batch, "step": np.int32(at)},))
 
 
-def _program(case: Case, options, stride: int | None, unroll: int) -> Ours:
-    """What `train` runs on CIFAR-10: data on the device, augmented in a scan over steps."""
-    config, source = recipes.cifar10(case.network, case.batch, case.dtype), noise(case)
-    made, training, _ = parts(build.experiment(config, data=(source, source)), unroll)
-    state, at, steps = made.init(), 0, stride or training.stride
-    parameters = optax.tree.size(state.params)
-    advance = made.steps if steps > 1 else made.step
-    compiled, seconds = _compile(advance, options, state, training.data, training.at(0, steps))
+def _steps(
+    advance: Callable, options, state: State, given: Callable[[int], tuple], steps: int = 1
+) -> Ours:
+    """Return a function from a state and what is given at a position to the state `steps` on."""
+    parameters, at = optax.tree.size(state.params), 0
+    held = sum(leaf.nbytes for leaf in jax.tree.leaves(state.opt_state))
+    compiled, seconds = _compile(advance, options, state, *given(0))
 
     def run(count: int) -> None:
         nonlocal state, at
         for _ in range(count):
-            state, metrics = compiled(state, training.data, training.at(at, steps))
+            state, metrics = compiled(state, *given(at))
             at += steps
-        _check(metrics)
+        # A step that is refused costs as much as one that is applied, but is none.
+        assert jax.block_until_ready(metrics)["applied"].all(), "a step was not applied"
         jax.block_until_ready(state)
 
-    return Ours(run, steps, seconds, compiled, parameters)
+    return Ours(run, steps, seconds, compiled, parameters, held)
+
+
+def of(
+    experiment: Experiment, options: Options = NONE, stride: int | None = 1, unroll: int = 1
+) -> Ours:
+    """Return an experiment whose images are whole, compiled; the arguments are those of `make`."""
+    made, training, _ = parts(experiment, unroll)
+    steps = stride or training.stride
+    advance = made.steps if steps > 1 else made.step
+    state = made.init()
+    return _steps(advance, options, state, lambda i: (training.data, training.at(i, steps)), steps)
 
 
 def parts(experiment: Experiment, unroll: int = 1) -> tuple[program.Program, feed.Feed, Images]:
@@ -187,8 +183,3 @@ def _compile(function, options, *arguments):
     began = time.perf_counter()
     compiled = function.lower(*arguments).compile(dict(options))
     return compiled, time.perf_counter() - began
-
-
-def _check(metrics: dict) -> None:
-    """A step that is refused costs as much as one that is applied, but is none."""
-    assert jax.block_until_ready(metrics)["applied"].all(), "a step was not applied"

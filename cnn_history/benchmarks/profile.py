@@ -5,6 +5,7 @@ what it does. The process has one processor from its start: of operations that s
 that other threads go on with, the profiler does not say when they are at work.
 """
 
+import itertools
 import pathlib
 import re
 import tempfile
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 import jax
 
 from cnn_history.benchmarks import ours
-from cnn_history.benchmarks.cases import PROFILED, Case
+from cnn_history.benchmarks.cases import PROFILED, Case, networks
 from cnn_history.benchmarks.suite import Effort, Suite
 
 # An operation, or a fusion of several, is of the first kind that it has an operation of.
@@ -40,7 +41,6 @@ TARGET = re.compile(r'custom_call_target="([^"]+)"')
 
 def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
     """Yield a row for each kind of operation of each network, the longest first."""
-    del ceilings
     for case in PROFILED["gpu" if jax.default_backend() == "gpu" else "cpu"]:
         if case.network in names:
             yield from _profile(case, effort.rounds)
@@ -116,7 +116,7 @@ def _kind(operations: set[str]) -> str:
 
 
 SUITE = Suite(
-    tuple(dict.fromkeys(case.network for cases in PROFILED.values() for case in cases)),
+    networks(itertools.chain(*PROFILED.values())),
     measure,
     beside_torch=False,
     one_processor=True,

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import flax.linen as nn
 import jax
-import optax
 
 from cnn_history import build, initializers, layers, optimizers
-from cnn_history.benchmarks import ours, recipes, rounds
+from cnn_history import config as fields
+from cnn_history.benchmarks import ours, rounds
 from cnn_history.benchmarks.suite import Effort, Suite
 
 BATCH = 128
@@ -21,7 +21,6 @@ class SmallNet(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """[n, 8, 8, 1] -> logits [n, 10]."""
-        del train
         he = initializers.he()
         for maps in (4, 8):
             x = nn.relu(nn.Conv(maps, (3, 3), kernel_init=he, name=f"conv{maps}")(x))
@@ -31,12 +30,10 @@ class SmallNet(nn.Module):
 
 def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
     """Yield the row of each rule; all take turns."""
-    del ceilings
     made = {name: _make(name) for name in optimizers.OPTIMIZERS if name in names}
-    found = rounds.alternate(
-        {n: run for n, (run, *_) in made.items()}, effort.rounds, effort.seconds
-    )
-    for name, (_, state, parameters) in made.items():
+    runs = {name: rule.run for name, rule in made.items()}
+    found = rounds.alternate(runs, effort.rounds, effort.seconds)
+    for name, rule in made.items():
         seconds = rounds.spread(found[name])
         row = {
             "network": "two convolutions and a classifier",
@@ -45,31 +42,23 @@ def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
             "batch": BATCH,
             "images_per_second": BATCH / seconds["median"],
             "seconds_per_step": seconds,
-            "state_bytes": state,
-            "parameters": parameters,
+            "state_bytes": rule.optimizer_bytes,
+            "parameters": rule.parameters,
         }
         if "sgd" in found:
             row["times_sgd"] = rounds.ratio(found[name], found["sgd"])
         yield row
 
 
-def _make(rule: str):
-    """Return what makes steps of a rule, the bytes of its state, and the number of parameters."""
-    config = recipes.digits(rule, BATCH, SIZE, RATE)
+def _make(rule: str) -> ours.Ours:
+    """Return steps of a rule on scikit-learn's digits, unchanged."""
+    config = fields.base()
+    config.model.name = "lenet5"
+    config.optimizer.name = rule
     config.optimizer.newton.damping = DAMPING
-    program, feed, _ = ours.parts(build.experiment(config, network=SmallNet()))
-    state, made = program.init(), 0
-
-    def run(count: int) -> None:
-        nonlocal state, made
-        for _ in range(count):
-            state, metrics = program.step(state, feed.data, feed.at(made, 1))
-            made += 1
-        assert jax.block_until_ready(metrics)["applied"], f"{rule}: a step was not applied"
-        jax.block_until_ready(state)
-
-    held = sum(leaf.nbytes for leaf in jax.tree.leaves(state.opt_state))
-    return run, held, optax.tree.size(state.params)
+    config.update(dataset="digits", scaling="lenet_1998", image_size=SIZE)
+    config.update(batch_size=BATCH, learning_rate=RATE)
+    return ours.of(build.experiment(config, network=SmallNet()))
 
 
 SUITE = Suite(tuple(optimizers.OPTIMIZERS), measure, beside_torch=False, together=True)

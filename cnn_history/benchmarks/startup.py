@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Iterator
 
 from cnn_history.benchmarks import rounds
 from cnn_history.benchmarks.suite import Effort, Suite
@@ -34,44 +35,30 @@ def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
     The first step is that of the default experiment, from the start of the process to the line in
     its record, with an empty compilation cache (`cold`) and with the one that it left (`warm`).
     """
-    del ceilings
-    starts = {name: run for name, run in _starts(effort.torch).items() if name in names}
-    found: dict[str, list[float]] = {}
+    names = names if effort.torch else names - {"import torch"}
+    found: dict[str, list[float]] = defaultdict(list)
     for _ in range(effort.rounds):
-        for start in starts.values():
-            for name, seconds in start().items():
-                found.setdefault(name, []).append(seconds)
+        for start in filter(names.__contains__, SUITE.names):
+            for name, seconds in _start(start):
+                found[name].append(seconds)
     for name, seconds in found.items():
         yield {"network": "", "mode": "start", "what": name, "seconds": rounds.spread(seconds)}
 
 
-def _starts(torch: bool) -> dict[str, Callable[[], dict[str, float]]]:
-    chosen = [name for name in IMPORTS if torch or name != "import torch"]
-    return {
-        **{name: lambda name=name: {name: _import_seconds(name)} for name in chosen},
-        FIRST_STEP: _first_steps,
-        SUMMARIZE: lambda: {"summarize --model=resnet50": _summarize_seconds()},
-    }
-
-
-def _import_seconds(name: str) -> float:
-    before = "import jax; " if "cnn_history" in name else ""
-    code = f"import time; {before}t = time.perf_counter(); {IMPORTS[name]}; "
-    return float(_output([sys.executable, "-c", code + "print(time.perf_counter() - t)"]))
-
-
-def _summarize_seconds() -> float:
-    began = time.perf_counter()
-    _output([sys.executable, "-m", "cnn_history.summarize", "--model=resnet50", "--format=json"])
-    return time.perf_counter() - began
-
-
-def _first_steps() -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as folder:
-        made = {}
-        for kind in ("cold", "warm"):
-            made[f"first step, {kind}"] = _first_step(pathlib.Path(folder), kind)
-        return made
+def _start(name: str) -> Iterator[tuple[str, float]]:
+    """Yield what was started, and the seconds that it took."""
+    if name in IMPORTS:
+        before = "import jax; " if "cnn_history" in name else ""
+        code = f"import time; {before}t = time.perf_counter(); {IMPORTS[name]}; "
+        yield name, float(_output("-c", code + "print(time.perf_counter() - t)"))
+    elif name == SUMMARIZE:
+        began = time.perf_counter()
+        _output("-m", "cnn_history.summarize", "--model=resnet50", "--format=json")
+        yield "summarize --model=resnet50", time.perf_counter() - began
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            for kind in ("cold", "warm"):
+                yield f"{name}, {kind}", _first_step(pathlib.Path(folder), kind)
 
 
 def _first_step(home: pathlib.Path, run: str) -> float:
@@ -81,13 +68,18 @@ def _first_step(home: pathlib.Path, run: str) -> float:
     command += ["--config=experiments/lenet5_digits.py", "--config.log_every=1"]
     # Compiled programs are kept below the home folder, unless this says otherwise.
     environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+    environment["HOME"] = str(home)
+    said = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
     began = time.perf_counter()
-    with _ending(command, {**environment, "HOME": str(home)}) as process:
-        while not _trained(record):
-            if process.poll() is not None or time.perf_counter() - began > LIMIT:
-                raise RuntimeError(f"the default experiment made no step: {process.stderr.read()}")
-            time.sleep(LOOKS)
-        return time.perf_counter() - began
+    with subprocess.Popen(command, cwd=CHECKOUT, env=environment, **said) as process:
+        try:
+            while not _trained(record):
+                if process.poll() is not None or time.perf_counter() - began > LIMIT:
+                    raise RuntimeError(f"no step of {' '.join(command)}: {process.stderr.read()}")
+                time.sleep(LOOKS)
+            return time.perf_counter() - began
+        finally:
+            process.kill()
 
 
 def _trained(record: pathlib.Path) -> bool:
@@ -97,25 +89,9 @@ def _trained(record: pathlib.Path) -> bool:
     return False
 
 
-@contextlib.contextmanager
-def _ending(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen]:
-    """Give the process of a command, and end it."""
-    process = subprocess.Popen(
-        command,
-        cwd=CHECKOUT,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def _output(command: list[str]) -> str:
+def _output(*arguments: str) -> str:
+    """Return what Python prints with these arguments."""
+    command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout
 
 

@@ -15,7 +15,6 @@ from cnn_history.benchmarks import (
     networks,
     ours,
     profile,
-    recipes,
     rules,
     startup,
 )
@@ -36,7 +35,8 @@ def is_spread(value):
 
 
 def test_what_is_measured_on_cifar10_is_what_the_experiment_trains():
-    assert recipes.cifar10("resnet20", 128) == resnet_cifar10.get_config("depth=20")
+    case = Case("resnet20", "train", 128)
+    assert ours.cifar10(case).to_json() == resnet_cifar10.get_config("depth=20").to_json()
 
 
 @needs_torch
