@@ -34,14 +34,15 @@ def space_to_depth(convolve, x, kernel, strides, padding, **options):
         behind.append((0, squares * step - window))
     x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *around, (0, 0, 0)])
     kernel = jnp.pad(kernel, (*behind, (0, 0), (0, 0)))
-    (down, across), (n, h, w, c) = strides, x.shape
+    kernel = jnp.moveaxis(_squares(jnp.moveaxis(kernel, 3, 0), strides), 0, 3)
+    return convolve(_squares(x, strides), kernel, (1, 1), "VALID", **options)
+
+
+def _squares(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """[n, h, w, c] -> [n, h / down, w / across, down · across · c]."""
+    (down, across), (n, h, w, c) = size, x.shape
     x = x.reshape(n, h // down, down, w // across, across, c).transpose(0, 1, 3, 2, 4, 5)
-    x = x.reshape(n, h // down, w // across, down * across * c)
-    rows, columns, _, f = kernel.shape
-    kernel = kernel.reshape(rows // down, down, columns // across, across, c, f)
-    kernel = kernel.transpose(0, 2, 1, 3, 4, 5)
-    kernel = kernel.reshape(rows // down, columns // across, down * across * c, f)
-    return convolve(x, kernel, (1, 1), "VALID", **options)
+    return x.reshape(n, h // down, w // across, -1)
 
 
 def groups_apart(convolve, x, kernel, strides, padding, feature_group_count=1, **options):

@@ -1,6 +1,5 @@
 """The other side: PyTorch at its best on the same device, with as many threads."""
 
-import functools
 import os
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -22,10 +21,7 @@ class Way(NamedTuple):
 
 # Which of them is the fastest depends on the network, so all are measured.
 WAYS = {
-    "cpu": {
-        "NCHW": Way(torch.contiguous_format),
-        "channels_last": Way(torch.channels_last),
-    },
+    "cpu": {"NCHW": Way(torch.contiguous_format), "channels_last": Way(torch.channels_last)},
     "cuda": {
         "channels_last, AMP, torch.compile": Way(torch.channels_last, "default"),
         "channels_last, AMP, torch.compile, CUDA graphs": Way(
@@ -41,51 +37,36 @@ def make(case: Case, way: str, device: str) -> tuple[Callable[[int], None], int]
     layout, mode = WAYS[device][way]
     network = torch_networks.NETWORKS[case.network]().to(device, memory_format=layout)
     parameters = sum(p.numel() for p in network.parameters())
-    network.train(case.mode == "train")
-    reduced = case.dtype == "bfloat16"
-    if reduced and case.mode == "inference":
+    training, reduced = case.mode == "train", case.dtype == "bfloat16"
+    network.train(training)
+    if reduced and not training:
         network.to(torch.bfloat16)  # once, where autocast would do it in every step
     called = torch.compile(network, mode=mode) if mode else network
-    cast = functools.partial(torch.autocast, device, torch.bfloat16, enabled=reduced)
     batches = _batches(case, layout, device)
+    options = {"momentum": DECAY, "weight_decay": WEIGHT_DECAY, "fused": True}
+    optimizer = torch.optim.SGD(network.parameters(), LEARNING_RATE, **options)
 
-    if case.mode == "inference":
-
-        @torch.inference_mode()
-        def predict():
-            images, _ = next(batches)
-            with cast():
-                called(images)
-
-        return _finished(predict, device), parameters
-
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        LEARNING_RATE,
-        momentum=DECAY,
-        weight_decay=WEIGHT_DECAY,
-        fused=True,
-    )
-
-    def step():
-        images, labels = next(batches)
+    def train(images: torch.Tensor, labels: torch.Tensor) -> None:
         optimizer.zero_grad(set_to_none=True)
-        with cast():
+        with torch.autocast(device, torch.bfloat16, enabled=reduced):
             loss = functional.cross_entropy(called(images), labels)
         loss.backward()
         optimizer.step()
 
-    return _finished(step, device), parameters
+    @torch.inference_mode()
+    def predict(images: torch.Tensor, labels: torch.Tensor) -> None:
+        with torch.autocast(device, torch.bfloat16, enabled=reduced):
+            called(images)
 
+    step = train if training else predict
 
-def _finished(step: Callable[[], None], device: str) -> Callable[[int], None]:
     def run(count: int) -> None:
         for _ in range(count):
-            step()
+            step(*next(batches))
         if device == "cuda":
             torch.cuda.synchronize()
 
-    return run
+    return run, parameters
 
 
 def _batches(

@@ -51,40 +51,30 @@ class Fusion(NamedTuple):
     normalized: tuple[Kernel, ...]
     plain: tuple[Kernel, ...]
     sum: int
-    concatenation: int
+    concatenation: int = 0
 
 
 FORWARD = Kernel(1, 1, 1)
 CONVOLUTIONS = (FORWARD, Kernel(1, 1, 1), Kernel(1, 1, 1, to_input=(1, 1, 1)))
 TRAIN = {
     "compiler": Fusion(
-        normalized=(*CONVOLUTIONS, Kernel(0, 0, 8)),
-        plain=(*CONVOLUTIONS, Kernel(0, 0, 6)),
-        sum=5,
-        concatenation=4,
+        (*CONVOLUTIONS, Kernel(0, 0, 8)), (*CONVOLUTIONS, Kernel(0, 0, 6)), sum=5, concatenation=4
     ),
     "fused": Fusion(
-        normalized=(FORWARD, Kernel(1, 1, 2), Kernel(1, 2, 2, to_input=(1, 2, 2))),
-        plain=(FORWARD, Kernel(1, 1, 1), Kernel(1, 2, 1, to_input=(1, 2, 1))),
+        (FORWARD, Kernel(1, 1, 2), Kernel(1, 2, 2, to_input=(1, 2, 2))),
+        (FORWARD, Kernel(1, 1, 1), Kernel(1, 2, 1, to_input=(1, 2, 1))),
         sum=8,
-        concatenation=0,
     ),
     "least": Fusion(
-        normalized=(FORWARD, Kernel(2, 2, 2, to_input=(1, 1, 0))),
-        plain=(FORWARD, Kernel(2, 2, 1, to_input=(1, 1, 0))),
+        (FORWARD, Kernel(2, 2, 2, to_input=(1, 1, 0))),
+        (FORWARD, Kernel(2, 2, 1, to_input=(1, 1, 0))),
         sum=4,
-        concatenation=0,
     ),
 }
 INFERENCE = {
-    "compiler": Fusion(
-        normalized=(FORWARD, Kernel(0, 0, 2)),
-        plain=(FORWARD, Kernel(0, 0, 2)),
-        sum=1,
-        concatenation=2,
-    ),
-    "fused": Fusion(normalized=(FORWARD,), plain=(FORWARD,), sum=1, concatenation=0),
-    "least": Fusion(normalized=(FORWARD,), plain=(FORWARD,), sum=1, concatenation=0),
+    "compiler": Fusion(*[(FORWARD, Kernel(0, 0, 2))] * 2, sum=1, concatenation=2),
+    "fused": Fusion((FORWARD,), (FORWARD,), sum=1),
+    "least": Fusion((FORWARD,), (FORWARD,), sum=1),
 }
 FUSIONS = {"train": TRAIN, "inference": INFERENCE}
 

@@ -77,16 +77,11 @@ class Place:
         if self.files == self.folder:
             return
         for file in sorted(self.files.rglob("*")):
-            if (
-                not file.is_file()
-                or file.name in LOCAL_ONLY
-                or self._copied.get(file) == _state(file)
-            ):
-                continue
-            copied = _state(file)
-            target = self.folder / file.relative_to(self.files).as_posix()
-            target.write_bytes(file.read_bytes())
-            self._copied[file] = copied
+            state = _state(file)
+            if file.is_file() and file.name not in LOCAL_ONLY and self._copied.get(file) != state:
+                target = self.folder / file.relative_to(self.files).as_posix()
+                target.write_bytes(file.read_bytes())
+                self._copied[file] = state
 
     def remove(self, name: str) -> None:
         """Remove a file, wherever it is."""

@@ -73,7 +73,7 @@ class Checkpoints:
             self._folder.mkdir(parents=True, exist_ok=True)
             for path in list(self._folder.glob("*")):
                 if _unfinished(path):
-                    _remove_tree(path)
+                    epath.Path(path).rmtree()
             newest = _newest_whole(self._folder, self._set_aside)
         found = agreed(-1 if newest is None else newest)
         self._latest = None if found < 0 else found
@@ -89,12 +89,11 @@ class Checkpoints:
         try:
             self._save(step, state)
         except (OSError, ValueError) as error:  # ValueError: TensorStore's
+            last = f"the last checkpoint is that of step {self._latest}"
             if self._latest is None:
                 last = "there is no earlier checkpoint"
-            else:
-                last = f"the last checkpoint is that of step {self._latest}"
             with contextlib.suppress(OSError):
-                _remove_tree(self._written(step))
+                epath.Path(self._written(step)).rmtree()
             raise NotSaved(f"step {step} could not be saved, {last}: {_why(error)}") from error
         self._latest = step
 
@@ -129,7 +128,7 @@ class Checkpoints:
             removed = removed.rename(self._written(step))
         else:
             (removed / checksums.NAME).unlink()
-        _remove_tree(removed)
+        epath.Path(removed).rmtree()
 
     def _set_aside(self, step: int) -> None:
         aside = self._folder / f"{step}{DAMAGED}"
@@ -187,13 +186,6 @@ def _folder(workdir: Folder) -> Folder:
 
 def _on_this_machine(folder: Folder) -> bool:
     return isinstance(folder, pathlib.Path)
-
-
-def _remove_tree(path: Folder) -> None:
-    if _on_this_machine(path):
-        shutil.rmtree(path)
-    else:
-        path.rmtree()
 
 
 def _unfinished(path: Folder) -> bool:

@@ -1,7 +1,8 @@
-"""NumPy's .npz files, read with suspicion: no pickles, no bombs."""
+"""NumPy's .npz files, written whole, and read with suspicion: no pickles, no bombs."""
 
 import pathlib
 import zipfile
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
         if size > LARGEST:
             raise ValueError(f"it would unpack to {size:,} bytes")
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+            arrays = dict(file)
         for name, array in arrays.items():
             if not isinstance(array, np.ndarray):
                 raise ValueError(f"'{name}' is no array")
@@ -30,3 +31,10 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
     except Exception as error:  # whatever a hostile file makes the readers raise
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(f"'{path}' is damaged: {reason}") from error
+
+
+def write(path: pathlib.Path, **arrays: Any) -> None:
+    """Write a file that is either the old one or the new one, never a part."""
+    unfinished = path.with_name("unfinished.npz")
+    np.savez(unfinished, **arrays)
+    unfinished.replace(path)

@@ -50,11 +50,15 @@ def lock(workdir: pathlib.Path, writes: bool = True):
 
 def write_json(path: pathlib.Path | epath.Path, value) -> None:
     """Write a file that is either the old one or the new one, never a part."""
+    _write(path, json.dumps(value, indent=2) + "\n")
+
+
+def _write(path: pathlib.Path | epath.Path, text: str) -> None:
     if not isinstance(path, pathlib.Path):  # an object in a bucket, which appears whole
-        path.write_text(json.dumps(value, indent=2) + "\n")
+        path.write_text(text)
         return
     unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(json.dumps(value, indent=2) + "\n")
+    unfinished.write_text(text)
     os.replace(unfinished, path)
 
 
@@ -86,11 +90,9 @@ class Metrics:
         self._writes = writes
         if not writes:
             return
-        self._path = workdir / "metrics.jsonl"
-        unfinished = self._path.with_name("metrics.jsonl.unfinished")
-        unfinished.write_text("".join(json.dumps(line) + "\n" for line in self.lines))
-        os.replace(unfinished, self._path)
-        self._file = open(self._path, "a")  # noqa: SIM115 - closed by __exit__
+        path = workdir / "metrics.jsonl"
+        _write(path, "".join(json.dumps(line) + "\n" for line in self.lines))
+        self._file = open(path, "a")  # noqa: SIM115 - closed by __exit__
         self._board = _tensorboard().SummaryWriter(str(workdir), purge_step=step + 1)
 
     def write(self, line: dict) -> None:

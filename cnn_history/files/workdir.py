@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import ml_collections
 import numpy as np
+from flax import traverse_util
 
 from cnn_history import config as fields
 from cnn_history.datasets import Source
@@ -97,7 +98,7 @@ def check_same(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None
             f"'{workdir}' holds an imported network; choose another --workdir, and start from it "
             f"by --config.init_from={workdir}."
         )
-    old, new = (_leaves(c) for c in (before, config_json(config)))
+    old, new = (traverse_util.flatten_dict(config_json(c), sep=".") for c in (before, config))
     changeable = set(fields.CHANGEABLE)
     if config.schedule.name == "plateau":  # which is moved by evaluations
         changeable.remove("eval_every")
@@ -110,28 +111,10 @@ def check_same(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None
             )
 
 
-def _leaves(tree, prefix: str = "") -> dict[str, object]:
-    if not hasattr(tree, "items"):
-        return {prefix: list(tree) if isinstance(tree, tuple) else tree}
-    found = {}
-    for name, value in tree.items():
-        found.update(_leaves(value, f"{prefix}.{name}" if prefix else name))
-    return found
-
-
 def save_inputs(workdir: pathlib.Path, preprocessing: Preprocessing, data: Source) -> None:
     """Keep what turns images into the network's, and what its outputs mean."""
-    unfinished = workdir / "unfinished.npz"
-    np.savez(
-        unfinished,
-        mean=preprocessing.mean,
-        std=preprocessing.std,
-        size=preprocessing.size,
-        adapter=preprocessing.adapter,
-        channels=data.shape[-1],
-        classes=np.array(data.classes),
-    )
-    unfinished.replace(workdir / INPUTS)
+    meant = {"channels": data.shape[-1], "classes": np.array(data.classes)}
+    npz.write(workdir / INPUTS, **dataclasses.asdict(preprocessing), **meant)
 
 
 def statistics(
@@ -141,11 +124,8 @@ def statistics(
     path = workdir / STATISTICS
     if not path.exists():
         found = measure()
-        if not writes:
-            return found
-        unfinished = workdir / "unfinished.npz"
-        np.savez(unfinished, **dataclasses.asdict(found))
-        unfinished.replace(path)
+        if writes:
+            npz.write(path, **dataclasses.asdict(found))
         return found
     try:
         kept = npz.read(path)
