@@ -11,8 +11,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import ml_collections
 import optax
+from ml_collections import ConfigDict
 
 from cnn_history import choices, datasets, layers, losses, models, optimizers, schedules
 from cnn_history import config as fields
@@ -23,8 +23,6 @@ from cnn_history.errors import UserError, blame, field
 from cnn_history.experiment import Experiment, Plan
 from cnn_history.training import devices
 from cnn_history.training import differentiate as differentiation
-
-ConfigDict = ml_collections.ConfigDict
 
 OPTIMIZER_STATES = {"replicated": devices.all_replicated, "sharded": devices.sharded}
 
@@ -92,11 +90,12 @@ def check(config: ConfigDict) -> None:
 
 def sources(config: ConfigDict) -> tuple[datasets.Source, datasets.Source]:
     """Return the training and the test examples."""
-    made = []
-    for split in ("train_split", "test_split"):
+
+    def source(split: str) -> datasets.Source:
         with blame(f"config.dataset, config.data_dir, config.{split}"):
-            made.append(datasets.source(config.dataset, config[split], config.data_dir))
-    return tuple(made)
+            return datasets.source(config.dataset, config[split], config.data_dir)
+
+    return source("train_split"), source("test_split")
 
 
 def images(config: ConfigDict) -> Callable[[Callable[[], statistics.Statistics]], Images]:
@@ -219,10 +218,8 @@ def _check_input(
         if examples.streamed(data):
             adapters.for_any_size(config.adapter)
         else:
-            jax.eval_shape(
-                lambda x: adapters.unit_range(x, size, config.adapter),
-                jax.ShapeDtypeStruct((1, *data.shape), jnp.uint8),
-            )
+            reach = functools.partial(adapters.unit_range, size=size, adapter=config.adapter)
+            jax.eval_shape(reach, jax.ShapeDtypeStruct((1, *data.shape), jnp.uint8))
     image = jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32)
     with blame("config.model, config.image_size"):
         init = functools.partial(network.init, train=False)

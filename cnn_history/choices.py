@@ -1,6 +1,6 @@
 """What a value may be, and choices whose options are declared by the candidates' signatures.
 
-    def momentum(learning_rate: Rate, decay: Annotated[float, SHARE] = 0.9): ...
+    def momentum(learning_rate: Rate, decay: Share = 0.9): ...
 
 declares the option `decay` of the optimizer `momentum`: its default, and its kind. An option is a
 parameter with a default and a kind, which is `Annotated` or follows from the type (`kind_of`). The
@@ -106,6 +106,8 @@ FINITE = number(lambda v: True, " that is finite")
 NOT_NEGATIVE = number(lambda v: v >= 0, " from 0 up")
 ABOVE_0 = number(lambda v: v >= SMALLEST, " above 0")
 SHARE = number(lambda v: 0 <= v < 1, " from 0 up, below 1")
+Count, Share = Annotated[int, COUNT], Annotated[float, SHARE]
+NotNegative = Annotated[float, NOT_NEGATIVE]
 GIVEN = "given"  # `Annotated[TYPE, GIVEN]`: the program gives it, though it has a default
 # By type; a parameter that may hold something else is Annotated.
 KINDS = {bool: FLAG, int: POSITIVE, float: ABOVE_0, str: TEXT}

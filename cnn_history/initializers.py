@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 import jax
 import jax.numpy as jnp
 
-from cnn_history.choices import FINITE, NOT_NEGATIVE, checked
+from cnn_history.choices import FINITE, NotNegative, checked
 
 Initializer = Callable[..., jax.Array]
 
@@ -26,7 +26,7 @@ def constant(value: Annotated[float, FINITE] = 0.0) -> Initializer:
     return jax.nn.initializers.constant(value)
 
 
-def gaussian(std: Annotated[float, NOT_NEGATIVE] = 0.01) -> Initializer:
+def gaussian(std: NotNegative = 0.01) -> Initializer:
     """N(0, std²), untruncated. AlexNet: std 0.01 (Krizhevsky et al. 2012, sec. 5).
 
     VGG's "10^-2 variance" (sec. 3.1) is std 0.1 to the letter, and 0.01 as it is often read.

@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from cnn_history.choices import COUNT, NOT_NEGATIVE, checked, several
+from cnn_history.choices import COUNT, NOT_NEGATIVE, Count, NotNegative, checked, several
 
 Schedule = Callable[[jax.typing.ArrayLike], jax.Array]
 
@@ -21,26 +21,22 @@ def constant(initial: float) -> Schedule:
     return lambda step: jnp.full(jnp.shape(step), initial)
 
 
-def step_decay(
-    initial: float, factor: Annotated[float, NOT_NEGATIVE] = 0.1, every: int = 1000
-) -> Schedule:
+def step_decay(initial: float, factor: NotNegative = 0.1, every: int = 1000) -> Schedule:
     """a0 · factor^floor(t / every) (lecture, "step decay")."""
     return lambda step: initial * jnp.power(factor, jnp.floor_divide(step, every))
 
 
-def exponential_decay(initial: float, k: Annotated[float, NOT_NEGATIVE] = 1e-4) -> Schedule:
+def exponential_decay(initial: float, k: NotNegative = 1e-4) -> Schedule:
     """a0 · exp(-k t) (lecture, "exponential decay")."""
     return lambda step: initial * jnp.exp(-k * jnp.asarray(step))
 
 
-def inverse_time_decay(initial: float, k: Annotated[float, NOT_NEGATIVE] = 1e-4) -> Schedule:
+def inverse_time_decay(initial: float, k: NotNegative = 1e-4) -> Schedule:
     """a0 / (1 + k t) (lecture, "1/t decay")."""
     return lambda step: initial / (1 + k * jnp.asarray(step))
 
 
-def polynomial_decay(
-    initial: float, steps: int, power: Annotated[float, NOT_NEGATIVE] = 1.0
-) -> Schedule:
+def polynomial_decay(initial: float, steps: int, power: NotNegative = 1.0) -> Schedule:
     """a0 · (1 - t / steps)^power, and 0 from `steps` on (Caffe's "poly" policy)."""
 
     def schedule(step):
@@ -155,10 +151,7 @@ class Plateau:
 
 @checked
 def plateau(
-    initial: float,
-    factor: Annotated[float, NOT_NEGATIVE] = 0.1,
-    patience: int = 3,
-    drops: Annotated[int, COUNT] = 3,
+    initial: float, factor: NotNegative = 0.1, patience: int = 3, drops: Count = 3
 ) -> Plateau:
     """Divide the rate "when the validation error rate stopped improving with the current" one.
 

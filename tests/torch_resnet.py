@@ -9,10 +9,11 @@ import torch
 from torch.nn import functional
 
 
-def parameters(net):
-    """Pair each of the net's parameters with the path of ours."""
+def parameters(net, names=None):
+    """Pair each of the net's parameters with the path of ours; `names` has modules that differ."""
     for name, value in net.named_parameters():
-        *module, leaf = name.removeprefix("blocks.").split(".")
+        module, _, leaf = name.removeprefix("blocks.").rpartition(".")
+        module = (names or {}).get(module, module.replace(".", "/")).split("/")
         if leaf == "weight":
             leaf = "scale" if "norm" in module[-1] else "kernel"
         yield (*module, leaf), value
@@ -25,9 +26,9 @@ def to_torch(array):
     return torch.from_numpy(array.transpose(order).copy())
 
 
-def load(net, params):
+def load(net, params, names=None):
     """Copy our parameters into the net."""
-    for path, value in parameters(net):
+    for path, value in parameters(net, names):
         ours = params
         for name in path:
             ours = ours[name]

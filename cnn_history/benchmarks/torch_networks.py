@@ -106,65 +106,32 @@ class AlexNet(nn.Module):
         return self.fc8(self.drop(functional.relu(self.fc7(x))))
 
 
-# Szegedy et al. 2014, table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool proj.
-INCEPTIONS = {
-    "inception_3a": (192, 64, 96, 128, 16, 32, 32),
-    "inception_3b": (256, 128, 128, 192, 32, 96, 64),
-    "inception_4a": (480, 192, 96, 208, 16, 48, 64),
-    "inception_4b": (512, 160, 112, 224, 24, 64, 64),
-    "inception_4c": (512, 128, 128, 256, 24, 64, 64),
-    "inception_4d": (512, 112, 144, 288, 32, 64, 64),
-    "inception_4e": (528, 256, 160, 320, 32, 128, 128),
-    "inception_5a": (832, 256, 160, 320, 32, 128, 128),
-    "inception_5b": (832, 384, 192, 384, 48, 128, 128),
-}
+class Unit(nn.Sequential):
+    """A convolution with its bias and ReLU, where torchvision's has a normalization."""
 
-
-class Inception(nn.ModuleDict):
-    """1x1, 3x3, 5x5 and pooling side by side."""
-
-    def __init__(self, inputs, one, reduce3, three, reduce5, five, proj):
-        super().__init__({
-            "1x1": nn.Conv2d(inputs, one, 1),
-            "3x3_reduce": nn.Conv2d(inputs, reduce3, 1),
-            "3x3": nn.Conv2d(reduce3, three, 3, padding=1),
-            "5x5_reduce": nn.Conv2d(inputs, reduce5, 1),
-            "5x5": nn.Conv2d(reduce5, five, 5, padding=2),
-            "pool_proj": nn.Conv2d(inputs, proj, 1),
-        })  # fmt: skip
-
-    def forward(self, x):
-        """[n, inputs, h, w] -> [n, sum of the branches, h, w]."""
-        relu = functional.relu
-        one = relu(self["1x1"](x))
-        three = relu(self["3x3"](relu(self["3x3_reduce"](x))))
-        five = relu(self["5x5"](relu(self["5x5_reduce"](x))))
-        pool = relu(self["pool_proj"](functional.max_pool2d(x, 3, 1, 1)))
-        return torch.cat([one, three, five, pool], 1)
-
-
-class GoogLeNet(nn.Module):
-    """Szegedy et al. 2014, table 1, without auxiliary classifiers."""
-
-    def __init__(self):
+    def __init__(self, inputs: int, outputs: int, **options):
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3)
-        self.conv2_reduce, self.conv2 = nn.Conv2d(64, 64, 1), nn.Conv2d(64, 192, 3, padding=1)
-        self.blocks = nn.ModuleDict({name: Inception(*row) for name, row in INCEPTIONS.items()})
-        self.fc = nn.Linear(1024, 1000)
-        self.norm, self.pool = _lrn(), nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.drop = nn.Dropout(0.4)
+        self.conv, self.relu = nn.Conv2d(inputs, outputs, **options), nn.ReLU()
 
-    def forward(self, x):
-        """[n, 3, 224, 224] -> logits [n, 1000]."""
-        x = self.norm(self.pool(functional.relu(self.conv1(x))))
-        x = functional.relu(self.conv2(functional.relu(self.conv2_reduce(x))))
-        x = self.pool(self.norm(x))
-        for name, block in self.blocks.items():
-            x = block(x)
-            if name in ("inception_3b", "inception_4e"):
-                x = self.pool(x)
-        return self.fc(self.drop(x.mean((2, 3))))
+
+def _inception(*widths: int) -> nn.Module:
+    """Return torchvision's module with convolutions of 5x5 where that has 3x3 in their name."""
+    from torchvision.models.googlenet import Inception
+
+    made = Inception(*widths, conv_block=Unit)
+    made.branch3[1] = Unit(*widths[4:6], kernel_size=5, padding=2)
+    return made
+
+
+def googlenet() -> nn.Module:
+    """Return torchvision's without its departures from Szegedy et al. 2014, table 1."""
+    blocks = [Unit, _inception, nn.Module]  # the last is of the auxiliary classifiers, left out
+    options = {"aux_logits": False, "init_weights": False, "dropout": 0.4}
+    network = torchvision_networks.create("googlenet", blocks=blocks, **options)
+    network.maxpool1 = nn.Sequential(network.maxpool1, _lrn())
+    network.maxpool2 = nn.Sequential(_lrn(), network.maxpool2)
+    network.maxpool4 = network.maxpool3
+    return network
 
 
 NETWORKS = {
@@ -172,6 +139,6 @@ NETWORKS = {
     "resnet20": functools.partial(CifarResNet, 3),
     "resnet110": functools.partial(CifarResNet, 18),
     "alexnet_2012": AlexNet,
-    "googlenet": GoogLeNet,
+    "googlenet": googlenet,
     **torchvision_networks.NETWORKS,
 }

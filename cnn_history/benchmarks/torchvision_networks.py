@@ -1,7 +1,6 @@
 """torchvision's networks, with random weights; torch and torchvision are an extra."""
 
 import functools
-import importlib
 
 import torch
 from torch import library
@@ -15,27 +14,18 @@ SCHEMAS = (
 )
 
 
-@functools.cache  # the declarations live as long as the library that made them
-def _declare_operators():
-    """Declare to torch, once, the operators that a CPU build lacks."""
-    operators = library.Library("torchvision", "FRAGMENT")
-    for schema in SCHEMAS:
-        operators.define(schema)
-    return operators
-
-
-def import_torchvision():
-    """Return the module torchvision, on builds of torch with and without its operators."""
-    try:
-        return importlib.import_module("torchvision")
-    except RuntimeError:  # "operator torchvision::nms does not exist"
-        _declare_operators()
-        return importlib.import_module("torchvision")
+OPERATORS = library.Library("torchvision", "FRAGMENT")  # declarations live as long as it does
 
 
 def create(name: str, **options) -> torch.nn.Module:
-    """Return torchvision's network of that name with random weights."""
-    return import_torchvision().models.get_model(name, weights=None, **options)
+    """Return torchvision's network of that name, on a build of torch with or without operators."""
+    try:
+        import torchvision
+    except RuntimeError:  # "operator torchvision::nms does not exist"
+        for schema in SCHEMAS:
+            OPERATORS.define(schema)
+        import torchvision
+    return torchvision.models.get_model(name, weights=None, **options)
 
 
 def resnet50() -> torch.nn.Module:

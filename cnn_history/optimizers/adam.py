@@ -1,18 +1,13 @@
 """Adam with its bias correction."""
 
-from typing import Annotated
-
 import optax
 
-from cnn_history.choices import SHARE
+from cnn_history.choices import Share
 from cnn_history.optimizers.rule import Rate, float32_state, scale_by_rate
 
 
 def adam(
-    learning_rate: Rate,
-    b1: Annotated[float, SHARE] = 0.9,
-    b2: Annotated[float, SHARE] = 0.999,
-    eps: float = 1e-7,
+    learning_rate: Rate, b1: Share = 0.9, b2: Share = 0.999, eps: float = 1e-7
 ) -> optax.GradientTransformationExtraArgs:
     r"""$w_t = w_{t-1} - \epsilon_t \hat m_t / (\sqrt{\hat v_t} + \delta)$, where
     $\hat m_t = m_t / (1 - \beta_1^t)$ and $\hat v_t = v_t / (1 - \beta_2^t)$, t from 1, and

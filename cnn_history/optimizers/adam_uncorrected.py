@@ -1,12 +1,12 @@
 """Adam without its bias correction: the lecture's "Adam (almost)"."""
 
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from cnn_history.choices import SHARE
+from cnn_history.choices import Share
 from cnn_history.optimizers.rule import Rate, float32_state, scale_by_rate
 
 
@@ -37,10 +37,7 @@ def scale_by_adam_uncorrected(
 
 
 def adam_uncorrected(
-    learning_rate: Rate,
-    b1: Annotated[float, SHARE] = 0.9,
-    b2: Annotated[float, SHARE] = 0.999,
-    eps: float = 1e-7,
+    learning_rate: Rate, b1: Share = 0.9, b2: Share = 0.999, eps: float = 1e-7
 ) -> optax.GradientTransformationExtraArgs:
     r"""$w_{t+1} = w_t - \epsilon_t m_{t+1} / (\sqrt{v_{t+1}} + \delta)$.
 

@@ -5,13 +5,13 @@ on as it is. The average is kept in float32, or wider as the parameters are.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from cnn_history.choices import COUNT, SHARE
+from cnn_history.choices import Count, Share
 from cnn_history.optimizers.rule import widened
 
 
@@ -22,7 +22,7 @@ class AverageState(NamedTuple):
     averaged_params: Any
 
 
-def exponential_average(decay: Annotated[float, SHARE] = 0.9999) -> optax.GradientTransformation:
+def exponential_average(decay: Share = 0.9999) -> optax.GradientTransformation:
     r"""$\bar w_{t+1} = d \, \bar w_t + (1 - d) \, w_{t+1}$, from the first parameters on.
 
     "A running average of the parameters computed over time" (Szegedy et al. 2015, sec. 8), which
@@ -31,7 +31,7 @@ def exponential_average(decay: Annotated[float, SHARE] = 0.9999) -> optax.Gradie
     return _average(lambda count: jnp.asarray(1 - decay, float))
 
 
-def polyak_average(start: Annotated[int, COUNT] = 0) -> optax.GradientTransformation:
+def polyak_average(start: Count = 0) -> optax.GradientTransformation:
     r"""$\bar w$, the mean of the parameters after each update but the first `start`.
 
     Polyak & Juditsky 1992, which is the averaging that Szegedy et al. 2014, sec. 6, name for

@@ -1,12 +1,12 @@
 """K-FAC: the natural gradient with Kronecker-factored curvature."""
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from cnn_history.choices import SHARE, checked
+from cnn_history.choices import Share, checked
 from cnn_history.optimizers import kronecker
 from cnn_history.optimizers.kronecker import Pair
 from cnn_history.optimizers.rule import Rate, float32_state, rate_at
@@ -38,8 +38,8 @@ def kfac(
     learning_rate: Rate,
     damping: float = 1e-2,
     kl_clip: float = 1e-3,
-    decay: Annotated[float, SHARE] = 0.9,
-    factor_decay: Annotated[float, SHARE] = 0.95,
+    decay: Share = 0.9,
+    factor_decay: Share = 0.95,
     factors_every: int = 1,
     inverses_every: int = 20,
     labels: Literal["sampled", "empirical"] = "sampled",

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from cnn_history.choices import GIVEN, SHARE
+from cnn_history.choices import GIVEN, Share
 from cnn_history.optimizers.rule import Rate, float32_state, scale_by_rate
 
 
 def lars(
     learning_rate: Rate,
-    decay: Annotated[float, SHARE] = 0.9,
+    decay: Share = 0.9,
     trust: float = 0.001,
     vectors: bool = True,
     weight_decay: Annotated[float, GIVEN] = 0.0,

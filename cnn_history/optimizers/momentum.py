@@ -1,16 +1,12 @@
 """Momentum, as Krizhevsky et al. 2012 write it."""
 
-from typing import Annotated
-
 import optax
 
-from cnn_history.choices import SHARE
+from cnn_history.choices import Share
 from cnn_history.optimizers.rule import Rate, float32_state, scale_by_rate
 
 
-def momentum(
-    learning_rate: Rate, decay: Annotated[float, SHARE] = 0.9
-) -> optax.GradientTransformationExtraArgs:
+def momentum(learning_rate: Rate, decay: Share = 0.9) -> optax.GradientTransformationExtraArgs:
     r"""$v_{t+1} = \mu v_t - \epsilon_t g_t, \quad w_{t+1} = w_t + v_{t+1}$.
 
     The rate is inside the velocity, so that a drop of the rate acts on later gradients alone

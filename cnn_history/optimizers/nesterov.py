@@ -1,16 +1,12 @@
 """Nesterov's accelerated gradient."""
 
-from typing import Annotated
-
 import optax
 
-from cnn_history.choices import SHARE
+from cnn_history.choices import Share
 from cnn_history.optimizers.rule import Rate, float32_state, scale_by_rate
 
 
-def nesterov(
-    learning_rate: Rate, decay: Annotated[float, SHARE] = 0.9
-) -> optax.GradientTransformationExtraArgs:
+def nesterov(learning_rate: Rate, decay: Share = 0.9) -> optax.GradientTransformationExtraArgs:
     r"""$v_{t+1} = \mu v_t - \epsilon_t g_t, \quad w_{t+1} = w_t + v_{t+1} + \mu (v_{t+1} - v_t)$.
 
     Nesterov 1983 as Sutskever et al. 2013, eq. 3-4, write it, with the gradient taken at

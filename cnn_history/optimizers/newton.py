@@ -1,14 +1,14 @@
 """Newton's method: the Hessian, or its products alone."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
-from cnn_history.choices import NOT_NEGATIVE, checked
+from cnn_history.choices import NotNegative, checked
 from cnn_history.optimizers import size
 from cnn_history.optimizers.rule import Rate, scale_by_rate
 
@@ -75,7 +75,7 @@ def solve(matrix: jax.Array, gradient: jax.Array, steps: int) -> jax.Array:
 @checked
 def newton(
     learning_rate: Rate = 1.0,
-    damping: Annotated[float, NOT_NEGATIVE] = 0.0,
+    damping: NotNegative = 0.0,
     solver: Literal["auto", "exact", "cg"] = "auto",
     cg_steps: int = 100,
     largest_gb: float = size.LARGEST_GB,

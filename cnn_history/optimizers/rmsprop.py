@@ -1,15 +1,13 @@
 """RMSProp, as the lecture writes it."""
 
-from typing import Annotated
-
 import optax
 
-from cnn_history.choices import SHARE
+from cnn_history.choices import Share
 from cnn_history.optimizers.rule import Rate, float32_state, scale_by_rate
 
 
 def rmsprop(
-    learning_rate: Rate, decay: Annotated[float, SHARE] = 0.9, eps: float = 1e-7
+    learning_rate: Rate, decay: Share = 0.9, eps: float = 1e-7
 ) -> optax.GradientTransformationExtraArgs:
     r"""$s_{t+1} = \rho s_t + (1 - \rho) g_t^2, \quad
     w_{t+1} = w_t - \epsilon_t g_t / (\sqrt{s_{t+1}} + \delta)$, with $s_0 = 0$.

@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed; EXTRAS=to
 
 from cnn_history import models  # noqa: E402
 from cnn_history.benchmarks import cases, torch_networks  # noqa: E402
+from cnn_history.weights.googlenet import torch_names  # noqa: E402
 from tests import torch_resnet  # noqa: E402
 from tests.models import checks  # noqa: E402
 
@@ -31,7 +32,7 @@ def test_every_case_has_its_counterpart():
 
 @pytest.mark.parametrize("name", ["lenet5", "resnet20", "alexnet_2012", "googlenet"])
 def test_logits_are_equal_from_the_same_weights(name):
-    """Of the networks written here; torchvision's are compared in tests/weights."""
+    """Of those that are not torchvision's own, which are compared in tests/weights."""
     network, draw = models.create(name), np.random.default_rng(0)
     shape = checks.images(name, 64 if name == "googlenet" else None)  # it takes any size
 
@@ -52,7 +53,8 @@ def test_logits_are_equal_from_the_same_weights(name):
     images = draw.standard_normal((2, *shape.shape[1:]), np.float32)
     logits = checks.apply(network, variables, images, train=False)
     theirs = torch_networks.NETWORKS[name]().eval()
-    torch_resnet.load(theirs, variables["params"])
+    names = torch_names("googlenet_bn") if name == "googlenet" else None
+    torch_resnet.load(theirs, variables["params"], names)
     with torch.inference_mode():
         expected = theirs(torch.from_numpy(images.transpose(0, 3, 1, 2).copy())).numpy()
     assert np.abs(logits - expected).max() < BOUND * np.abs(expected).max()
