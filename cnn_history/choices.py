@@ -234,19 +234,16 @@ def call(make: Callable, **given: Any) -> Any:
 
 def checked(make: Callable) -> Callable:
     """Let a candidate refuse what its annotations do not allow, by ValueError, whoever calls it."""
-    signature = inspect.signature(make)
-    kinds = {
-        name: kind_of(p.annotation)
-        for name, p in signature.parameters.items()
-        if p.default is not p.empty  # what has none, such as a rate, the program gives
-    }
+    signature, known = inspect.signature(make), options(make)
 
     @functools.wraps(make)
-    def made(*args, **options):
-        for name, value in signature.bind(*args, **options).arguments.items():
-            if (kind := kinds.get(name)) and not kind.fits(value):
-                raise ValueError(f"{make.__name__}'s {name}: {kind.refusal(value, name)}")
-        return make(*args, **options)
+    def made(*args, **given):
+        for name, value in signature.bind(*args, **given).arguments.items():
+            if name in known and not known[name].kind.fits(value):
+                raise ValueError(
+                    f"{make.__name__}'s {name}: {known[name].kind.refusal(value, name)}"
+                )
+        return make(*args, **given)
 
     return made
 

@@ -3,7 +3,7 @@
 A field that is a choice is a group, as `choices` says. A new field is a line in FIELDS.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -19,6 +19,7 @@ from cnn_history.choices import (
     TEXT,
     Choice,
     Kind,
+    check_options,
     one_of,
     options,
     several,
@@ -186,19 +187,10 @@ def choose(field: str, name: str, **changed: Any) -> ConfigDict:
 
 def check(config: ConfigDict) -> None:
     """Raise UserError for a field that is missing, unknown, or holds what it cannot."""
-    for name in config:
-        if name not in FIELDS:
-            raise UserError(f"config.{name}: unknown field; {nearest(name, FIELDS)}")
+    check_options(config, FIELDS, "config", "field")
     for name in FIELDS:
         if name not in config:
             raise UserError(f"config.{name} is missing; the files in experiments have every field.")
-    check_fields(config, FIELDS)
-
-
-def check_fields(config: ConfigDict, names: Iterable[str]) -> None:
-    """Raise UserError for one of these fields that holds what it cannot."""
-    for name in names:
-        FIELDS[name].kind.check(config[name], f"config.{name}")
 
 
 def complete(config: ConfigDict) -> list[str]:

@@ -37,7 +37,8 @@ def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
     except (ValueError, TypeError, OSError, RecursionError) as error:
         raise UserError(f"'{workdir / CONFIG}' is damaged: {error}") from error
     try:
-        fields.check_fields(config, config.keys() & fields.FIELDS.keys())
+        for name in config.keys() & fields.FIELDS.keys():
+            fields.FIELDS[name].kind.check(config[name], f"config.{name}")
     except UserError as error:
         raise UserError(f"'{workdir / CONFIG}' is damaged: {error}") from error
     if lacked := fields.complete(config):

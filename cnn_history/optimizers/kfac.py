@@ -1,6 +1,6 @@
 """K-FAC: the natural gradient with Kronecker-factored curvature."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -93,8 +93,13 @@ def kfac(
     def init(params):
         factors = {}
         for layer, matrix in kronecker.split(params).matrices.items():
-            if max(matrix.shape) > largest_factor:
-                raise ValueError(_too_large(layer, max(matrix.shape), matrix.dtype, largest_factor))
+            if (rows := max(matrix.shape)) > largest_factor:
+                gigabytes = 2 * rows**2 * matrix.dtype.itemsize / 1e9
+                raise ValueError(
+                    f"kfac: the factor of {layer} has {rows:,} rows, above largest_factor="
+                    f"{largest_factor:,}; with its inverse it takes {gigabytes:.1f} GB, and an "
+                    f"inversion about {rows**3:.1e} multiply-adds."
+                )
             factors[layer] = Pair(*(jnp.zeros((size, size), matrix.dtype) for size in matrix.shape))
         count = jnp.zeros((), jnp.int32)
         return KfacState(
@@ -144,11 +149,3 @@ def kfac(
 def _mean(old: jax.Array, new: jax.Array, keep: jax.Array) -> jax.Array:
     keep = keep.astype(old.dtype)
     return keep * old + (1 - keep) * new.astype(old.dtype)
-
-
-def _too_large(layer: str, size: int, dtype: Any, limit: int) -> str:
-    gigabytes = 2 * size**2 * jnp.dtype(dtype).itemsize / 1e9
-    return (
-        f"kfac: the factor of {layer} has {size:,} rows, above largest_factor={limit:,}; with its "
-        f"inverse it takes {gigabytes:.1f} GB, and an inversion about {size**3:.1e} multiply-adds."
-    )

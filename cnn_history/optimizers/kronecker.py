@@ -66,10 +66,9 @@ def damped(factors: Pair, damping: float) -> Pair:
     """
     a, g = (jnp.trace(factor) / len(factor) for factor in factors)
     pi = jnp.where((a > 0) & (g > 0), jnp.sqrt(a / jnp.where(g > 0, g, 1)), 1)
-    root = damping**0.5
+    shares = pi * damping**0.5, damping**0.5 / pi
     return Pair(
-        factors.inputs + pi * root * jnp.eye(len(factors.inputs), dtype=factors.inputs.dtype),
-        factors.outputs + root / pi * jnp.eye(len(factors.outputs), dtype=factors.outputs.dtype),
+        *(f + s * jnp.eye(len(f), dtype=f.dtype) for f, s in zip(factors, shares, strict=True))
     )
 
 

@@ -45,14 +45,8 @@ def follow(direction: optax.GradientTransformation) -> optax.GradientTransformat
         updates, state, params, *, value, grad, value_fn, **unused
     ):  # `search` would hand those to value_fn
         towards, direction_state = direction.update(updates, state.direction, params)
-        step, search_state = search.update(
-            jax.tree.map(jnp.negative, towards),
-            state.search,
-            params,
-            value=value,
-            grad=grad,
-            value_fn=value_fn,
-        )
+        down, known = jax.tree.map(jnp.negative, towards), {"value": value, "grad": grad}
+        step, search_state = search.update(down, state.search, params, value_fn=value_fn, **known)
         found = (search_state.info.decrease_error <= 0) | (search_state.value <= value)
         downhill = optax.tree.vdot(towards, grad) > 0
 
