@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from cnn_history import choices, datasets, layers, losses, models, optimizers, schedules
 from cnn_history import config as fields
 from cnn_history.config import ACTIVATIONS, DTYPES
-from cnn_history.datasets import adapters, examples, scalings, statistics
+from cnn_history.datasets import adapters, examples, identity, scalings, statistics
 from cnn_history.datasets.prepare import Images, Preprocessing
 from cnn_history.errors import UserError, blame, field
 from cnn_history.experiment import Experiment, Plan
@@ -62,6 +62,7 @@ def experiment(
         adapter=config.adapter,
         images=prepare,
         loss=objective,
+        loss_name=loss_name(config, network),
         optimizer=rule,
         schedule=rate,
         differentiate=differentiate(config),
@@ -89,13 +90,17 @@ def check(config: ConfigDict) -> None:
 
 
 def sources(config: ConfigDict) -> tuple[datasets.Source, datasets.Source]:
-    """Return the training and the test examples."""
+    """Return the training and the test examples; their classes are those of both."""
 
     def source(split: str) -> datasets.Source:
         with blame(f"config.dataset, config.data_dir, config.{split}"):
             return datasets.source(config.dataset, config[split], config.data_dir)
 
-    return source("train_split"), source("test_split")
+    train, test = source("train_split"), source("test_split")
+    if train.classes != test.classes:
+        classes = sorted({*train.classes, *test.classes})
+        train, test = (identity.matched(one, classes) for one in (train, test))
+    return train, test
 
 
 def images(config: ConfigDict) -> Callable[[Callable[[], statistics.Statistics]], Images]:
@@ -143,6 +148,12 @@ def of_last_batch(network: nn.Module) -> nn.Module:
 def loss(config: ConfigDict) -> Callable:
     """Return (logits, labels) -> [n], also of `(logits, heads)`."""
     return losses.with_heads(fields.LOSS.bind(config.loss)(), config.aux_weight)
+
+
+def loss_name(config: ConfigDict, network: nn.Module) -> str:
+    """Return what the test loss is, which has no auxiliary heads."""
+    heads = f"; in training plus {config.aux_weight:g} times that of each auxiliary head"
+    return config.loss.name + (heads if getattr(network, "aux_heads", False) else "")
 
 
 def schedule(config: ConfigDict) -> optimizers.Rate:

@@ -1,7 +1,8 @@
 """What the verbs share: how they start, and how they end.
 
 Exit status: 0 finished; 2 a wrong flag, config or input, after one line on standard error that says
-what and how to mend it; 143, 130, 129 stopped by SIGTERM, SIGINT, SIGHUP after saving; 1 else.
+what and how to mend it; 143, 130, 129, 138 stopped by SIGTERM, SIGINT,
+SIGHUP, SIGUSR1 after saving; 1 else.
 """
 
 import os
@@ -14,10 +15,9 @@ from collections.abc import Callable
 from absl import app, flags, logging
 from ml_collections import ConfigDict
 
-from cnn_history.errors import UserError
+from cnn_history.errors import WRONG_INPUT, Ending, UserError
 from cnn_history.lookup import nearest
 
-WRONG_INPUT = 2
 CONFIG = "config"  # the flag of a config file, where a verb has one
 NEEDED = r"Flag --(\w+) must have a value other than None\."  # in absl's words
 CHECKOUT = pathlib.Path(__file__).parents[1]  # experiments/ stands there, beside the package
@@ -35,6 +35,9 @@ def run(main: Callable[[list[str]], None]) -> None:
             main(argv)
         except UserError as error:
             _refuse(error)
+        except Ending as ending:
+            _say(ending.line)
+            sys.exit(ending.code)
 
     app.run(guarded, flags_parser=_parse)
 
@@ -61,9 +64,12 @@ def process_flags() -> tuple[flags.FlagHolder, ...]:
 
 
 def _refuse(error) -> None:
-    verb = pathlib.Path(sys.argv[0]).stem
-    print(f"{verb}: {' '.join(str(error).split())}", file=sys.stderr)
+    _say(" ".join(str(error).split()))
     sys.exit(WRONG_INPUT)
+
+
+def _say(line: str) -> None:
+    print(f"{pathlib.Path(sys.argv[0]).stem}: {line}", file=sys.stderr, flush=True)
 
 
 def _parse(argv: list[str]) -> list[str]:

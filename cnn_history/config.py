@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from cnn_history import initializers, layers, losses, models, optimizers, schedules
 from cnn_history.choices import (
     COUNT,
+    FLAG,
     GROUP,
     NOT_NEGATIVE,
     POSITIVE,
@@ -157,6 +158,8 @@ FIELDS = {
     "eval_every": Field(1000, POSITIVE, changeable=True),
     "checkpoint_every": Field(1000, POSITIVE, changeable=True),
     "keep_checkpoints": Field(2, POSITIVE, changeable=True),
+    # Beside them the one of the lowest test error, for `evaluate --checkpoint=best`.
+    "keep_best": Field(False, FLAG, changeable=True),
 }
 CHANGEABLE = tuple(name for name, field in FIELDS.items() if field.changeable)
 IMPORTED = tuple(name for name, field in FIELDS.items() if field.imported)

@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -11,11 +12,11 @@ import numpy as np
 
 from cnn_history import datasets, evaluation, loading, models
 from cnn_history.cpu import compiler
-from cnn_history.datasets import adapters, examples, prepare, stream
+from cnn_history.datasets import adapters, examples, identity, prepare, stream
 from cnn_history.errors import UserError, blame
 from cnn_history.files import workdir
 from cnn_history.lookup import lookup
-from cnn_history.training import devices, feed
+from cnn_history.training import devices, feed, processes
 
 
 class Measure(NamedTuple):
@@ -35,6 +36,56 @@ class Measure(NamedTuple):
     softmax_first: bool = False
 
 
+class Predictions(NamedTuple):
+    """Of the examples that could be decoded: mean probabilities [n, classes], labels, numbers."""
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    ids: np.ndarray
+
+
+def matched(folders: Sequence[pathlib.Path], source: datasets.Source, own: bool) -> datasets.Source:
+    """Return the examples with the labels that the members know, and compare the members' data.
+
+    What differs and is harmless, since classes are matched by name, is said.
+
+    Args:
+      folders: of the members.
+      source: of the examples.
+      own: whether they are to be those that the first member was tested on, as it was trained.
+
+    Raises:
+      UserError: the classes cannot be matched, or the examples are no longer those.
+    """
+    unnamed = [workdir.unnamed(folder) for folder in folders]
+    namesake = folders[unnamed.index(False)] if False in unnamed else folders[0]
+    classes = workdir.load_inputs(namesake)[2]
+    with blame(f"--workdir={namesake}"):
+        found = identity.matched(source, classes, all(unnamed))
+    if all(unnamed) and found.classes != classes:
+        _say(f"the classes of {source.name} are matched to the network's by number")
+    first, *others = [workdir.read_data(folder) for folder in folders]
+    same = first and (first["test"].name, first["test"].split) == (found.name, found.split)
+    if same and (differences := identity.differences(first["test"], identity.of(found))):
+        said = f"the test images of '{folders[0]}' were others: {differences}"
+        if own:
+            raise UserError(
+                f"--workdir: {said}. Bring them back; or --dataset={found.name} "
+                f"--split={found.split} measures the error on today's."
+            )
+        _say(said)
+    for folder, data in zip(folders[1:], others, strict=True):
+        both = first and data and (first["training"], data["training"])
+        if both and (differences := identity.differences(*both)):
+            _say(f"'{folder}' was trained on other images than '{folders[0]}': {differences}")
+    return found
+
+
+def _say(line: str) -> None:
+    if processes.chief():
+        print(f"{line}.", file=sys.stderr)
+
+
 def predictions(
     folders: Sequence[pathlib.Path],
     source: datasets.Source,
@@ -42,16 +93,18 @@ def predictions(
     batch_size: int,
     skip: stream.Skip,
     mesh: jax.sharding.Mesh,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean of the members' probabilities [n, classes], and the labels [n].
+    best: bool = False,
+) -> Predictions:
+    """Return the mean of the members' probabilities.
 
     Args:
       folders: of the members, work directories.
-      source: of the examples.
+      source: of the examples, with the classes that all members know, in whichever order.
       measure: how they are shown.
       batch_size: the least; it is rounded up to a multiple of the devices.
-      skip: is told of images that cannot be decoded.
+      skip: is told of images that cannot be decoded, which are left out.
       mesh: of the devices.
+      best: take their checkpoints of the lowest error.
 
     Raises:
       UserError: the measure contradicts itself, or does not fit a member and the examples.
@@ -59,14 +112,15 @@ def predictions(
     """
     check(measure)
     batch_size = -(-batch_size // mesh.size) * mesh.size
-    members = [member(folder, source, measure, skip, mesh) for folder in folders]
+    members = [member(folder, source, measure, skip, mesh, best) for folder in folders]
     made = [
         feed.over_examples(predict, chosen, batch_size, mesh)
         if chosen
-        else feed.one_by_one(predict, source, mesh)
+        else feed.one_by_one(predict, source, mesh, skip)
         for predict, chosen in members
     ]
-    return np.mean([one["probabilities"] for one in made], axis=0), made[0]["label"]
+    mean = np.mean([one["probabilities"] for one in made], axis=0)
+    return Predictions(mean, made[0]["label"], made[0]["ids"])
 
 
 def member(
@@ -75,15 +129,20 @@ def member(
     measure: Measure,
     skip: stream.Skip,
     mesh: jax.sharding.Mesh,
+    best: bool = False,
 ) -> tuple[Callable[[dict], dict], examples.Examples | None]:
     """Return (batch -> `probabilities` and `label`, examples) of one work directory.
 
     The examples are None where the protocol sees whole photos of varying sizes: one at a time.
     Arguments and errors are those of `predictions`; nothing is compiled.
     """
-    model, variables, scaling = loading.load(folder)
+    model, variables, scaling = loading.load(folder, best)
     _, channels, classes = workdir.load_inputs(folder)
     _check_fits(folder, channels, classes, source)
+    own = np.arange(len(classes))  # where the member has each class of the source
+    if classes != source.classes:
+        with blame(f"--workdir={folder}"):
+            own = np.array(identity.places(source, classes, workdir.unnamed(folder)))
     everywhere = devices.replicated(mesh)
     scores = models.scores_by_position if measure.softmax_first else _scores
 
@@ -113,7 +172,7 @@ def member(
 
     def predict(batch):
         made = evaluated(functools.partial(probabilities, variables), batch["image"])
-        return {"probabilities": made, "label": batch["label"]}
+        return {"probabilities": made[:, own], "label": batch["label"]}
 
     return predict, chosen
 

@@ -2,9 +2,19 @@
 
 import contextlib
 
+WRONG_INPUT = 2  # the exit status after a UserError
+
 
 class UserError(Exception):
     """A flag, config or input is wrong; the message is one line and says how to mend it."""
+
+
+class Ending(SystemExit):
+    """The program ends with a status, after one line on standard error."""
+
+    def __init__(self, status: int, line: str):
+        super().__init__(status)
+        self.line = line
 
 
 @contextlib.contextmanager

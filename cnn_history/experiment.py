@@ -25,6 +25,7 @@ class Plan(NamedTuple):
     checkpoint_every: int
     keep_checkpoints: int
     statistics_batches: int
+    keep_best: bool
     skipped_images: int
     skipped_steps: int
 
@@ -41,6 +42,7 @@ class Experiment(NamedTuple):
       adapter: name of the way in which images of another size reach it.
       images: (() -> statistics of the training images) -> what is done to images.
       loss: (logits, labels) -> [n], also of `(logits, heads)`.
+      loss_name: of it.
       optimizer: from gradients to updates.
       schedule: the learning rate of each step, as the optimizer has it.
       differentiate: how a step gets its gradient, and what else the optimizer asks for.
@@ -61,6 +63,7 @@ class Experiment(NamedTuple):
     adapter: str
     images: Callable[[Callable[[], Statistics]], Images]
     loss: Callable[[Any, jax.Array], jax.Array]
+    loss_name: str
     optimizer: optax.GradientTransformation
     schedule: optimizers.Rate
     differentiate: Callable

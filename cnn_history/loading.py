@@ -10,25 +10,30 @@ from cnn_history.datasets.prepare import Preprocessing
 from cnn_history.errors import UserError
 from cnn_history.files import bucket, checkpoint, workdir
 from cnn_history.lookup import nearest
+from cnn_history.weights import convert
 
 
-def load(folder: str | pathlib.Path) -> tuple[nn.Module, dict, Preprocessing]:
+def load(folder: str | pathlib.Path, best: bool = False) -> tuple[nn.Module, dict, Preprocessing]:
     """Return (model, variables, preprocessing) of a run's newest checkpoint, or an imported net's.
 
         model, variables, preprocessing = load("runs/lenet5_digits")
         logits = model.apply(variables, preprocessing(images_uint8), train=False)
+        preprocessing.classes[logits[0].argmax()]  # the name of a class
 
-    Raises UserError if the directory holds no run.
+    With `best`, of its checkpoint of the lowest test error. Raises UserError if the directory holds
+    no run, or no such checkpoint, or values that are not finite.
     """
     folder = bucket.path(folder)
     config = workdir.read_config(folder)
     preprocessing, _, classes = workdir.load_inputs(folder)
     try:
-        state = checkpoint.restore_variables(folder)
+        state = checkpoint.restore_variables(folder, best)
     except ValueError as error:
         raise UserError(error) from error
     params = build.evaluated(config)(state["params"], state["opt_state"])
     variables = {"params": params, **state["model_state"]}
+    if found := convert.not_finite(variables):
+        raise UserError(f"'{folder}' is damaged: {found}.")
     return build.model(config, len(classes)), variables, preprocessing
 
 

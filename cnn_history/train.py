@@ -11,16 +11,14 @@ import os
 import statistics
 import sys
 
-import jax
 from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from cnn_history import commands, papers
 from cnn_history.files import bucket, record
 from cnn_history.files.workdir import SUMMARY
 from cnn_history.reporting import tables
-from cnn_history.training import devices, loop, processes
-from cnn_history.training.log import NonFinite
+from cnn_history.training import devices, loop, processes, together
 from cnn_history.training.signals import Stop
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -36,9 +34,17 @@ flags.mark_flags_as_required(["config", "workdir"])
 
 def main(argv: list[str]) -> None:
     """Run the verb."""
-    processes.join(*(flag.value for flag in PROCESSES))
+    try:
+        with together.joined(PROCESSES):
+            _train(CONFIG.value, bucket.path(WORKDIR.value))
+    except Stop as stop:
+        print(f"train: {stop.line}", file=sys.stderr, flush=True)
+        # XLA may go on with a compilation in a thread, and an ordinary end would crash in it.
+        os._exit(stop.code)
+
+
+def _train(config: ConfigDict, workdir: bucket.Folder) -> None:
     devices.start()
-    config, workdir = CONFIG.value, bucket.path(WORKDIR.value)
     code = {**record.versions(), "sources": record.sources()}
     processes.agree(config=config.to_json(), code=json.dumps(code))
     summaries = []
@@ -46,18 +52,7 @@ def main(argv: list[str]) -> None:
         one = config.copy_and_resolve_references()
         one.seed = seed
         folder = workdir / f"seed_{seed}" if SEEDS.value > 1 else workdir
-        try:
-            with processes.watched():
-                summaries.append(loop.run(one, folder))
-        except (NonFinite, loop.Broken) as error:
-            print(f"train: {error}", file=sys.stderr)
-            sys.exit(1)
-        except Stop as stop:
-            print(f"train: {stop.line}", file=sys.stderr, flush=True)
-            if jax.process_count() > 1:
-                raise
-            # XLA may go on with a compilation in a thread, and an ordinary end would crash in it.
-            os._exit(stop.code)
+        summaries.append(loop.run(one, folder))
     if not processes.chief():
         return
     if SEEDS.value > 1:

@@ -11,6 +11,7 @@ from cnn_history.datasets.source import Source, cut
 WHOLE_BYTES = 1 << 30  # of pixels: data up to that are kept whole, in memory and on each device
 SAMPLED = 10_000  # the most images that the mean of streamed data is taken from
 CHUNK = 100  # images at a time, for that
+UNCOUNTED = -1  # the label of an image that cannot be decoded
 
 
 def streamed(source: Source) -> bool:
@@ -47,8 +48,8 @@ class Whole:
 class Streamed:
     """Examples that are decoded as they are asked for, at one size.
 
-    What cannot be decoded is black, with its own label, since each example counts once. A record
-    that is lost with its label stops an evaluation.
+    What cannot be decoded is black, and its label UNCOUNTED. A record that is lost stops an
+    evaluation.
     """
 
     def __init__(self, source: Source, size: int, adapter: str, skip: stream.Skip):
@@ -80,7 +81,7 @@ class Streamed:
             image = adapters.shown(pixels, self._size, self._adapter)
         except images.Damaged as error:
             self._skip(file.name, str(error))
-            image = np.zeros(self.shape, np.uint8)
+            image, file = np.zeros(self.shape, np.uint8), file._replace(label=UNCOUNTED)
         return {"image": image, "label": np.int32(file.label)}
 
 

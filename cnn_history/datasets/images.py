@@ -23,7 +23,7 @@ DIVISORS = (1, 2, 4, 8)
 # What the decoder says where a part of the image is missing, and is made grey by Pillow.
 MISSING = ("premature end of data segment", "Premature end of JPEG file", "bad Huffman code")
 # What Pillow may open: it has readers of many more kinds, some of which start other programs.
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
 COLOURS = {1: ("GRAY", "L"), 3: ("RGB", "RGB")}  # channels: as simplejpeg and Pillow name them
 
 # Pillow warns of large images where MAX_PIXELS refuses them with their name.

@@ -25,12 +25,14 @@ class Preprocessing:
       adapter: how images of another size reach it, a name in ADAPTERS.
       mean: subtracted from values in [0, 1]; broadcasts against [size, size, c].
       std: the result is divided by it, likewise.
+      classes: the names of the network's, where it comes from a work directory.
     """
 
     size: int
     adapter: str
     mean: np.ndarray
     std: np.ndarray
+    classes: tuple[str, ...] = ()
 
     def __call__(self, images: jax.Array) -> jax.Array:
         """Return the network's images."""

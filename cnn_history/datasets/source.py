@@ -1,7 +1,7 @@
 """What a data set is to the rest of the program: examples by index, without state."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +27,10 @@ class Source:
       size: number of examples.
       read: indices [k] -> (images, labels): uint8 [h, w, c] each, and int.
       encoded: index -> Encoded, for who decodes but a part; None where images are kept as pixels.
+      version: of the data set, empty where it has none; likewise its `variant`.
+      name_of: index -> the name of its file in the data set; None where they have none.
+      stamps: (start, stop) -> texts that are others when files of those examples are.
+      left_out: what lies beside the examples and is not taken, in words; empty for nothing.
     """
 
     name: str
@@ -36,6 +40,11 @@ class Source:
     size: int
     read: Callable[[Sequence[int]], tuple[Sequence[np.ndarray], Sequence[int]]]
     encoded: Callable[[int], Encoded] | None = None
+    version: str = ""
+    variant: str = ""
+    name_of: Callable[[int], str] | None = None
+    stamps: Callable[[int, int], Iterable[str]] = lambda start, stop: ()
+    left_out: str = ""
 
     def __len__(self) -> int:
         return self.size
@@ -59,4 +68,24 @@ def cut(source: Source, split: str, start: int, stop: int) -> Source:
         size=stop - start,
         read=lambda indices: source.read([start + i for i in indices]),
         encoded=source.encoded and (lambda index: source.encoded(start + index)),
+        name_of=source.name_of and (lambda index: source.name_of(start + index)),
+        stamps=lambda first, last: source.stamps(start + first, start + last),
+    )
+
+
+def relabelled(source: Source, classes: Sequence[str], places: Sequence[int]) -> Source:
+    """Return the source with other classes, its k-th being that at `places[k]`."""
+    if list(places) == list(range(len(classes))):
+        return dataclasses.replace(source, classes=tuple(classes))
+
+    def read(indices):
+        images, labels = source.read(indices)
+        return images, [places[label] for label in labels]
+
+    def encoded(index):
+        example = source.encoded(index)
+        return example._replace(label=places[example.label])
+
+    return dataclasses.replace(
+        source, classes=tuple(classes), read=read, encoded=source.encoded and encoded
     )

@@ -39,8 +39,12 @@ def prepared(name: str, data_dir: str) -> pathlib.Path:
     root = folder(data_dir)
     found = {p.parent: _json(p) for p in root.glob(f"{name}/**/dataset_info.json")}
     usable = [path for path, info in found.items() if info.get("fileFormat") == "array_record"]
+    if len(variants := sorted({_variant(path, root, name) for path in usable})) > 1:
+        raise ValueError(
+            f"{name} is in {root} in several variants; name one of {', '.join(variants)}."
+        )
     if usable:
-        return max(usable, key=lambda path: [int(n) for n in path.name.split(".") if n.isdigit()])
+        return max(usable, key=_version)
     command = f"EXTRAS=tf ./launch.sh prepare_data --dataset={name} --data_dir={root}"
     if found:
         kind = next(iter(found.values())).get("fileFormat", "tfrecord")
@@ -50,6 +54,16 @@ def prepared(name: str, data_dir: str) -> pathlib.Path:
         f"{name} is not in {root} (data_dir or TFDS_DATA_DIR names another folder); "
         f"to download and prepare it there, once: {command}"
     )
+
+
+def _version(path: pathlib.Path) -> list[int]:
+    return [int(n) for n in path.name.split(".") if n.isdigit()]
+
+
+def _variant(path: pathlib.Path, root: pathlib.Path, name: str) -> str:
+    """Return the name of a prepared data set with that of its variant."""
+    whole = path.relative_to(root)
+    return name if whole.as_posix() == name else whole.parent.as_posix()
 
 
 def check_known(name: str) -> None:
@@ -94,7 +108,7 @@ def source(name: str, split: str, data_dir: str) -> Source:
         size = len(files)
     except Exception as error:
         raise ValueError(f"'{path}' is damaged: {_line(error)}") from error
-    place = _places(builder.info.splits[split])
+    place, info = _places(builder.info.splits[split]), builder.info.splits[split]
 
     def checked(index: int, example: dict[str, Any]) -> Encoded:
         label = int(example["label"])
@@ -136,7 +150,16 @@ def source(name: str, split: str, data_dir: str) -> Source:
         size=size,
         read=read,
         encoded=encoded,
+        version=str(builder.version),
+        variant=builder.builder_config.name if builder.builder_config else "",
+        name_of=(lambda index: encoded(index).name) if "file_name" in features else None,
+        stamps=lambda start, stop: map(_stamp, info.filepaths, info.shard_lengths),
     )
+
+
+def _stamp(shard: os.PathLike, length: int) -> str:
+    path = pathlib.Path(shard)
+    return f"{path.name} {path.stat().st_size} {length}"
 
 
 def _places(split: Any) -> Callable[[int], str]:

@@ -18,7 +18,10 @@ from etils import epath
 
 from cnn_history.errors import UserError
 
-FETCHED = ("config.json", "metrics.jsonl", "inputs.npz", "statistics.npz", "summary.json")
+FETCHED = (
+    *("config.json", "data.json", "metrics.jsonl", "inputs.npz", "statistics.npz"),
+    "summary.json",
+)
 LOCAL_ONLY = ("lock",)
 SCHEME = "gs://"
 
@@ -51,6 +54,13 @@ def path(text: str | os.PathLike) -> Folder:
     except (OSError, aiohttp.ClientError, GoogleAuthError, gcsfs.retry.HttpError) as error:
         raise UserError(f"--workdir: '{text}' cannot be reached: {error}") from error
     return folder
+
+
+def paths(text: str) -> list[Folder]:
+    """Return the folders of a comma list; one that is there under the whole name is that alone."""
+    if "," in text and "://" not in text and path(text).is_dir():
+        return [path(text)]
+    return [path(one) for one in text.split(",")]
 
 
 class Place:

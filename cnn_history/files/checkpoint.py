@@ -28,6 +28,7 @@ from cnn_history.files import checksums
 
 FOLDER, STATE = "checkpoints", "default"
 UNFINISHED, DAMAGED = ".unfinished", ".damaged"
+BEST = "best"  # a folder of a work directory, as one with the checkpoint of the lowest error
 BESIDE = 2**20  # bytes of files beside the arrays, and of those that Orbax merges, at most
 EARLIER_VERSION = "_CHECKPOINT_METADATA"  # beside STATE: written before there were checksums
 
@@ -115,7 +116,8 @@ class Checkpoints:
         checksums.write(written)
         if _on_this_machine(self._folder):
             written.rename(self._folder / str(step))
-        for old in _steps(self._folder)[: -self._keep]:
+        others = [other for other in _steps(self._folder) if other != step]
+        for old in others[: len(others) + 1 - self._keep]:
             self._remove(old)
 
     def _written(self, step: int) -> Folder:
@@ -149,13 +151,16 @@ def saved(workdir: Folder, step: int) -> bool:
     return (workdir / FOLDER / str(step)).exists()
 
 
-def restore_variables(workdir: Folder) -> dict:
+def restore_variables(workdir: Folder, best: bool = False) -> dict:
     """Return params and model_state of the newest whole checkpoint as numpy-like trees.
 
-    Raises ValueError if there is none; what is damaged is told, and left where it is.
+    Or of the `best`. Raises ValueError if there is none; what is damaged is told, and left where it
+    is.
     """
-    folder = _folder(workdir)
+    folder = _folder(workdir / BEST if best else workdir)
     step = _newest_whole(folder) if folder.is_dir() else None
+    if step is None and best:
+        raise ValueError(f"'{workdir}' keeps no best checkpoint; config.keep_best=true does.")
     if step is None:
         raise ValueError(f"'{workdir}' holds no checkpoint; it is no work directory of a run.")
     path = folder / str(step) / STATE

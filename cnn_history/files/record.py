@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import pathlib
 import platform
@@ -48,9 +49,18 @@ def lock(workdir: pathlib.Path, writes: bool = True):
         yield check
 
 
+def finite(value):
+    """Return a tree of JSON's values with None for numbers that are not finite: JSON has none."""
+    if isinstance(value, dict):
+        return {name: finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def write_json(path: pathlib.Path | epath.Path, value) -> None:
     """Write a file that is either the old one or the new one, never a part."""
-    _write(path, json.dumps(value, indent=2) + "\n")
+    _write(path, json.dumps(finite(value), indent=2) + "\n")
 
 
 def _write(path: pathlib.Path | epath.Path, text: str) -> None:
@@ -96,14 +106,15 @@ class Metrics:
         self._board = _tensorboard().SummaryWriter(str(workdir), purge_step=step + 1)
 
     def write(self, line: dict) -> None:
-        """Append a line: `step`, `split` and numbers."""
+        """Append a line: `step`, `split` and numbers, None for those that are not finite."""
+        line = finite(line)
         self.lines.append(line)
         if not self._writes:
             return
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
         for name, value in line.items():
-            if name not in ("step", "split"):
+            if name not in ("step", "split") and value is not None:
                 self._board.add_scalar(f"{line['split']}/{name}", value, line["step"])
 
     def evaluated(self, step: int) -> bool:

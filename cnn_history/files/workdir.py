@@ -12,13 +12,15 @@ import numpy as np
 from flax import traverse_util
 
 from cnn_history import config as fields
-from cnn_history.datasets import Source
+from cnn_history.datasets import Source, identity
+from cnn_history.datasets.identity import Identity
 from cnn_history.datasets.prepare import Preprocessing
 from cnn_history.datasets.statistics import Statistics
 from cnn_history.errors import UserError
-from cnn_history.files import npz, private
+from cnn_history.files import npz, private, record
 
 CONFIG, INPUTS, SUMMARY = "config.json", "inputs.npz", "summary.json"
+DATA = "data.json"  # what the examples were, by use: training, test
 STATISTICS = "statistics.npz"
 
 
@@ -112,10 +114,58 @@ def check_same(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None
             )
 
 
+def save_data(workdir: pathlib.Path, data: dict[str, Identity]) -> None:
+    """Keep what the data of a run are, by use: `training` and `test`."""
+    record.write_json(workdir / DATA, {use: one._asdict() for use, one in data.items()})
+
+
+def read_data(workdir: pathlib.Path) -> dict[str, Identity] | None:
+    """Return what the data of a run were; None for an imported network, and an earlier version.
+
+    The latter is said. Raises UserError where the file is damaged.
+    """
+    path = workdir / DATA
+    if not path.exists():
+        if "imported" not in read_config(workdir):
+            _say(f"'{workdir}' is of an earlier version: today's images are taken for its own.")
+        return None
+    try:
+        kept = json.loads(path.read_bytes())
+        return {
+            use: Identity(**{**kept[use], "classes": tuple(kept[use]["classes"])})
+            for use in ("training", "test")
+        }
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise UserError(f"'{path}' is damaged: {error!r}") from error
+
+
+def check_same_data(workdir: pathlib.Path, data: dict[str, Identity]) -> None:
+    """Raise UserError if the directory holds a run whose data were others, as far as it knows."""
+    if not (workdir / CONFIG).exists():
+        return
+    kept = read_data(workdir)
+    if kept is None and (workdir / INPUTS).exists():
+        classes = load_inputs(workdir)[2]
+        kept = {use: one._replace(classes=classes) for use, one in data.items()}
+    for use, was in (kept or {}).items():
+        if differences := identity.differences(was, data[use]):
+            raise UserError(
+                f"config.data_dir: the {use} images of '{workdir}' were others: {differences}. "
+                "Bring them back, or choose another --workdir; --config.init_from="
+                f"{workdir} starts there from what this run has learnt."
+            )
+
+
+def unnamed(workdir: pathlib.Path) -> bool:
+    """Say whether the classes are but numbers: of an imported network whose names none has said."""
+    classes = load_inputs(workdir)[2]
+    return "imported" in read_config(workdir) and classes == tuple(map(str, range(len(classes))))
+
+
 def save_inputs(workdir: pathlib.Path, preprocessing: Preprocessing, data: Source) -> None:
     """Keep what turns images into the network's, and what its outputs mean."""
     meant = {"channels": data.shape[-1], "classes": np.array(data.classes)}
-    npz.write(workdir / INPUTS, **dataclasses.asdict(preprocessing), **meant)
+    npz.write(workdir / INPUTS, **{**dataclasses.asdict(preprocessing), **meant})
 
 
 def statistics(
@@ -141,10 +191,11 @@ def load_inputs(workdir: pathlib.Path) -> tuple[Preprocessing, int, tuple[str, .
     """Return the preprocessing, the number of channels and the classes of a run."""
     try:
         values = npz.read(workdir / INPUTS)
+        classes = tuple(map(str, values["classes"]))
         preprocessing = Preprocessing(
-            int(values["size"]), str(values["adapter"]), values["mean"], values["std"]
+            int(values["size"]), str(values["adapter"]), values["mean"], values["std"], classes
         )
-        return preprocessing, int(values["channels"]), tuple(map(str, values["classes"]))
+        return preprocessing, int(values["channels"]), classes
     except FileNotFoundError:
         raise UserError(f"'{workdir}' is no work directory of a run: it has no {INPUTS}.") from None
     except ValueError as error:

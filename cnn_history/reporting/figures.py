@@ -1,6 +1,7 @@
 """The figures of a training run."""
 
 import pathlib
+import sys
 
 import jax
 import numpy as np
@@ -49,15 +50,17 @@ def predictions(
     images: np.ndarray,
     labels: np.ndarray,
     probabilities: np.ndarray,
+    ids: np.ndarray,
     classes: tuple[str, ...],
 ) -> None:
     """Draw test images with what the network says: the worst mistakes first, then first images.
 
     Args:
       path: of the PNG.
-      images: uint8 [n, h, w, c].
+      images: uint8 [m, h, w, c].
       labels: int [n].
       probabilities: [n, classes].
+      ids: int [n], which images they are of.
       classes: their names.
     """
     said = probabilities.argmax(-1)
@@ -72,7 +75,7 @@ def predictions(
         for axes in np.ravel(grid):
             axes.axis("off")
         for axes, i in zip(np.ravel(grid), chosen, strict=False):
-            axes.imshow(images[i].squeeze(), cmap="gray", interpolation="nearest")
+            axes.imshow(images[int(ids[i])].squeeze(), cmap="gray", interpolation="nearest")
             name, percent = classes[said[i]], f"{100 * confidence[i]:.0f} %"
             colour = style.RIGHT if said[i] == labels[i] else style.WRONG
             text = f"{name}  {percent}"
@@ -151,13 +154,30 @@ def run(
     images: np.ndarray,
     labels: np.ndarray,
     probabilities: np.ndarray,
+    ids: np.ndarray,
     classes: tuple[str, ...],
     params,
 ) -> None:
-    """Draw all figures of a run into `folder`; `params` are the network's, the others as above."""
-    predictions(folder / "predictions.png", images, labels, probabilities, classes)
-    confusion(folder / "confusion.png", labels, probabilities, classes)
+    """Draw all figures of a run into `folder`; `params` are the network's, the others as above.
+
+    What goes wrong in one costs no other, and is said; but a folder that takes no file is an error.
+    Probabilities that are not finite are no class, and are left out.
+    """
+    classes, title = [style.literal(name) for name in classes], style.literal(title)
+    kept = np.isfinite(probabilities).all(-1)
+    labels, probabilities, ids = labels[kept], probabilities[kept], ids[kept]
     kernel = first_kernel(params, images.shape[-1])
-    if kernel is not None:
-        filters(folder / "filters.png", kernel)
-    curves(folder / LAST, lines, title, paper)
+    drawn = {
+        "predictions.png": (predictions, images, labels, probabilities, ids, classes),
+        "confusion.png": (confusion, labels, probabilities, classes),
+        **({} if kernel is None else {"filters.png": (filters, kernel)}),
+        LAST: (curves, lines, title, paper),
+    }
+    for name, (draw, *arguments) in drawn.items():
+        try:
+            draw(folder / name, *arguments)
+        except OSError:
+            raise
+        except Exception as error:
+            line = f"'{folder / name}' is not drawn: {type(error).__name__}: {error}"
+            print(" ".join(line.split()), file=sys.stderr)

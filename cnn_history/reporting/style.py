@@ -27,6 +27,11 @@ SETTINGS = {
 }
 
 
+def literal(text: str) -> str:
+    """Return a text that a figure shows as it is: between dollars it would be a formula."""
+    return text.replace("$", r"\$")
+
+
 @contextlib.contextmanager
 def figure(path: pathlib.Path, rows: int = 1, columns: int = 1, **options):
     """Give (figure, axes) in the project's style, and write them to `path`, by its suffix."""

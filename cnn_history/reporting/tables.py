@@ -38,6 +38,11 @@ def evaluation(result: dict, published: list[Published], paper: Published | None
         "network": " + ".join(result["models"]),
         "data set": f"{result['dataset']} {result['split']}",
         "images": f"{result['count']:,}",
+        **{
+            name.replace("_", " "): f"{result[name]:,}"
+            for name in ("skipped_images", "not_finite")
+            if result[name]
+        },
         "protocol": result["protocol"],
         "top-1 error": f"{result['top1_error']:.2%}",
     }
@@ -57,6 +62,8 @@ def evaluation(result: dict, published: list[Published], paper: Published | None
         for theirs in published
     ]
     _show(row, *quoted)
+    if "per_class" in result:
+        rows(result["per_class"])
 
 
 def _percent(error: float | None) -> str:
@@ -73,7 +80,7 @@ def rows(found: list[dict]) -> None:
         table.add_column(name.replace("_", " "), justify=justify, no_wrap=True)
     for row in found:
         table.add_row(*[_cell(row.get(name, "")) for name in names])
-    Console(width=max(150, Console().width), highlight=False).print(table)
+    Console(width=max(150, Console().width), highlight=False, markup=False).print(table)
 
 
 def _cell(value) -> str:
@@ -93,7 +100,7 @@ def _show(*found: dict[str, str]) -> None:
         table.add_column(name, overflow="fold")
     for row in found:
         table.add_row(*[row.get(name, "") for name in names])
-    Console(width=max(100, Console().width), highlight=False).print(table)
+    Console(width=max(100, Console().width), highlight=False, markup=False).print(table)
 
 
 def spread(errors: list[float]) -> str:

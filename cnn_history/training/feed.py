@@ -16,7 +16,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from cnn_history import evaluation
-from cnn_history.datasets import Source, adapters, crops, examples, stream
+from cnn_history.datasets import Source, adapters, crops, examples, images, stream
 from cnn_history.datasets.order import Order
 from cnn_history.datasets.prepare import Images
 from cnn_history.experiment import Experiment
@@ -153,25 +153,42 @@ def _of_step(order: Order, step: int, batch_size: int) -> np.ndarray:
 def over_examples(
     function: Callable[[dict], dict], chosen: examples.Examples, batch_size: int, mesh: Mesh
 ) -> dict:
-    """Return what a function makes of batches `{"image", "label"}`, each example once."""
+    """Return what a function makes of batches `{"image", "label"}`, each example once.
+
+    Examples that cannot be decoded are left out; `ids` are those of the others, by number. Raises
+    Unreadable where there are no others.
+    """
     split = devices.over_batch(mesh)
     rows = devices.rows(split, batch_size)
     batches = chosen.batches(batch_size, rows)
     put = functools.partial(devices.put_rows, rows=rows, count=batch_size, sharding=split)
-    return evaluation.over_batches(function, batches, len(chosen), put)
+    return _counted(evaluation.over_batches(function, batches, len(chosen), put))
 
 
-def one_by_one(function: Callable[[dict], dict], source: Source, mesh: Mesh) -> dict:
-    """Return the same of images as they are, of whatever sizes: each is a batch, on all devices.
+def one_by_one(
+    function: Callable[[dict], dict], source: Source, mesh: Mesh, skip: stream.Skip
+) -> dict:
+    """Return the same of images as they are, of whatever sizes: each is a batch, on all devices."""
 
-    Raises Unreadable for an image that cannot be decoded.
-    """
-    batches = (
-        {"image": np.stack(images), "label": np.asarray(labels, np.int32)}
-        for images, labels in (source.read([i]) for i in range(len(source)))
-    )
+    def batch(index: int) -> dict[str, np.ndarray]:
+        file = source.encoded(index)
+        try:
+            image, label = images.decode(file.image, source.shape[-1]), file.label
+        except images.Damaged as error:
+            skip(file.name, str(error))
+            image, label = np.zeros((1, 1, source.shape[-1]), np.uint8), examples.UNCOUNTED
+        return {"image": image[None], "label": np.array([label], np.int32)}
+
     put = functools.partial(devices.put, sharding=devices.replicated(mesh))
-    return evaluation.over_batches(function, batches, len(source), put)
+    made = evaluation.over_batches(function, map(batch, range(len(source))), len(source), put)
+    return _counted(made)
+
+
+def _counted(made: dict) -> dict:
+    ids = np.flatnonzero(made["label"] != examples.UNCOUNTED)
+    if not len(ids):
+        raise images.Unreadable("none of the images that errors are measured on can be decoded")
+    return {**{name: values[ids] for name, values in made.items()}, "ids": ids}
 
 
 Feed = Resident | Streamed

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
+from cnn_history.errors import Ending
 from cnn_history.evaluation import errors
 from cnn_history.experiment import Plan
 from cnn_history.files.record import Metrics
@@ -15,7 +16,7 @@ from cnn_history.training.progress import ProgressBar
 NUMBERS = ("loss", "gradient_norm", "update_norm")  # said of a step that is not finite
 
 
-class NonFinite(Exception):
+class NonFinite(Ending):
     """Something in a step was NaN or infinite; the update was not applied."""
 
 
@@ -70,14 +71,15 @@ class Log:
             self._fetch(*self._pending)
         self._pending = self._mark = None
 
-    def test(self, step: int, made: dict) -> float:
-        """Write the test line of a step, once; return the error."""
-        numbers = errors(made["probabilities"], made["label"])
+    def test(self, step: int, made: dict) -> dict[str, float]:
+        """Write the test line of a step, once; return its loss and errors."""
+        losses = {name: float(np.mean(made[name])) for name in ("loss", "cross_entropy")}
+        numbers = {**losses, **errors(made["probabilities"], made["label"])}
         if not self._metrics.evaluated(step):
-            line = {"loss": float(np.mean(made["loss"])), **numbers, "seconds": self._seconds()}
-            self._metrics.write({"step": step, "split": "test", **line})
+            line = {"step": step, "split": "test", **numbers, "seconds": self._seconds()}
+            self._metrics.write(line)
         self._bar.test(self._metrics.test_error())
-        return numbers["top1_error"]
+        return numbers
 
     def totals(self) -> dict[str, float]:
         """Return `seconds` of the whole run and the median `images_per_second` of its lines."""
@@ -106,9 +108,10 @@ class Log:
                 self._bar.say(f"skipped: {self._blame(step + i, int(first_bad), one)}.")
             else:
                 raise NonFinite(
+                    1,
                     f"{self._blame(step + i, int(first_bad), one)}. The update was not applied and "
                     "no checkpoint was written since; a lower learning_rate is the usual mend, and "
-                    f"config.skipped_steps={self._plan.skipped_steps + 1} would pass over it."
+                    f"config.skipped_steps={self._plan.skipped_steps + 1} would pass over it.",
                 )
             if (step + i + 1) % self._plan.log_every == 0 or step + i + 1 == self._plan.steps:
                 self._write(step + i + 1)

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 import ml_collections
 
 from cnn_history import build, loading, papers
+from cnn_history.datasets import identity
+from cnn_history.datasets.identity import Identity
 from cnn_history.datasets.images import Unreadable
 from cnn_history.datasets.skipped import TooManySkipped
-from cnn_history.errors import UserError
+from cnn_history.errors import Ending, UserError
 from cnn_history.experiment import Experiment
 from cnn_history.files import bucket, checkpoint, private, record, workdir
 from cnn_history.files.checkpoint import Damaged, NotSaved
@@ -20,7 +22,7 @@ from cnn_history.training.session import Session
 from cnn_history.training.signals import Asked, Stop, StopRequest
 
 
-class Broken(Exception):
+class Broken(Ending):
     """Something outside broke the run off, such as a full disk; the last checkpoint stands."""
 
 
@@ -40,19 +42,20 @@ def run(config: ml_collections.ConfigDict, folder: bucket.Folder) -> dict:
         except (TooManySkipped, Unreadable, Damaged) as error:
             raise UserError(error) from error
         except (OSError, NotSaved) as error:
-            raise Broken(f"the run in '{folder}' broke off: {error}") from error
+            raise Broken(1, f"the run in '{folder}' broke off: {error}") from error
 
 
 def _run(config: ml_collections.ConfigDict, place: bucket.Place, stop: StopRequest) -> dict:
     with contextlib.ExitStack() as locked, contextlib.ExitStack() as opened:
-        with stop.at_once():
+        with stop.at_once(together=True):  # no other process is at anything that is to be saved
             if done := _finished(config, place):
                 return done
             experiment = build.experiment(config)
             start = _start(experiment)
             check_lock = locked.enter_context(_lock(place))
+            data = _data(experiment, place)
             kept = workdir.config_json(config)
-            run = Session(experiment, kept, place, check_lock, stop, opened, start)
+            run = Session(experiment, kept, data, place, check_lock, stop, opened, start)
         _train(run, stop)
         with stop.at_once():
             opened.close()
@@ -68,6 +71,7 @@ def _train(run: Session, stop: StopRequest) -> None:
         if event.save or asked:
             run.save()
         if asked:
+            processes.everywhere("saved")
             raise Stop(asked, f"step {run.step:,} is saved")
         if event.last:
             return
@@ -90,6 +94,14 @@ def _finished(config: ml_collections.ConfigDict, place: bucket.Place) -> dict | 
         return None
     print(f"{place.folder} holds this run, finished; nothing is left to do.", file=sys.stderr)
     return done
+
+
+def _data(experiment: Experiment, place: bucket.Place) -> dict[str, Identity]:
+    """Return what the data are; UserError where they are not the run's, or not all processes'."""
+    data = {"training": identity.of(experiment.train), "test": identity.of(experiment.test)}
+    processes.agree_on_data(data)
+    workdir.check_same_data(place.files, data)
+    return data
 
 
 def _start(experiment: Experiment) -> Callable | None:
@@ -133,6 +145,7 @@ def _end(run: Session, paper: papers.Published | None) -> dict:
             images=run.testing,
             labels=run.tested["label"],
             probabilities=run.tested["probabilities"],
+            ids=run.tested["ids"],
             classes=run.experiment.test.classes,
             params=run.state.params,
         )

@@ -1,24 +1,37 @@
-"""Cooperating processes: how they find each other, and whether they are at the same work."""
+"""Cooperating processes: how they find each other, and whether they are at the same work.
+
+They tell each other texts through the service that process 0 keeps for all, without a device, and
+wait for them in Python: so a signal is heard, and the end of another process (`together`).
+"""
 
 import contextlib
-import hashlib
+import functools
+import itertools
+import json
 import os
 import sys
 import threading
 import time
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax._src import distributed  # jax has no public name for its service's texts
 from jax.experimental import multihost_utils
 
+from cnn_history.datasets import identity
+from cnn_history.datasets.identity import Identity
 from cnn_history.errors import UserError
 from cnn_history.training import devices
 
 ALONE, DETECT = "1", "auto"
 PATIENCE = 120  # seconds that the first processes wait for the last one, and for the coordinator
 HEARTBEAT = 20  # seconds after which a silent process counts as lost, and the others end
+POLL = 0.2  # seconds between two looks at what others have said
 DETECTED = "Cloud TPU, Slurm, Open MPI or Kubernetes"
+
+_exchanges = itertools.count()  # the same number in every process: all exchange in the same order
 
 
 def join(processes: str, process: int | None, coordinator: str | None) -> None:
@@ -41,20 +54,24 @@ def join(processes: str, process: int | None, coordinator: str | None) -> None:
     else:
         where = _explicit(processes, process, coordinator)
         address = coordinator
-    with _patience(address):
-        try:
-            jax.distributed.initialize(
-                **where,
-                initialization_timeout=2 * PATIENCE,  # jax's own end is an abort without a line
-                heartbeat_timeout_seconds=HEARTBEAT,
-            )
-        except ValueError as error:
-            raise UserError(
-                f"--processes=auto: this is no job of {DETECTED}; name them by --processes=N "
-                f"--process=K --coordinator=HOST:PORT ({error})"
-            ) from error
-        with _stdout_to_stderr():
-            multihost_utils.sync_global_devices("joined")
+    jax.config.update("jax_enable_preemption_service", False)  # it would take our signals
+    _within_patience(functools.partial(_connect, where), address)
+
+
+def _connect(where: dict) -> None:
+    try:
+        jax.distributed.initialize(
+            **where,
+            initialization_timeout=2 * PATIENCE,  # jax's own end is an abort without a line
+            heartbeat_timeout_seconds=HEARTBEAT,
+        )
+    except ValueError as error:
+        raise UserError(
+            f"--processes=auto: this is no job of {DETECTED}; name them by --processes=N "
+            f"--process=K --coordinator=HOST:PORT ({error})"
+        ) from error
+    with _stdout_to_stderr():
+        multihost_utils.sync_global_devices("joined")
 
 
 def _explicit(processes: str, process: int | None, coordinator: str | None) -> dict:
@@ -78,22 +95,27 @@ def _all_of_slurm() -> list[int] | None:
     return list(range(int(count))) if count else None
 
 
-@contextlib.contextmanager
-def _patience(address: str):
-    """End the program with a line if what stands inside takes longer than PATIENCE."""
+def _within_patience(work: Callable[[], None], address: str) -> None:
+    """Do some work in a thread, so that signals are heard; end with a line if it takes too long."""
+    raised = []
 
-    def give_up():
+    def run():
+        try:
+            work()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    until = time.monotonic() + PATIENCE
+    while thread.is_alive() and time.monotonic() < until:
+        thread.join(POLL)
+    if thread.is_alive():
         message = f"not all processes met at {address} within {PATIENCE} s; is each one running?"
         print(f"distributed: {message}", file=sys.stderr, flush=True)
         os._exit(1)  # the waiting thread is inside the runtime, and hears no exception
-
-    timer = threading.Timer(PATIENCE, give_up)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+    for error in raised:
+        raise error
 
 
 @contextlib.contextmanager
@@ -109,37 +131,46 @@ def _stdout_to_stderr():
         os.close(kept)
 
 
-@contextlib.contextmanager
-def watched():
-    """Tell in a line that a process was lost when the work inside breaks off, then let jax end us.
-
-    The connection breaks first; which process it was, the runtime knows HEARTBEAT seconds later,
-    says so, and aborts with status 134. With process 0 its service is gone, and it aborts at once.
-    A process that then waits for the others, as at a checkpoint, has the runtime's words alone.
-    """
-    try:
-        yield
-    except jax.errors.JaxRuntimeError:
-        if jax.process_count() == 1:
-            raise
-        message = "another process was lost: the one that the runtime names below, or 0 where its"
-        message += " service cannot be reached."
-        mend = "The same command, by all processes again, resumes from the last checkpoint."
-        print(f"distributed: {message} {mend}", file=sys.stderr, flush=True)
-        time.sleep(3 * HEARTBEAT)
-        raise
-
-
 def chief() -> bool:
     """Say whether this is the process that writes what one alone may write."""
     return jax.process_index() == 0
 
 
+def count() -> int:
+    """Return how many processes there are, before a device is touched too."""
+    return distributed.global_state.num_processes or 1
+
+
+def number() -> int:
+    """Return this process's number, likewise."""
+    return distributed.global_state.process_id or 0
+
+
+def tell(name: str, text: str) -> None:
+    """Tell all processes a text under a name that is new."""
+    distributed.global_state.client.key_value_set(name, text)
+
+
+def told(folder: str) -> dict[str, str]:
+    """Return what has been told under names in a folder."""
+    found = distributed.global_state.client.key_value_dir_get(f"{folder}/")
+    return {name.rpartition("/")[2]: text for name, text in found}
+
+
+def everywhere(text: str) -> list[str]:
+    """Return the texts of all processes, in the processes' order; each waits for the last."""
+    if count() == 1:
+        return [text]
+    folder = f"cnn_history/exchange/{next(_exchanges)}"
+    tell(f"{folder}/{number()}", text)
+    while len(found := told(folder)) < count():
+        time.sleep(POLL)
+    return [found[str(process)] for process in range(count())]
+
+
 def from_chief(value: int) -> int:
     """Return process 0's value, in every process."""
-    if jax.process_count() == 1:
-        return value
-    return int(multihost_utils.broadcast_one_to_all(np.asarray(value)))
+    return int(everywhere(str(value))[0])
 
 
 class Largest:
@@ -170,16 +201,24 @@ def agree(**what: str) -> None:
     Args:
       **what: by name, such as `config`; the name of what differs is told.
     """
-    if jax.process_count() == 1:
-        return
-    digests = [hashlib.sha256(text.encode()).digest() for text in what.values()]
-    ours = np.frombuffer(b"".join(digests), np.uint8).reshape(len(what), -1)
-    theirs = multihost_utils.process_allgather(ours)  # [processes, names, 32]
-    for number, name in enumerate(what):
-        other = (theirs[:, number] != theirs[0, number]).any(axis=-1)
-        if other.any():
-            found = ", ".join(map(str, np.flatnonzero(other)))
+    first, *others = map(json.loads, everywhere(json.dumps(what)))
+    for name in what:
+        found = [str(k) for k, other in enumerate(others, start=1) if other[name] != first[name]]
+        if found:
             raise UserError(
-                f"--processes: process {found} has another {name} than process 0; "
+                f"--processes: process {', '.join(found)} has another {name} than process 0; "
                 "start all of them with the same command, from the same checkout."
             )
+
+
+def agree_on_data(data: Mapping[str, Identity]) -> None:
+    """Raise UserError, in every process, unless all of them have the same data, given by use."""
+    first, *others = map(json.loads, everywhere(json.dumps(data)))
+    for process, other in enumerate(others, start=1):
+        for use in data:
+            found = identity.differences(*(Identity(*one[use]) for one in (first, other)))
+            if found:
+                raise UserError(
+                    f"config.data_dir: process {process} has other {use} images than process 0: "
+                    f"{found}. Give all of them the same data."
+                )

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from cnn_history import optimizers
+from cnn_history import losses, optimizers
 from cnn_history.cpu import compiler
 from cnn_history.datasets.examples import streamed
 from cnn_history.datasets.prepare import Images
@@ -36,7 +36,7 @@ class Program(NamedTuple):
       observe: (state, error) -> the state after its schedule has seen a validation error; None
         where the schedule looks at none.
       evaluate: (state, `{"image": uint8, "label": [n]}`) -> `{"probabilities": [n, classes],
-        "loss": [n], "label": [n]}`.
+        "loss": [n], "cross_entropy": [n], "label": [n]}`; the loss is of the main classifier.
     """
 
     abstract: State
@@ -128,8 +128,12 @@ def make(
         variables = {"params": evaluated(state.params, state.opt_state), **state.model_state}
         logits = network.apply(variables, test_image(examples["image"]), train=False)
         labels = examples["label"]
-        probabilities = jax.nn.softmax(logits)
-        return {"probabilities": probabilities, "loss": loss(logits, labels), "label": labels}
+        return {
+            "probabilities": jax.nn.softmax(logits),
+            "loss": loss(logits, labels),
+            "cross_entropy": losses.cross_entropy()(logits, labels),
+            "label": labels,
+        }
 
     everywhere, shapes = devices.replicated(mesh), jax.eval_shape(init)
     platform = devices.platform(mesh)

@@ -9,13 +9,13 @@ from collections.abc import Callable
 import jax
 import optax
 
-from cnn_history import evaluation
 from cnn_history.datasets import examples, stream
+from cnn_history.datasets.identity import Identity
 from cnn_history.datasets.skipped import Skipped
 from cnn_history.errors import UserError
 from cnn_history.experiment import Experiment
 from cnn_history.files import bucket, record, workdir
-from cnn_history.files.checkpoint import Checkpoints
+from cnn_history.files.checkpoint import BEST, Checkpoints
 from cnn_history.training import devices, events, feed, finite, processes, program
 from cnn_history.training.log import Log
 from cnn_history.training.progress import ProgressBar
@@ -43,6 +43,7 @@ class Session:
         self,
         experiment: Experiment,
         kept: dict,
+        data: dict[str, Identity],
         place: bucket.Place,
         check_lock: Callable[[], None],
         stop: StopRequest,
@@ -57,6 +58,7 @@ class Session:
         Args:
           experiment: what the run is made of.
           kept: the config that it is made from, as the work directory keeps it.
+          data: what its examples are, likewise.
           place: the work directory.
           check_lock: raises FileNotFoundError once that is another.
           stop: notes signals.
@@ -81,9 +83,13 @@ class Session:
         self._checkpoints = stack.enter_context(
             Checkpoints(place.folder, plan.keep_checkpoints, chief, processes.from_chief)
         )
+        self._best = plan.keep_best and stack.enter_context(
+            Checkpoints(place.folder / BEST, 1, chief, processes.from_chief)
+        )
         self.state = self._first_state(start)
         self.step = int(self.state.step)
         if chief:
+            workdir.save_data(folder, data)
             record.write_json(folder / workdir.CONFIG, kept)
             workdir.save_inputs(folder, images.preprocessing, experiment.train)
         # Killed before its first checkpoint, a run begins anew: no schedule has seen a line.
@@ -91,6 +97,9 @@ class Session:
         self.metrics = stack.enter_context(record.Metrics(folder, seen, writes=chief))
         bar = stack.enter_context(ProgressBar(self.step, plan.steps, quiet=not chief))
         bar.say(self._headline())
+        for source in (experiment.train, experiment.test):
+            if source.left_out:
+                bar.say(source.left_out)
         quantities = finite.quantities(self.state.params, self.state.model_state)
         of_step = experiment.train.split, quantities, self._feed.examples
         self._log = Log(self.metrics, bar, plan, *of_step)
@@ -143,12 +152,23 @@ class Session:
             self._test()
         elif number := self._stop.interrupts(self._test):
             return number
-        error = self._log.test(self.step, self.tested)
+        numbers = self._log.test(self.step, self.tested)
         if processes.chief():
             self.place.push()
+        if numbers.get("not_finite"):
+            return 0  # such an error is of no use to a schedule, and never the lowest
+        if self._best and self._is_lowest(numbers["top1_error"]):
+            self._best.save(self.step, self.state)
         if self._program.observe and not known and self.step % plan.eval_every == 0:
-            self.state = self._program.observe(self.state, error)
+            self.state = self._program.observe(self.state, numbers["top1_error"])
         return 0
+
+    def _is_lowest(self, error: float) -> bool:
+        return all(
+            error < line["top1_error"]
+            for line in self.metrics.lines
+            if line["split"] == "test" and line["step"] < self.step and not line.get("not_finite")
+        )
 
     def _test(self) -> None:
         plan = self.experiment.plan
@@ -201,7 +221,8 @@ class Session:
             "steps": experiment.plan.steps,
             "seed": experiment.plan.seed,
             "test": {
-                **evaluation.errors(self.tested["probabilities"], self.tested["label"]),
+                **self._log.test(self.step, self.tested),
+                "loss_is": experiment.loss_name,
                 "protocol": PROTOCOL,
             },
             "skipped_images": len(self._skipped),

@@ -4,17 +4,19 @@ import contextlib
 import signal
 from collections.abc import Callable
 
-import jax
-
+from cnn_history.errors import Ending
 from cnn_history.training import processes
 
+# The last is what Slurm's --signal=USR1 and submitit send before the time is over.
+SIGNALS = signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1
 
-class Stop(SystemExit):
+
+class Stop(Ending):
     """The run was asked to stop, and has saved; the exit status is 128 + the signal's number."""
 
     def __init__(self, number: int, saved: str):
-        super().__init__(128 + number)
-        self.line = f"Stopped by {signal.Signals(number).name}; {saved}; the same command goes on."
+        line = f"Stopped by {signal.Signals(number).name}; {saved}; the same command goes on."
+        super().__init__(128 + number, line)
 
 
 class Asked(BaseException):
@@ -26,7 +28,7 @@ class Asked(BaseException):
 
 
 class StopRequest:
-    """While entered, SIGTERM, SIGINT and SIGHUP are noted instead of ending the program.
+    """While entered, SIGNALS are noted instead of ending the program.
 
     A second one does what it always does, so that an impatient Ctrl-C is obeyed.
 
@@ -40,7 +42,7 @@ class StopRequest:
         self._at_once = False
 
     def __enter__(self):
-        self._before = {s: signal.signal(s, self._note) for s in _signals()}
+        self._before = {s: signal.signal(s, self._note) for s in SIGNALS}
         return self
 
     def agreed(self) -> int:
@@ -52,12 +54,12 @@ class StopRequest:
         return self._largest(int(self.signal or 0))
 
     @contextlib.contextmanager
-    def at_once(self):
-        """A signal raises Asked, with several processes it is noted.
+    def at_once(self, together: bool = False):
+        """A signal raises Asked; with several processes it is noted, but `together`.
 
         Inside a compilation too, of which jax from 0.11 on makes an end first.
         """
-        self._at_once = jax.process_count() == 1
+        self._at_once = together or processes.count() == 1
         try:
             if self.signal and self._at_once:
                 raise Asked(self.signal)
@@ -85,7 +87,3 @@ class StopRequest:
             signal.signal(s, handler)
         if self._at_once:
             raise Asked(number)
-
-
-def _signals():
-    return signal.SIGTERM, signal.SIGINT, signal.SIGHUP

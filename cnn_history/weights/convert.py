@@ -93,6 +93,21 @@ def fold_biases(
     return tensors, folded
 
 
+def not_finite(variables: Mapping[str, Any]) -> str:
+    """Return what no network may hold, with its name, in words; empty for nothing."""
+    for name, leaf in traverse_util.flatten_dict(variables, sep="/").items():
+        variance = name.startswith("batch_stats/") and name.endswith("/var")
+        if fault := _fault(np.asarray(leaf), variance):
+            return f"{name} {fault}"
+    return ""
+
+
+def _fault(array: np.ndarray, variance: bool) -> str:
+    if not np.isfinite(array.astype(np.float32)).all():
+        return "holds what is not finite"
+    return "holds a negative variance" if variance and (array < 0).any() else ""
+
+
 def _first(names: list[str]) -> str:
     more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
     return f"'{names[0]}'{more}"
@@ -120,4 +135,7 @@ def _to_ours(name: str, tensor: np.ndarray, target: Any, leaf: str) -> np.ndarra
             f"'{name}' is {list(tensor.shape)}; for {leaf} {list(shape)} it has to be "
             f"{list(theirs)}."
         )
-    return np.ascontiguousarray(ours(tensor), dtype=target.dtype)
+    made = np.ascontiguousarray(ours(tensor), dtype=target.dtype)
+    if fault := _fault(made, leaf.endswith("/var")):
+        raise ValueError(f"'{name}' {fault}.")
+    return made

@@ -38,7 +38,7 @@ def source(root):
 
 def empty(root):
     (root / "train" / "wasp").mkdir()
-    return "train/wasp' is empty: no *.JPEG (or .jpg, .png)."
+    return "train/wasp' is empty: no *.JPEG (or .jpg, .png, ...)."
 
 
 def a_folder_called_image(root):

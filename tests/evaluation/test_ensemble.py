@@ -46,14 +46,14 @@ def source(tmp_path, monkeypatch):
         path = tmp_path / "val" / "ab"[i % 2] / f"{i}.JPEG"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(files.jpeg(height, width, seed=i))
-    monkeypatch.setattr(ensemble.loading, "load", lambda folder: (Scores(), {}, SCALING))
+    monkeypatch.setattr(ensemble.loading, "load", lambda folder, best: (Scores(), {}, SCALING))
     monkeypatch.setattr(ensemble.workdir, "load_inputs", lambda folder: (SCALING, 3, ("a", "b")))
     return datasets.source("folder", "val", str(tmp_path))
 
 
 def predictions(source, **measure):
     made = ensemble.Measure(**measure)
-    return ensemble.predictions(["run"], source, made, 2, print, devices.mesh())
+    return ensemble.predictions(["run"], source, made, 2, print, devices.mesh())[:2]
 
 
 def loaded(source, size, adapter):
@@ -95,7 +95,9 @@ def test_whole_photos_one_by_one(source, protocol):
 def test_an_ensemble_is_the_mean_of_its_members(source, monkeypatch):
     other = prepare.Preprocessing(SIZE, "resize", np.float32(0.2), np.float32(0.5))
     scalings = {"one": SCALING, "two": other}
-    monkeypatch.setattr(ensemble.loading, "load", lambda folder: (Scores(), {}, scalings[folder]))
+    monkeypatch.setattr(
+        ensemble.loading, "load", lambda folder, best: (Scores(), {}, scalings[folder])
+    )
     measured = [
         ensemble.predictions(folders, source, ensemble.Measure(), 2, print, devices.mesh())[0]
         for folders in (["one"], ["two"], ["one", "two"])
@@ -114,10 +116,11 @@ def test_photos_of_the_networks_size_are_cut_alike_wherever_they_lie(tmp_path, m
         (tmp_path / "val" / "ab"[i % 2] / f"{i}.png").write_bytes(files.encode(photo, "png"))
     source = datasets.source("folder", "val", str(tmp_path))
     photos, labels = map(np.stack, source.read(range(3)))
-    monkeypatch.setattr(ensemble.loading, "load", lambda folder: (Scores(), {}, scaling))
+    monkeypatch.setattr(ensemble.loading, "load", lambda folder, best: (Scores(), {}, scaling))
     monkeypatch.setattr(ensemble.workdir, "load_inputs", lambda folder: (scaling, 3, ("a", "b")))
     streamed, _ = predictions(source)
-    resident, _ = predictions(settings.source(photos, labels, classes=2))
+    whole = dataclasses.replace(settings.source(photos, labels, classes=2), classes=("a", "b"))
+    resident, _ = predictions(whole)
     loaded = jax.nn.softmax(Scores().apply({}, scaling(photos), train=False))
     np.testing.assert_allclose(resident, loaded, atol=1e-6)
     np.testing.assert_allclose(streamed, loaded, atol=0.003)  # Pillow rounds to grey levels

@@ -48,7 +48,7 @@ def test_the_surest_mistakes_come_first(tmp_path, drawn):
     probabilities = np.array([[0.2, 0.8], [0.6, 0.4], [0.1, 0.9]])  # right, wrong, wrong
     images = np.zeros((3, 4, 4, 1), np.uint8)
     figures.predictions(
-        tmp_path / "made.png", images, np.array([1, 1, 0]), probabilities, ("a", "b")
+        tmp_path / "made.png", images, np.array([1, 1, 0]), probabilities, range(3), ("a", "b")
     )
     (drawing,) = drawn
     titles = [axes.get_title() for axes in drawing.axes]
