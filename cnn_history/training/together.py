@@ -99,9 +99,9 @@ class _End(threading.Thread):
             until = time.monotonic() + LAST_WORDS
             while processes.number() == 0 and time.monotonic() < until:
                 if len(processes.told(HEARD)) == processes.count():
-                    time.sleep(processes.POLL)  # between hearing and leaving
                     break
                 time.sleep(processes.POLL)
+            time.sleep(2 * processes.POLL)  # until all have heard, the connections stay
         os._exit(status)  # an ordinary end would wait for the others' ordinary ends
 
 
@@ -111,11 +111,6 @@ def _wait_for_abort() -> None:
     The connection breaks first; which process it was, the runtime knows HEARTBEAT seconds later,
     says so, and aborts with status 134. With process 0 its service is gone, and it aborts at once.
     """
-    with contextlib.suppress(jax.errors.JaxRuntimeError):
-        if processes.told(ENDS):
-            time.sleep(
-                LAST_WORDS
-            )  # it was not lost without a word: the thread that listens ends us
     message = "another process was lost: the one that the runtime names below, or 0 where its"
     message += " service cannot be reached."
     mend = "The same command, by all processes again, resumes from the last checkpoint."
