@@ -10,7 +10,7 @@ from cnn_history.datasets.prepare import Preprocessing
 from cnn_history.errors import UserError
 from cnn_history.files import bucket, checkpoint, workdir
 from cnn_history.lookup import nearest
-from cnn_history.weights import convert
+from cnn_history.weights.convert import not_finite
 
 
 def load(folder: str | pathlib.Path, best: bool = False) -> tuple[nn.Module, dict, Preprocessing]:
@@ -32,7 +32,7 @@ def load(folder: str | pathlib.Path, best: bool = False) -> tuple[nn.Module, dic
         raise UserError(error) from error
     params = build.evaluated(config)(state["params"], state["opt_state"])
     variables = {"params": params, **state["model_state"]}
-    if found := convert.not_finite(variables):
+    if found := not_finite(variables):
         raise UserError(f"'{folder}' is damaged: {found}.")
     return build.model(config, len(classes)), variables, preprocessing
 
