@@ -127,8 +127,8 @@ def _kind(path: pathlib.Path) -> str:
             raise ValueError(f"'{path}' is {what}.")
     if start[8:9] == b"{":
         return SAFETENSORS
-    if path.suffix in (SAFETENSORS, CAFFEMODEL) and not start.startswith(PICKLE):
-        return path.suffix
+    if start.startswith(PICKLE):
+        return TORCH
     found = set()
     try:
         for number, kind, _ in caffe_file.fields(data, LOOKED_AT):
@@ -139,7 +139,9 @@ def _kind(path: pathlib.Path) -> str:
         for field, what in {GRAPH: ONNX, HISTORY: SOLVER, PIXELS: MEAN_IMAGE}.items():
             if field in found:
                 raise ValueError(f"'{path}' is {what}.")
-    return CAFFEMODEL if found & LAYERS and not start.startswith(PICKLE) else TORCH
+    if found & LAYERS:
+        return CAFFEMODEL
+    return path.suffix if path.suffix in (SAFETENSORS, CAFFEMODEL) else TORCH
 
 
 def _check_archive(path: pathlib.Path) -> None:
@@ -208,9 +210,10 @@ def _pickled(path: pathlib.Path, key: str | None) -> tuple[Mapping, tuple[str, .
         with (
             warnings.catch_warnings(),
             torch.serialization.safe_globals([(Other, name) for name in BESIDE]),
+            open(path, "rb") as file,  # by its name torch takes it for another kind
         ):
             warnings.simplefilter("ignore")
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            found = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a hostile file makes the loader raise
         raise ValueError(
             f"'{path}' is damaged or holds more than weights: {_why(error)}"

@@ -27,9 +27,13 @@ def create(name, x, **options):
     With statistics that have nothing to do with the signal, a deep network's logits are those of
     its last biases, whatever the image: parity would say little of the layers before.
     """
+    return fit(torchvision_models.create(name, **options), x)
+
+
+def fit(net, x):
+    """Return a torch network with statistics drawn around those of the images `x`."""
     import torch
 
-    net = torchvision_models.create(name, **options)
     generator = torch.Generator().manual_seed(1)
     norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
 
