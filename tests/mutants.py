@@ -485,6 +485,30 @@ MUTANTS = (
         'if all(path.startswith("aux") for path in ours):',
         "tests/weights/test_load.py tests/weights/test_googlenet.py",
     ),
+    Mutant(
+        "Caffe's statistics are not divided by their third blob",
+        "a / factor[0] if factor[0] else 0 * a",
+        "a if factor[0] else 0 * a",
+        "tests/weights/test_caffe.py tests/weights/test_caffe_file.py",
+    ),
+    Mutant(
+        "Caffe's first convolution is given its colours the other way round",
+        "t[:, ::-1] if n == first",
+        "t if n == first",
+        "tests/weights/test_caffe.py",
+    ),
+    Mutant(
+        "Caffe's alpha is taken for that of a sum",
+        '"alpha": alpha / n,',
+        '"alpha": alpha,',
+        "tests/weights/test_caffe.py",
+    ),
+    Mutant(
+        "a blob may claim more numbers than there are",
+        "math.prod(shape) * item.itemsize != len(raw)",
+        "math.prod(shape) * item.itemsize < len(raw)",
+        "tests/weights/test_caffe_file.py",
+    ),
     # verbs
     Mutant(
         "an ensemble is its first member",
@@ -513,8 +537,8 @@ MUTANTS = (
     ),
     Mutant(
         "a standard deviation of 0 is imported",
-        "if min(std) <= 0:",
-        "if min(std) < 0:",
+        'if flag == "std" and min(numbers) <= 0:',
+        'if flag == "std" and min(numbers) < 0:',
         "tests/test_import_weights.py tests/test_messages.py",
     ),
     # build and config
