@@ -10,6 +10,7 @@ from cnn_history.layers.activations import scaled_tanh
 from cnn_history.layers.batch_norm import BatchNorm
 from cnn_history.layers.convolution import Conv, convolve
 from cnn_history.layers.decorrelated_batch_norm import DecorrelatedBatchNorm
+from cnn_history.layers.dense import Dense
 from cnn_history.layers.dropout import Dropout
 from cnn_history.layers.forms import as_written
 from cnn_history.layers.fully_connected import FullyConnected
@@ -40,6 +41,7 @@ __all__ = [
     "Conv",
     "DecorrelatedBatchNorm",
     "DecorrelatedFirst",
+    "Dense",
     "Dropout",
     "FullyConnected",
     "GlobalAvgPool",

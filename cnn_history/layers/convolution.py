@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 
 from cnn_history.layers import forms
+from cnn_history.layers.bias import call_of, promote_all_but_bias
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -33,6 +34,13 @@ def convolve(
 
 
 class Conv(nn.Conv):
-    """`flax.linen.Conv` by `convolve`."""
+    """`flax.linen.Conv` by `convolve`, which adds its bias in the dtype of parameters."""
 
     conv_general_dilated: Any = convolve
+    promote_dtype: Any = promote_all_but_bias
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[n, h, w, c] -> [n, h', w', f]."""
+        y = call_of(nn.Conv)(self, x)
+        return y.astype(self.dtype or y.dtype)

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from cnn_history.layers.bias import add_bias
 from cnn_history.layers.convolution import convolve
 
 
@@ -38,11 +39,11 @@ class FullyConnected(nn.Module):
             return self.kernel_init(key, (math.prod(shape[:-1]), shape[-1]), dtype).reshape(shape)
 
         kernel = self.param("kernel", init, shape, param_dtype).astype(self.dtype)
-        bias = self.param("bias", self.bias_init, (self.features,), param_dtype).astype(self.dtype)
+        bias = self.param("bias", self.bias_init, (self.features,), param_dtype)
         x = x.astype(self.dtype)
         if x.shape[1:3] == self.window:  # one position: a matrix product is faster, and the same
             y = x.reshape(x.shape[0], -1) @ kernel.reshape(-1, self.features)
             y = y[:, None, None, :]
         else:
             y = convolve(x, kernel, (1, 1), "VALID")
-        return y + bias
+        return add_bias(y, bias)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cnn_history.layers.bias import add_bias
 from cnn_history.layers.convolution import convolve
 
 
@@ -54,4 +55,4 @@ class PartialConv(nn.Module):
         kernel = jnp.zeros((*self.window, x.shape[-1], maps), self.dtype)
         kernel = kernel.at[:, :, inputs, np.asarray(self.columns)].set(filters.astype(self.dtype))
         y = convolve(x.astype(self.dtype), kernel, (1, 1), "VALID")
-        return y + bias.astype(self.dtype)
+        return add_bias(y, bias)

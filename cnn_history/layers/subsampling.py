@@ -27,8 +27,8 @@ class TrainableSubsampling(nn.Module):
         def init(key, shape, dtype):
             return self.kernel_init(key, (2, 2, 1, *shape), dtype)[0, 0, 0]
 
-        param_dtype = jnp.promote_types(self.dtype, jnp.float32)
-        coefficient = self.param("coefficient", init, (maps,), param_dtype).astype(self.dtype)
-        bias = self.param("bias", nn.initializers.zeros, (maps,), param_dtype).astype(self.dtype)
-        sums = window_sums(x.astype(self.dtype), (2, 2), (2, 2), ((0, 0), (0, 0)))
-        return coefficient * sums + bias
+        wide = jnp.promote_types(self.dtype, jnp.float32)  # in which the gradients are summed too
+        coefficient = self.param("coefficient", init, (maps,), wide)
+        bias = self.param("bias", nn.initializers.zeros, (maps,), wide)
+        sums = window_sums(x.astype(wide), (2, 2), (2, 2), ((0, 0), (0, 0)))
+        return (coefficient * sums + bias).astype(self.dtype)

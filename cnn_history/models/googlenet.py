@@ -135,7 +135,7 @@ class AuxiliaryHead(nn.Module):
         )
         x = unit.activation(fc1(x))
         x = layers.Dropout(self.dropout, deterministic=not train, name="dropout")(x)
-        return mean_over_positions(nn.Dense(self.num_classes, name="fc2", **typed(unit))(x))
+        return mean_over_positions(layers.Dense(self.num_classes, name="fc2", **typed(unit))(x))
 
 
 class GoogLeNet(Classifier):

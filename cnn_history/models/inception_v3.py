@@ -162,7 +162,7 @@ class AuxiliaryHead(nn.Module):
         x = unit(x, 128, (1, 1), "conv1", train=train)
         x = unit(x, 768, (5, 5), "conv2", padding=(0, 0), train=train)
         x = layers.GlobalAvgPool(name="global_pool")(x)
-        return wide(nn.Dense(self.num_classes, name="fc", **typed(unit))(x))
+        return wide(layers.Dense(self.num_classes, name="fc", **typed(unit))(x))
 
 
 class InceptionV3(Classifier):

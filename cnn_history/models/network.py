@@ -96,7 +96,7 @@ class Classifier(nn.Module):
 
     def dense(self, features: int, **options) -> nn.Module:
         """Return a fully-connected layer that acts on each position by itself."""
-        return nn.Dense(features, **typed(self), **options)
+        return layers.Dense(features, **typed(self), **options)
 
     def drop(self, x: jax.Array, train: bool, name: str) -> jax.Array:
         """Return x, in training without a share `dropout` of its values, the others scaled up."""
