@@ -27,14 +27,10 @@ def as_json(account: Account) -> str:
 
 def _cells(layer: Layer) -> list[str]:
     numbers = (layer.parameters, layer.macs, layer.activations, layer.receptive_field)
-    return [
-        layer.name,
-        layer.operation.replace("_", " "),
-        "x".join(map(str, layer.kernel)) if layer.kernel else "",
-        str(layer.stride or ""),
-        "x".join(map(str, layer.output)),
-        *(f"{number:,}" for number in numbers),
-    ]
+    kernel, output = ("x".join(map(str, size or ())) for size in (layer.kernel, layer.output))
+    operation = layer.operation.replace("_", " ")
+    said = [f"{number:,}" for number in numbers]
+    return [layer.name, operation, kernel, str(layer.stride or ""), output, *said]
 
 
 def _rows(account: Account) -> list[list[str]]:
@@ -43,7 +39,7 @@ def _rows(account: Account) -> list[list[str]]:
     totals = (account.parameters, account.macs, account.activations)
     return [
         ["input", "", "", "", size, "", "", f"{account.input_activations:,}", ""],
-        *(_cells(layer) for layer in account.layers),
+        *map(_cells, account.layers),
         ["total", "", "", "", "", *(f"{total:,}" for total in totals), ""],
     ]
 
@@ -73,11 +69,8 @@ def table(account: Account) -> None:
 
 def markdown(account: Account) -> str:
     """Return a table in Markdown, and the lecture's listing where it has one."""
-    lines = [
-        f"### {_title(account)}",
-        "",
-        tables.table((*COLUMNS, *NUMBERS), _rows(account), numbers=len(NUMBERS)),
-    ]
+    rows = tables.table((*COLUMNS, *NUMBERS), _rows(account), numbers=len(NUMBERS))
+    lines = [f"### {_title(account)}", "", rows]
     if account.model in LECTURE_TOTALS:
         lines += ["", "```", *listing(account), "```"]
     return "\n".join(lines)
@@ -88,28 +81,22 @@ def listing(account: Account) -> list[str]:
 
     As there, memory is in floats and weights come without biases.
     """
-    rows = [("INPUT", account.input, account.input_activations, "0")]
-    channels = account.input
+    lines = [_line("INPUT", account.input, account.input_activations, "0")]
+    channels = account.input[-1]
     for layer in account.layers:
+        filters = layer.output[-1]
         match layer.operation:
             case "conv":
-                name = f"CONV{layer.kernel[0]}-{layer.output[-1]}"
-                window = "*".join(map(str, (*layer.kernel, channels[-1])))
-                weights = f"({window})*{layer.output[-1]} = {layer.weights:,}"
+                name = f"CONV{layer.kernel[0]}-{filters}"
+                window = "*".join(map(str, (*layer.kernel, channels)))
+                weights = f"({window})*{filters} = {layer.weights:,}"
             case "fc":
-                name = "FC"
-                product = (*(layer.kernel or ()), channels[-1], layer.output[-1])
-                weights = f"{'*'.join(map(str, product))} = {layer.weights:,}"
+                product = "*".join(map(str, (*(layer.kernel or ()), channels, filters)))
+                name, weights = "FC", f"{product} = {layer.weights:,}"
             case _:
                 name, weights = f"POOL{layer.kernel[0]}", "0"
-        rows.append((name, layer.output, layer.activations, weights))
-        channels = layer.output
-    lines = []
-    for name, shape, floats, weights in rows:
-        head = f"{name}: [{'x'.join(map(str, shape))}]"
-        sides = "*".join(str(n) for n in shape if n > 1)
-        memory = sides if sides == str(floats) else f"{sides}={_rounded(floats)}"
-        lines.append(f"{head:<26}memory: {memory:<20}params: {weights}")
+        lines.append(_line(name, layer.output, layer.activations, weights))
+        channels = filters
     total = account.activations
     weights = sum(layer.weights for layer in account.layers)
     return [
@@ -119,6 +106,13 @@ def listing(account: Account) -> list[str]:
         f"TOTAL params: {weights / 1e6:.0f}M ({weights:,} without biases, as listed; "
         f"{account.parameters:,} with them)",
     ]
+
+
+def _line(name: str, shape: tuple[int, ...], floats: int, weights: str) -> str:
+    head = f"{name}: [{'x'.join(map(str, shape))}]"
+    sides = "*".join(str(n) for n in shape if n > 1)
+    memory = sides if sides == str(floats) else f"{sides}={_rounded(floats)}"
+    return f"{head:<26}memory: {memory:<20}params: {weights}"
 
 
 def _rounded(number: int) -> str:

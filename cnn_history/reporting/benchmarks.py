@@ -35,36 +35,55 @@ def title(row: Mapping[str, Any]) -> str:
     return ", ".join(str(row[name]) for name in KEYS if row.get(name, "") != "")
 
 
+def spread(values: Mapping[str, float], suffix: str = "") -> str:
+    """Return median, lowest and highest: 0.82 (0.79 to 0.90)."""
+    low, median, high = (digits(values[name]) for name in ("low", "median", "high"))
+    return f"{median}{suffix} ({low} to {high})"
+
+
+def seconds(values: Mapping[str, float]) -> str:
+    """Return the same of seconds, in milliseconds where that reads better."""
+    if values["median"] >= 1:
+        return spread(values, " s")
+    return spread({name: 1e3 * value for name, value in values.items()}, " ms")
+
+
+def digits(value: float) -> str:
+    """Return three digits, and whole numbers from 100 on."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}".removesuffix(".")
+
+
+def unit(value: float) -> str:
+    """Return three digits and a decimal unit: 24.3 G."""
+    size, name = next((u for u in UNITS if abs(value) >= u[0]), UNITS[-1])
+    return f"{value / size:.3g} {name}"
+
+
+SHOWN = {  # of a row's field: the column, and how its value is said
+    "images_per_second": ("images/s", digits),
+    "seconds": ("time", seconds),
+    "seconds_per_step": ("time", seconds),
+    "ratio": (RATIO, spread),
+    "beside": ("beside", str),
+    "share": ("share", "{:.1%}".format),
+    "seconds_of_step": ("of a step", lambda value: f"{digits(1e3 * value)} ms"),
+    **{name: (name.replace("share_of_", "of "), "{:.0%}".format) for name in SHARES},
+    "times_sgd": ("times sgd", spread),
+    "times_without": ("times without", spread),
+    "compiled": ("compiled, and without", lambda both: ", ".join(f"{digits(n)} s" for n in both)),
+    "failed": ("failed", lambda why: textwrap.shorten(why, LINE)),
+    "memory_bytes": ("memory", lambda value: unit(value) + "B"),
+    "state_bytes": ("state", lambda value: unit(value) + "B"),
+}
+
+
 def short(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a table shows of a row."""
     shown = {name: row[name] for name in KEYS if row.get(name, "") != ""}
-    if "images_per_second" in row:
-        shown["images/s"] = digits(row["images_per_second"])
-    for name in ("seconds", "seconds_per_step"):
-        if name in row:
-            shown["time"] = seconds(row[name])
-    if "ratio" in row:
-        shown[RATIO] = spread(row["ratio"])
-    if "beside" in row:
-        shown["beside"] = row["beside"]
-    if "share" in row:
-        shown["share"] = f"{row['share']:.1%}"
-        shown["of a step"] = f"{digits(1e3 * row['seconds_of_step'])} ms"
-    for name in SHARES:
-        if name in row:
-            shown[name.replace("share_of_", "of ")] = f"{row[name]:.0%}"
-    for name in ("times_sgd", "times_without"):
-        if name in row:
-            shown[name.replace("_", " ")] = spread(row[name])
     if "compile_seconds_without" in row:
-        taken = row["compile_seconds"], row["compile_seconds_without"]
-        shown["compiled, and without"] = ", ".join(f"{digits(n)} s" for n in taken)
-    if "failed" in row:
-        shown["failed"] = textwrap.shorten(row["failed"], LINE)
-    for name in ("memory_bytes", "state_bytes"):
-        if name in row:
-            shown[name.removesuffix("_bytes")] = unit(row[name]) + "B"
-    return shown
+        row = {**row, "compiled": (row["compile_seconds"], row["compile_seconds_without"])}
+    said = ((*SHOWN[name], row[name]) for name in SHOWN if name in row)
+    return shown | {column: say(value) for column, say, value in said}
 
 
 def alike(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -125,27 +144,3 @@ def _table(rows: list[dict[str, Any]]) -> str:
     aside = {*(ASIDE[:-1] if only_times else ASIDE), *alike(rows)}
     names = [n for n in dict.fromkeys(n for row in rows for n in row) if n not in aside]
     return markdown.table(names, [[row.get(n, "") for n in names] for row in rows])
-
-
-def spread(values: Mapping[str, float], suffix: str = "") -> str:
-    """Return median, lowest and highest: 0.82 (0.79 to 0.90)."""
-    low, median, high = (digits(values[name]) for name in ("low", "median", "high"))
-    return f"{median}{suffix} ({low} to {high})"
-
-
-def seconds(values: Mapping[str, float]) -> str:
-    """Return the same of seconds, in milliseconds where that reads better."""
-    if values["median"] >= 1:
-        return spread(values, " s")
-    return spread({name: 1e3 * value for name, value in values.items()}, " ms")
-
-
-def digits(value: float) -> str:
-    """Return three digits, and whole numbers from 100 on."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}".removesuffix(".")
-
-
-def unit(value: float) -> str:
-    """Return three digits and a decimal unit: 24.3 G."""
-    size, name = next((u for u in UNITS if abs(value) >= u[0]), UNITS[-1])
-    return f"{value / size:.3g} {name}"

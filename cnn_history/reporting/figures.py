@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -41,7 +42,6 @@ def curves(path: pathlib.Path, lines: list[dict], title: str, paper: Published |
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             # Within less than a decade there may be no major tick, and an axis with no number.
             axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
-            axes.legend()
         drawing.suptitle(title, x=0.01, ha="left", fontweight="bold")
 
 
@@ -67,24 +67,34 @@ def predictions(
     wrong = np.flatnonzero(said != labels)
     confidence = probabilities[np.arange(len(said)), said]
     worst = wrong[np.argsort(-confidence[wrong])][: SHOWN // 2]
-    right = np.flatnonzero(said == labels)[: SHOWN - len(worst)]
-    chosen = [*worst, *right]
-    columns = 10
-    rows = -(-len(chosen) // columns)
-    with style.figure(path, rows, columns, figsize=(9, 1.18 * rows + 0.5)) as (drawing, grid):
+    chosen = [*worst, *np.flatnonzero(said == labels)[: SHOWN - len(worst)]]
+    title = (
+        f"{len(wrong)} of {len(labels)} test images are wrong; the surest mistakes first, then the "
+        "first images that are right"
+    )
+    texts = []
+    for i in chosen:
+        text = f"{classes[said[i]]}  {100 * confidence[i]:.0f} %"
+        if said[i] == labels[i]:
+            texts.append((text, style.RIGHT))
+        else:
+            texts.append((f"{text}\nis {classes[labels[i]]}", style.WRONG))
+    shown = [images[int(ids[i])] for i in chosen]
+    _tiles(path, shown, 10, 1.18, title, texts)
+
+
+def _tiles(path, tiles: Sequence, columns: int, height: float, title: str, texts=()) -> None:
+    """Draw small pictures [n, h, w, c] in rows of `height` inches, with (text, colour) above."""
+    rows = -(-len(tiles) // columns)
+    size = (9, height * rows + 0.5)
+    with style.figure(path, rows, columns, figsize=size) as (drawing, grid):
         for axes in np.ravel(grid):
             axes.axis("off")
-        for axes, i in zip(np.ravel(grid), chosen, strict=False):
-            axes.imshow(images[int(ids[i])].squeeze(), cmap="gray", interpolation="nearest")
-            name, percent = classes[said[i]], f"{100 * confidence[i]:.0f} %"
-            colour = style.RIGHT if said[i] == labels[i] else style.WRONG
-            text = f"{name}  {percent}"
-            if said[i] != labels[i]:
-                text += f"\nis {classes[labels[i]]}"
+        for axes, tile in zip(np.ravel(grid), tiles, strict=False):
+            axes.imshow(tile.squeeze(), cmap="gray", interpolation="nearest")
+        for axes, (text, colour) in zip(np.ravel(grid), texts, strict=False):
             axes.set_title(text, fontsize=6.5, color=colour, loc="center")
-        found = f"{len(wrong)} of {len(labels)} test images are wrong"
-        order = "the surest mistakes first, then the first images that are right"
-        drawing.suptitle(f"{found}; {order}", x=0.01, ha="left", fontweight="bold")
+        drawing.suptitle(title, x=0.01, ha="left", fontweight="bold")
 
 
 def confusion(
@@ -99,23 +109,21 @@ def confusion(
     np.add.at(counts, (labels, probabilities.argmax(-1)), 1)
     mistakes = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     np.fill_diagonal(mistakes, 0)
-    few = k <= MANY_CLASSES
+    largest = max(mistakes.max(), 1e-9)
     with style.figure(path, figsize=(5.6, 5.2)) as (_, axes):
-        axes.imshow(mistakes, cmap=style.SEQUENTIAL, vmin=0, vmax=max(mistakes.max(), 1e-9))
+        axes.imshow(mistakes, cmap=style.SEQUENTIAL, vmin=0, vmax=largest)
         axes.grid(False)
         axes.set(xlabel="the network says", ylabel="the label says")
         axes.set_title("confusion matrix (mistakes shaded by their share of the row)")
-        if few:
-            turned = {"rotation": 45, "ha": "right"} if max(map(len, classes)) > 2 else {}
-            axes.set_xticks(range(k), classes, **turned)
-            axes.set_yticks(range(k), classes)
-            for row, column in np.argwhere(counts):
-                dark = mistakes[row, column] > 0.6 * mistakes.max()
-                colour = "white" if dark and mistakes.max() else style.PAPER
-                if row == column:
-                    colour = style.RIGHT
-                text = f"{counts[row, column]:,}"
-                axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+        if k > MANY_CLASSES:
+            return
+        turned = {"rotation": 45, "ha": "right"} if max(map(len, classes)) > 2 else {}
+        axes.set_xticks(range(k), classes, **turned)
+        axes.set_yticks(range(k), classes)
+        for row, column in np.argwhere(counts):
+            colour = "white" if mistakes[row, column] > 0.6 * largest else style.PAPER
+            look = {"color": style.RIGHT if row == column else colour, "fontsize": 7}
+            axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", **look)
 
 
 def first_kernel(params, channels: int) -> np.ndarray | None:
@@ -133,17 +141,8 @@ def filters(path: pathlib.Path, kernel: np.ndarray) -> None:
     """
     filters = np.moveaxis(kernel, -1, 0)
     low, high = (f(filters, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
-    tiles = (filters - low) / np.maximum(high - low, 1e-9)
-    columns = 12
-    rows = -(-len(tiles) // columns)
-    with style.figure(path, rows, columns, figsize=(8.4, 0.7 * rows + 0.35)) as (drawing, grid):
-        for axes in np.ravel(grid):
-            axes.axis("off")
-        for axes, tile in zip(np.ravel(grid), tiles, strict=False):
-            axes.imshow(tile.squeeze(), cmap="gray", interpolation="nearest")
-        h, w, *_ = kernel.shape
-        title = f"first layer: {len(tiles)} filters of {h}x{w}"
-        drawing.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    title = f"first layer: {len(filters)} filters of {'x'.join(map(str, kernel.shape[:2]))}"
+    _tiles(path, (filters - low) / np.maximum(high - low, 1e-9), 12, 0.75, title)
 
 
 def run(

@@ -56,8 +56,8 @@ def evaluation(result: dict, published: list[Published], paper: Published | None
             "data set": f"{theirs.dataset} {theirs.split}",
             "images": "",
             "protocol": theirs.protocol,
-            "top-1 error": _percent(theirs.top1),
-            "top-5 error": _percent(theirs.top5),
+            "top-1 error": "" if theirs.top1 is None else f"{theirs.top1:.2f}%",
+            "top-5 error": "" if theirs.top5 is None else f"{theirs.top5:.2f}%",
         }
         for theirs in published
     ]
@@ -66,21 +66,21 @@ def evaluation(result: dict, published: list[Published], paper: Published | None
         rows(result["per_class"])
 
 
-def _percent(error: float | None) -> str:
-    return "" if error is None else f"{error:.2f}%"
-
-
 def rows(found: list[dict]) -> None:
     """Print a table of flat rows, numbers to four digits."""
+    _show(*found, width=150, no_wrap=True, overflow="ellipsis")
+
+
+def _show(*found: dict, width=100, no_wrap=False, overflow="fold") -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     names = list(dict.fromkeys(name for row in found for name in row))
     for name in names:
         numeric = all(isinstance(row.get(name, 0), numbers.Real) for row in found)
-        justify = "right" if numeric else "left"
-        table.add_column(name.replace("_", " "), justify=justify, no_wrap=True)
+        look = {"justify": "right" if numeric else "left", "no_wrap": no_wrap, "overflow": overflow}
+        table.add_column(name.replace("_", " "), **look)
     for row in found:
         table.add_row(*[_cell(row.get(name, "")) for name in names])
-    Console(width=max(150, Console().width), highlight=False, markup=False).print(table)
+    Console(width=max(width, Console().width), highlight=False, markup=False).print(table)
 
 
 def _cell(value) -> str:
@@ -91,16 +91,6 @@ def _cell(value) -> str:
 
 def _quote(paper: Published) -> str:
     return f"{paper.top1:.2f}% ({paper.cited})"
-
-
-def _show(*found: dict[str, str]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    names = list(dict.fromkeys(name for row in found for name in row))
-    for name in names:
-        table.add_column(name, overflow="fold")
-    for row in found:
-        table.add_row(*[row.get(name, "") for name in names])
-    Console(width=max(100, Console().width), highlight=False, markup=False).print(table)
 
 
 def spread(errors: list[float]) -> str:

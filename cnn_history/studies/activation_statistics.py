@@ -6,7 +6,6 @@ ReLU under the last and under He's, and the way back, for which the slides only 
 """
 
 import functools
-import pathlib
 from typing import Annotated
 
 import flax.linen as nn
@@ -17,7 +16,7 @@ import numpy as np
 from cnn_history import initializers
 from cnn_history.choices import whole
 from cnn_history.reporting import style
-from cnn_history.studies.findings import Findings, Picture
+from cnn_history.studies.findings import Findings, picture
 from cnn_history.studies.interval import columns
 
 LAYERS, UNITS, INPUTS = 10, 500, 1000
@@ -109,20 +108,14 @@ def run(seeds: Annotated[int, whole(2)] = 10) -> Findings:
         for start, numbers in measured.items()
         for layer in range(LAYERS)
     ]
-    pictures = {
-        "by_layer.png": Picture(BY_LAYER, functools.partial(_draw_layers, measured=measured)),
-        "histograms.png": Picture(
-            HISTOGRAMS, functools.partial(_draw_histograms, made=activations)
-        ),
-    }
+    pictures = {"by_layer.png": _by_layer(measured), "histograms.png": _histograms(activations)}
     return Findings(QUESTION, _answer(measured), rows, pictures)
 
 
 def _row(start: str, layer: int, numbers: dict[str, np.ndarray]) -> dict:
     row = {"start": start, "layer": layer + 1, "n": len(numbers["std"])}
     for name in ("mean", "std", "gradient"):
-        found = numbers[name][:, layer]
-        row |= columns(name, found)
+        row |= columns(name, numbers[name][:, layer])
     for name in ("weight_gradient", "slope", "saturated"):
         row[name] = numbers[name][:, layer].mean()
     return row
@@ -144,33 +137,28 @@ def _answer(measured: dict) -> str:
     )
 
 
-def _draw_layers(path: pathlib.Path, measured: dict) -> None:
+@picture(BY_LAYER, 1, 2, figsize=(8.6, 3.4))
+def _by_layer(panels, measured: dict) -> None:
     layers = range(1, LAYERS + 1)
-    with style.figure(path, 1, 2, figsize=(8.6, 3.4)) as (drawing, panels):
-        for axes, name in zip(panels, ("std", "gradient"), strict=True):
-            for colour, (start, numbers) in zip(style.CATEGORIES, measured.items(), strict=False):
-                found = numbers[name]
-                axes.plot(layers, found.mean(0), color=colour, label=start, marker="o", ms=3)
-                axes.fill_between(layers, found.min(0), found.max(0), color=colour, alpha=0.2)
-            axes.set(yscale="log", xlabel="layer", xticks=layers)
-        panels[0].set_title("standard deviation of activations")
-        panels[1].set_title("root mean square of the gradient to them")
-        drawing.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    for axes, name in zip(panels, ("std", "gradient"), strict=True):
+        for start, numbers in measured.items():
+            style.seeds(axes, layers, numbers[name], label=start, marker="o", ms=3)
+        axes.set(yscale="log", xlabel="layer", xticks=layers)
+    panels[0].set_title("standard deviation of activations")
+    panels[1].set_title("root mean square of the gradient to them")
+    labels = panels[0].get_legend_handles_labels()
+    panels[0].figure.legend(*labels, loc="outside lower center", ncols=5)
 
 
-def _draw_histograms(path: pathlib.Path, made: dict) -> None:
-    size = (1.05 * LAYERS, 1.25 * len(made))
-    with style.figure(path, len(made), LAYERS, figsize=size, sharex="row") as (_, grid):
-        for line, (start, activations), colour in zip(
-            grid, made.items(), style.CATEGORIES, strict=False
-        ):
-            bins = np.linspace(*((-1, 1) if start.startswith("tanh") else (0, 3)), 41)
-            for layer, axes in enumerate(line):
-                values = activations[layer].ravel()
-                axes.hist(values[values != 0], bins, color=colour)
-                axes.set(yticks=[], xticks=bins[[0, -1]])
-                axes.tick_params(labelsize=7)
-                axes.grid(False)
-            line[0].set_ylabel(start.replace(", ", "\n"), fontsize=8)
-        for layer, axes in enumerate(grid[0], start=1):
-            axes.set_title(f"layer {layer}", fontsize=8)
+@picture(HISTOGRAMS, len(STARTS), LAYERS, figsize=(10.5, 6.25), sharex="row")
+def _histograms(grid, made: dict) -> None:
+    for i, (line, (start, activations)) in enumerate(zip(grid, made.items(), strict=True)):
+        bins = np.linspace(*((-1, 1) if start.startswith("tanh") else (0, 3)), 41)
+        for layer, (axes, values) in enumerate(zip(line, activations, strict=True), start=1):
+            axes.hist(values[values != 0], bins, color=style.CATEGORIES[i])
+            axes.set(yticks=[], xticks=bins[[0, -1]])
+            axes.tick_params(labelsize=7)
+            axes.grid(False)
+            if i == 0:
+                axes.set_title(f"layer {layer}", fontsize=8)
+        line[0].set_ylabel(start.replace(", ", "\n"), fontsize=8)

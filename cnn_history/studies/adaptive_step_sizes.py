@@ -1,7 +1,5 @@
 """How far AdaGrad, RMSProp and both Adams step, first and after a long time (lecture, the same)."""
 
-import functools
-import pathlib
 from collections.abc import Callable
 
 import jax
@@ -10,8 +8,8 @@ import numpy as np
 
 from cnn_history import optimizers
 from cnn_history.reporting import style
-from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import columns, interval
+from cnn_history.studies.findings import Findings, picture
+from cnn_history.studies.interval import counted, interval
 
 RULES = {
     "AdaGrad": optimizers.adagrad,
@@ -47,8 +45,7 @@ def run(steps: int = 10_000, seeds: int = 20) -> Findings:
     small = {name: constant(rule, SMALL, 1)[0] for name, rule in RULES.items()}
     rates = {name: along_axes(rule, seeds) for name, rule in RULES.items()}
     rows = [_row(name, lengths[name], small[name], rates[name]) for name in RULES]
-    picture = Picture(CAPTION, functools.partial(_draw, lengths=lengths, rates=rates))
-    return Findings(QUESTION, answer(lengths, rates), rows, {"steps.png": picture})
+    return Findings(QUESTION, answer(lengths, rates), rows, {"steps.png": _draw(lengths, rates)})
 
 
 def constant(rule: Callable, gradient: float, steps: int) -> np.ndarray:
@@ -83,10 +80,15 @@ def along_axes(rule: Callable, seeds: int) -> np.ndarray:
     return np.asarray(follow(starts), float)
 
 
+def flat_over_steep(rates: np.ndarray) -> np.ndarray:
+    """[seeds, steps, 2] -> the flat axis' rate over the steep one's, at the end, [seeds]."""
+    return rates[:, -1, 1] / rates[:, -1, 0]
+
+
 def advantage(rates: np.ndarray) -> tuple[float, float]:
-    """[seeds, steps, 2] -> the interval of the flat axis' rate over the steep one's, at the end."""
-    low, high = interval(np.log(rates[:, -1, 1] / rates[:, -1, 0]))
-    return float(np.exp(low)), float(np.exp(high))
+    """Return the interval of `flat_over_steep`, of its logarithms."""
+    low, high = np.exp(interval(np.log(flat_over_steep(rates))))
+    return float(low), float(high)
 
 
 def longest_at(lengths: np.ndarray) -> int:
@@ -95,7 +97,6 @@ def longest_at(lengths: np.ndarray) -> int:
 
 
 def _row(name: str, lengths: np.ndarray, small: float, rates: np.ndarray) -> dict:
-    ratio = rates[:, -1, 1] / rates[:, -1, 0]
     return {
         "rule": name,
         "first_step": lengths[0],
@@ -104,8 +105,7 @@ def _row(name: str, lengths: np.ndarray, small: float, rates: np.ndarray) -> dic
         "last_step": lengths[-1],
         "way": lengths.sum(),
         "first_step_of_gradient_1e-6": small,
-        **columns("flat_over_steep", ratio),
-        "n": len(ratio),
+        **counted("flat_over_steep", flat_over_steep(rates)),
     }
 
 
@@ -116,12 +116,10 @@ def answer(lengths: dict[str, np.ndarray], rates: dict[str, np.ndarray]) -> str:
       lengths: of each rule, [steps].
       rates: of each rule, [seeds, steps, 2].
     """
-    steps = len(lengths["AdaGrad"])
     first = ", ".join(f"{name} {length[0]:.2f}" for name, length in lengths.items())
-    almost = lengths["Adam (almost)"]
-    last = lengths["AdaGrad"][-1]
+    almost, way = lengths["Adam (almost)"], lengths["AdaGrad"]
+    steps, last = len(way), way[-1]
     others = [length[-1] for name, length in lengths.items() if name != "AdaGrad"]
-    way = lengths["AdaGrad"]
     low, high = advantage(rates["AdaGrad"])
     return (
         f"under a constant gradient the first step is, in learning rates: {first}. Adam without "
@@ -136,30 +134,20 @@ def answer(lengths: dict[str, np.ndarray], rates: dict[str, np.ndarray]) -> str:
     )
 
 
-def _draw(path: pathlib.Path, lengths: dict, rates: dict) -> None:
-    colours = dict(zip(RULES, style.CATEGORIES, strict=False))
-    with style.figure(path, 1, 3, figsize=(9.6, 3.2)) as (_, (left, middle, right)):
-        for name, length in lengths.items():
-            t = np.arange(1, len(length) + 1)
-            left.plot(t, length, color=colours[name], label=name)
-            middle.plot(t, np.cumsum(length), color=colours[name], label=name)
-        left.set(title="step under a constant gradient", xlabel="update", ylabel="learning rates")
-        middle.set(title="way until then", xlabel="update", ylabel="learning rates")
-        for axes in (left, middle):
-            axes.set(xscale="log", yscale="log")
-        left.legend(fontsize=8)
-        for seed in range(min(5, len(rates["AdaGrad"]))):
-            for axis, line in ((0, "--"), (1, "-")):
-                for name in ("AdaGrad", "RMSProp"):
-                    right.plot(
-                        np.arange(1, STEPS + 1),
-                        np.abs(rates[name][seed, :, axis]),
-                        line,
-                        color=colours[name],
-                        linewidth=0.8,
-                    )
-        right.plot([], [], "-", color=style.PAPER, label="flat axis")
-        right.plot([], [], "--", color=style.PAPER, label="steep axis")
-        right.set(title="rate on a quadratic", xlabel="update", ylabel="step / gradient")
-        right.set(xscale="log", yscale="log")
-        right.legend(fontsize=8)
+@picture(CAPTION, 1, 3, figsize=(9.6, 3.2))
+def _draw(panels, lengths: dict, rates: dict) -> None:
+    left, middle, right = panels
+    for name, length in lengths.items():
+        t = np.arange(1, len(length) + 1)
+        left.plot(t, length, label=name)
+        middle.plot(t, np.cumsum(length))
+    left.set(title="step under a constant gradient", ylabel="learning rates")
+    middle.set(title="way until then", ylabel="learning rates")
+    for axis, (name, line) in enumerate((("steep", "--"), ("flat", "-"))):
+        for rule, colour in zip(("AdaGrad", "RMSProp"), style.CATEGORIES, strict=False):
+            of_seeds = np.abs(rates[rule][:5, :, axis]).T
+            right.plot(np.arange(1, STEPS + 1), of_seeds, line, color=colour, linewidth=0.8)
+        right.plot([], [], line, color=style.PAPER, label=f"{name} axis")
+    right.set(title="rate on a quadratic", ylabel="step / gradient")
+    for axes in panels:
+        axes.set(xscale="log", yscale="log", xlabel="update")

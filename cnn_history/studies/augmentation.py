@@ -2,7 +2,7 @@
 
 import importlib.resources
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import jax
@@ -16,6 +16,7 @@ from cnn_history.config import AUGMENTATION
 from cnn_history.datasets import adapters, augment, crops, images, statistics
 from cnn_history.reporting import style
 from cnn_history.studies.findings import Findings, Picture, Row
+from cnn_history.studies.interval import columns
 
 SIZE = 224
 SQUARE = adapters.for_any_size("square")
@@ -54,27 +55,25 @@ def run(
       candidates: options by name in augment.AUGMENTATIONS.
       draws: of each.
     """
-    makers = _makers(candidates)
-    found = measured()
-    with errors.field("candidates"):
-        made = {
-            name: call(makers[name], statistics=lambda: found, size=SIZE)
-            for name in augment.AUGMENTATIONS  # in the order of their papers
-            if name in makers
-        }
+    made = _made(candidates)
     rows = [{"augmentation": name, **row(one, draws)} for name, one in made.items()]
     picture = Picture(CAPTION, lambda path: _draw(path, made))
     return Findings(QUESTION, _answer(rows), rows, {"contact_sheet.jpg": picture})
 
 
-def _makers(candidates: Mapping[str, Mapping[str, Any]]) -> dict[str, Callable]:
-    """Return each, its options bound; raise UserError for those that it cannot have."""
-    makers = {}
+def _made(candidates: Mapping[str, Mapping[str, Any]]) -> dict[str, augment.Augmentation]:
+    """Return each, in the order of their papers; raise UserError for options it cannot have."""
+    makers, found = {}, measured()
     for name in candidates:
         group = ml_collections.ConfigDict({**candidates, "name": name})
         AUGMENTATION.check(group, "config.candidates")
         makers[name] = AUGMENTATION.bind(group)
-    return makers
+    with errors.field("candidates"):
+        return {
+            name: call(makers[name], statistics=lambda: found, size=SIZE)
+            for name in augment.AUGMENTATIONS
+            if name in makers
+        }
 
 
 def measured() -> statistics.Statistics:
@@ -88,19 +87,19 @@ def row(made: augment.Augmentation, draws: int) -> Row:
     h, w = images.size(photo(PHOTOS[0]))
     parts = [made.crop(crops.draws(0, 0, i), h, w, SIZE) for i in range(draws)]
     areas = np.array([part.height * part.width for part in parts]) / (h * w)
+    aspects = np.array([part.width / part.height for part in parts])
     small = adapters.unit(crops.decode(photo(PHOTOS[0]), 3, SQUARE, None, 64))
     moved = jax.jit(jax.vmap(lambda key: jnp.mean(made.colour(key, small) - small, (0, 1))))(
         jax.random.split(jax.random.key(0), draws)
     )
     return {
         "n": draws,
-        "area_seen": float(areas.mean()),
-        "area_seen_sd": float(areas.std(ddof=1)),
-        "area_smallest": float(areas.min()),
-        "area_largest": float(areas.max()),
-        "width_to_height_smallest": float(min(part.width / part.height for part in parts)),
-        "width_to_height_largest": float(max(part.width / part.height for part in parts)),
-        "mirrored": float(np.mean([part.mirrored for part in parts])),
+        **columns("area_seen", areas),
+        "area_smallest": areas.min(),
+        "area_largest": areas.max(),
+        "width_to_height_smallest": aspects.min(),
+        "width_to_height_largest": aspects.max(),
+        "mirrored": np.mean([part.mirrored for part in parts]),
         "grey_levels_moved_sd": float(255 * np.std(moved)),
     }
 
@@ -122,26 +121,22 @@ def _answer(rows: list[Row]) -> str:
 
 def examples(made: augment.Augmentation, count: int) -> list[np.ndarray]:
     """Return the photo as the network gets it, values cut off at 0 and 1, `count` times."""
-    shown = []
-    for i in range(count):
+
+    def shown(i):
         pixels = crops.decode(photo(PHOTOS[0]), 3, made.crop, crops.draws(0, 0, i), SIZE)
-        coloured = made.colour(jax.random.key(i), adapters.unit(pixels))
-        shown.append(np.clip(coloured, 0, 1))
-    return shown
+        return np.clip(made.colour(jax.random.key(i), adapters.unit(pixels)), 0, 1)
+
+    return list(map(shown, range(count)))
 
 
 def _draw(path: pathlib.Path, made: Mapping[str, augment.Augmentation]) -> None:
     original = images.decode(photo(PHOTOS[0]), 3)
     size = (9, 1.16 * len(made) + 0.3)
     with style.figure(path, len(made), SHOWN + 1, figsize=size) as (drawing, grid):
-        for axes in grid.ravel():
-            axes.set(xticks=[], yticks=[])
-            axes.grid(False)
-            axes.spines[:].set_visible(False)
         for line, (name, one) in zip(grid, made.items(), strict=True):
-            line[0].imshow(original)
             line[0].set_ylabel(name, fontsize=9)
-            for axes, image in zip(line[1:], examples(one, SHOWN), strict=True):
-                axes.imshow(image)
+            for axes, image in zip(line, (original, *examples(one, SHOWN)), strict=True):
+                style.image(axes, image)
+                axes.spines[:].set_visible(False)
         title = f"the photo, and what the network gets in {SHOWN} draws"
         drawing.suptitle(title, x=0.01, ha="left", fontweight="bold")

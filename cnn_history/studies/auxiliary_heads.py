@@ -4,8 +4,7 @@ Szegedy et al. 2014, sec. 5, and Szegedy et al. 2015 (arXiv:1512.00567), sec. 4.
 """
 
 import functools
-import pathlib
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +17,9 @@ from cnn_history.models.googlenet import TABLE_1, GoogLeNet
 from cnn_history.reporting import style
 from cnn_history.studies import curves, train
 from cnn_history.studies.data import images
-from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import columns, interval, verdict
+from cnn_history.studies.findings import Findings, picture
+from cnn_history.studies.interval import columns, counted, decided, ends
+from cnn_history.studies.train import Watched
 
 WEIGHTS = {"none": 0.0, "both": 0.3}  # of the heads' losses; sec. 5
 RATE, DECAY = 0.01, 0.9
@@ -40,18 +40,6 @@ VARIANTS = {
     "smoke": {"image_size": 32, "steps": 2, "batch_size": 4, "seeds": 1},
     "long": {"dataset": "cifar10", "image_size": 96, "steps": 8000, "batch_size": 128, "seeds": 3},
 }
-
-
-class Watched(NamedTuple):
-    """What is known of a step, or of several.
-
-    Attributes:
-      loss: of the main classifier.
-      gradient: of the kernels of each layer, root mean square.
-    """
-
-    loss: Any
-    gradient: dict[str, Any]
 
 
 class Net(GoogLeNet):
@@ -92,8 +80,7 @@ def run(
     """
     seen = measure(dataset, image_size, steps, batch_size, seeds)
     rows = [_row(kind, heads, found) for (kind, heads), found in seen.items()]
-    picture = Picture(CAPTION, functools.partial(_draw, seen=seen))
-    return Findings(QUESTION, answer(seen), rows, {"heads.png": picture})
+    return Findings(QUESTION, answer(seen), rows, {"heads.png": _draw(seen)})
 
 
 def measure(
@@ -106,17 +93,12 @@ def measure(
     seen = {}
     for kind, build in KINDS.items():
         network = build(num_classes=classes, aux_heads=True)
+        observe = train.watching(kernel_norms)
         updates_of = train.trainer(network, lambda _: rule, data, batch_size, observe=observe)
         for heads, weight in WEIGHTS.items():
-            updates = [updates_of(train.keys(seed), aux_weight=weight) for seed in range(seeds)]
-            runs = [train.observed(of_seed, steps) for of_seed in updates]
-            seen[kind, heads] = jax.tree.map(lambda *x: np.stack(x), *runs)
+            found = train.observed_by_seed(updates_of, seeds, steps, aux_weight=weight)
+            seen[kind, heads] = found
     return seen
-
-
-def observe(step: train.Seen) -> Watched:
-    """Return what is known of a step."""
-    return Watched(train.main_loss(step), kernel_norms(step.gradient))
 
 
 def kernel_norms(gradient) -> dict[str, jax.Array]:
@@ -129,27 +111,19 @@ def kernel_norms(gradient) -> dict[str, jax.Array]:
     return found
 
 
-def _lower(seen: Watched, steps: slice) -> np.ndarray:
-    """Return the geometric mean of the gradients of the layers below both heads, [seeds]."""
-    logs = [np.log(seen.gradient[name][:, steps]).mean(1) for name in LOWER]
-    return np.exp(np.mean(logs, 0))
-
-
-def _end(seen: Watched) -> np.ndarray:
-    """Return the mean loss of the last steps, [seeds]."""
-    return curves.end(seen.loss, LAST)
+def _lower(seen: Watched) -> np.ndarray:
+    """Return the geometric mean of the first gradients of the layers below both heads, [seeds]."""
+    return np.exp(np.mean([np.log(seen.gradient[name][:, 0]) for name in LOWER], 0))
 
 
 def _row(kind: str, heads: str, seen: Watched) -> dict:
-    start, end = _lower(seen, slice(0, 1)), _end(seen)
     first, last = (seen.gradient[name][:, 0].mean() for name in (LAYERS[0], LAYERS[-1]))
     return {
         "net": kind,
         "heads": heads,
-        **columns("gradient_below_heads_at_start", start),
+        **columns("gradient_below_heads_at_start", _lower(seen)),
         "gradient_conv1_over_5b": first / last,
-        **columns("training_loss", end),
-        "n": len(end),
+        **counted("training_loss", curves.end(seen.loss, LAST)),
     }
 
 
@@ -162,7 +136,7 @@ def answer(seen: dict[tuple[str, str], Watched]) -> str:
     times, gains = _times(seen), _gains(seen)
     said = [
         f"{kind}: heads make the gradient below them {times[kind].mean():.1f} times as large "
-        f"at the start, and lower the main training loss by {_range(gains[kind])}"
+        f"at the start, and lower the main training loss by {ends(gains[kind])}"
         for kind in KINDS
     ]
     return f"{'; '.join(said)}. {importance(seen)}."
@@ -178,41 +152,33 @@ def importance(seen: dict[tuple[str, str], Watched]) -> str:
 
 def _times(seen: dict) -> dict[str, np.ndarray]:
     """Return for each kind by how much heads enlarge the gradient below them, [seeds]."""
-    lower = {key: _lower(found, slice(0, 1)) for key, found in seen.items()}
-    return {kind: lower[kind, "both"] / lower[kind, "none"] for kind in KINDS}
+    return {kind: _lower(seen[kind, "both"]) / _lower(seen[kind, "none"]) for kind in KINDS}
 
 
 def _gains(seen: dict) -> dict[str, np.ndarray]:
     """Return for each kind by how much heads lower the main training loss, [seeds]."""
-    end = {key: _end(found) for key, found in seen.items()}
-    return {kind: end[kind, "none"] - end[kind, "both"] for kind in KINDS}
+    loss = {key: curves.end(found.loss, LAST) for key, found in seen.items()}
+    return {kind: loss[kind, "none"] - loss[kind, "both"] for kind in KINDS}
 
 
 def _less(of: dict[str, np.ndarray], what: str) -> str:
     """Say whether a quantity is smaller with batch norm than without."""
     difference = of["GoogLeNet"] - of["with batch norm"]
-    words = {"yes": "smaller", "no": "larger", "inconclusive": "not told apart (inconclusive)"}
-    word = words[verdict(*interval(difference))]
-    return f"{what} {word} with batch norm, by {_range(difference)}"
+    word = decided(difference, "smaller", "larger", "not told apart (inconclusive)")
+    return f"{what} {word} with batch norm, by {ends(difference)}"
 
 
-def _range(values: np.ndarray) -> str:
-    low, high = interval(values)
-    return f"{low:.2f} to {high:.2f}"
-
-
-def _draw(path: pathlib.Path, seen: dict) -> None:
+@picture(CAPTION, 1, 2, figsize=(9.6, 3.6))
+def _draw(panels, seen: dict) -> None:
+    gradients, losses = panels
     colours = {"GoogLeNet": style.TEST, "with batch norm": style.TRAIN}
-    lines = {"none": ":", "both": "-"}
-    with style.figure(path, 1, 2, figsize=(9.6, 3.6)) as (_, (gradients, losses)):
-        for (kind, heads), found in seen.items():
-            look = {"color": colours[kind], "linestyle": lines[heads]}
-            name = f"{kind}, {'both heads' if heads == 'both' else 'no heads'}"
-            at_start = [found.gradient[layer][:, 0].mean() for layer in LAYERS]
-            gradients.plot(LAYERS, at_start, marker="o", markersize=3, label=name, **look)
-            losses.plot(*curves.smooth(found.loss, 15), label=name, **look)
-        gradients.set(title="gradient of the kernels at the start, rms", yscale="log")
-        short = [name.removeprefix("inception_") for name in LAYERS]
-        gradients.set_xticks(range(len(LAYERS)), short, rotation=45, ha="right")
-        losses.set(title="training loss of the main classifier", xlabel="step")
-        losses.legend()
+    for (kind, heads), found in seen.items():
+        look = {"color": colours[kind], "linestyle": "-" if heads == "both" else ":"}
+        at_start = [found.gradient[layer][:, 0].mean() for layer in LAYERS]
+        gradients.plot(LAYERS, at_start, marker="o", markersize=3, **look)
+        name = f"{kind}, {'both heads' if heads == 'both' else 'no heads'}"
+        losses.plot(*curves.smooth(found.loss, 15), label=name, **look)
+    gradients.set(title="gradient of the kernels at the start, rms", yscale="log")
+    short = [name.removeprefix("inception_") for name in LAYERS]
+    gradients.set_xticks(range(len(LAYERS)), short, rotation=45, ha="right")
+    losses.set(title="training loss of the main classifier", xlabel="step")

@@ -1,7 +1,6 @@
 """What is measured of nets with batch norm and without, and what decides the lecture's claims."""
 
 import functools
-import itertools
 
 import numpy as np
 
@@ -29,9 +28,8 @@ def gradients(setup: Setup, gain: float) -> dict[str, dict[str, np.ndarray]]:
     """
     made = {}
     for net in PAIR:
-        updates = [_updates(setup, net, seed, RATE, gain) for seed in range(setup.seeds)]
-        first = [next(of_seed).seen.gradient for of_seed in updates]
-        made[net] = {layer: np.array([g[layer] for g in first]) for layer in first[0]}
+        first = train.observed_by_seed(setup.train[net], setup.seeds, 1, RATE, gain=gain).gradient
+        made[net] = {layer: found[:, 0] for layer, found in first.items()}
     return made
 
 
@@ -47,10 +45,9 @@ def losses_by_gain(setup: Setup) -> dict[str, np.ndarray]:
 
 def test_errors(setup: Setup) -> dict[str, np.ndarray]:
     """Return, by net, the test error after LONGER training at RATE, [seeds]."""
-    made = {}
+    steps, made = LONGER * setup.steps, {}
     for net in NETS:
-        steps = LONGER * setup.steps
-        ends = [train.after(_updates(setup, net, seed), steps) for seed in range(setup.seeds)]
+        ends = [state for i in range(setup.seeds) for state in _states(setup, net, i, [steps])]
         made[net] = np.array([setup.test[net](train.variables(end))[1] for end in ends])
     return made
 
@@ -62,27 +59,24 @@ def losses_by_statistics(setup: Setup) -> dict[str, np.ndarray]:
     (images, _), (test_images, _) = setup.data
     size = len(images) // STATISTICS_BATCHES
     parts = [images[i * size : (i + 1) * size] for i in range(STATISTICS_BATCHES)]
-    made = {"moving average": [], "true average": [], "the test batch's own": []}
-    for seed in range(setup.seeds):
-        found = {name: [] for name in made}
-        steps = set(powers(setup.steps))
-        updates = itertools.islice(_updates(setup, NORMED, seed), setup.steps)
-        for step, update in enumerate(updates, start=1):
-            if step not in steps:
-                continue
-            variables = train.variables(update.state)
-            of = functools.partial(setup.statistics, variables)
-            statistics = {
-                "moving average": variables["batch_stats"],
-                "true average": recompute(of, parts),
-                "the test batch's own": of(test_images),
-            }
-            for name, value in statistics.items():
-                loss, _ = setup.test[NORMED]({**variables, "batch_stats": value})
-                found[name].append(float(loss))
-        for name, values in found.items():
-            made[name].append(values)
-    return {name: np.array(values) for name, values in made.items()}
+
+    def losses(state):
+        variables = train.variables(state)
+        of = functools.partial(setup.statistics, variables)
+        statistics = {
+            "moving average": variables["batch_stats"],
+            "true average": recompute(of, parts),
+            "the test batch's own": of(test_images),
+        }
+        test = setup.test[NORMED]
+        return {
+            name: float(test({**variables, "batch_stats": value})[0])
+            for name, value in statistics.items()
+        }
+
+    steps = powers(setup.steps)
+    made = [list(map(losses, _states(setup, NORMED, seed, steps))) for seed in range(setup.seeds)]
+    return {name: np.array([[one[name] for one in of] for of in made]) for name in made[0][0]}
 
 
 def powers(steps: int) -> list[int]:
@@ -90,19 +84,14 @@ def powers(steps: int) -> list[int]:
     return [*(2**k for k in range(steps.bit_length()) if 2**k < steps), steps]
 
 
-def _updates(setup: Setup, net: str, seed: int, rate: float = RATE, gain: float = 1.0):
-    return setup.train[net](train.keys(seed), rate, gain=gain)
+def _states(setup: Setup, net: str, seed: int, steps: list[int]):
+    return train.states(setup.train[net](train.keys(seed), RATE), steps)
 
 
 def _ends(setup: Setup, net: str, settings: list[tuple[float, float]]) -> np.ndarray:
-    losses = [
-        [
-            train.observed(_updates(setup, net, seed, rate, gain), setup.steps).loss
-            for rate, gain in settings
-        ]
-        for seed in range(setup.seeds)
-    ]
-    return curves.end(np.array(losses), LAST)
+    see = functools.partial(train.observed_by_seed, setup.train[net], setup.seeds, setup.steps)
+    losses = [see(rate, gain=gain).loss for rate, gain in settings]
+    return curves.end(np.stack(losses, 1), LAST)
 
 
 # Above, arrays whose first axis is the seed; below, what claims are decided by: a number a seed,

@@ -61,18 +61,6 @@ class Net(nn.Module):
         return dense(CLASSES, name="fc2")(x)
 
 
-class Watched(NamedTuple):
-    """What is known of a step.
-
-    Attributes:
-      loss: of its batch.
-      gradient: root mean square of each kernel's, by the layer's name.
-    """
-
-    loss: jax.Array
-    gradient: dict[str, jax.Array]
-
-
 class Setup(NamedTuple):
     """Data and nets, each compiled once, when it is first used.
 
@@ -111,7 +99,7 @@ def setup(
 
     return Setup(
         train={
-            name: train.trainer(net, rule, data[0], batch_size, observe=observe)
+            name: train.trainer(net, rule, data[0], batch_size, observe=train.watching(kernels_rms))
             for name, net in nets.items()
         },
         test={name: train.tester(net, data[1]) for name, net in nets.items()},
@@ -120,11 +108,6 @@ def setup(
         steps=steps,
         seeds=seeds,
     )
-
-
-def observe(step: train.Seen) -> Watched:
-    """Return what is known of a step."""
-    return Watched(train.main_loss(step), kernels_rms(step.gradient))
 
 
 def kernels_rms(gradient: Any) -> dict[str, jax.Array]:
@@ -143,13 +126,8 @@ def batch_statistics(network: nn.Module) -> Callable[[Any, jax.Array], Any]:
 
     @jax.jit
     def of(variables, images):
-        _, updated = network.apply(
-            variables,
-            images,
-            train=True,
-            rngs={"dropout": jax.random.key(0)},
-            mutable=["batch_stats"],
-        )
-        return updated["batch_stats"]
+        rngs = {"dropout": jax.random.key(0)}
+        kept = network.apply(variables, images, train=True, rngs=rngs, mutable=["batch_stats"])[1]
+        return kept["batch_stats"]
 
     return of

@@ -4,8 +4,6 @@ its statistics in testing are.
 Ioffe & Szegedy 2015 (arXiv:1502.03167), sec. 1, 3.3, 3.4 and 4.2.
 """
 
-import functools
-import pathlib
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,8 +13,8 @@ from cnn_history.reporting import style
 from cnn_history.studies import batch_norm_measures as measures
 from cnn_history.studies.batch_norm_measures import CHANCE, GAINS, LAG, RATES, SMALL
 from cnn_history.studies.batch_norm_nets import BARE, NETS, NORMED, PAIR, setup
-from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import columns, said
+from cnn_history.studies.findings import Findings, picture
+from cnn_history.studies.interval import counted, said
 
 COLOURS = {BARE: style.TEST, NORMED: style.TRAIN}
 QUESTION = (
@@ -72,10 +70,9 @@ def run(
         *(_row("regularization", net, "end", "test error", errors[net]) for net in NETS),
         *(_row("statistics", NORMED, name, "test loss", of[:, -1]) for name, of in tests.items()),
     ]
-    drawn = {"flow": flow, "by_rate": by_rate, "by_gain": by_gain, "tests": tests}
-    drawn["steps"] = measures.powers(steps)
-    pictures = {"batch_normalization.png": Picture(CAPTION, functools.partial(_draw, **drawn))}
-    return Findings(QUESTION, answer(flow, by_rate, by_gain, errors, tests), rows, pictures)
+    drawing = _draw(flow, by_rate, by_gain, tests, measures.powers(steps))
+    said = answer(flow, by_rate, by_gain, errors, tests)
+    return Findings(QUESTION, said, rows, {"batch_normalization.png": drawing})
 
 
 def answer(flow: dict, by_rate: dict, by_gain: dict, errors: dict, tests: dict) -> str:
@@ -125,8 +122,7 @@ def answer(flow: dict, by_rate: dict, by_gain: dict, errors: dict, tests: dict) 
 
 
 def _row(part: str, net: str, at: str, what: str, values: np.ndarray) -> dict[str, Any]:
-    row = {"part": part, "net": net, "at": at, "measured": what}
-    return {**row, **columns("mean", values), "n": len(values)}
+    return {"part": part, "net": net, "at": at, "measured": what, **counted("mean", values)}
 
 
 def _end_rows(part: str, settings: tuple[float, ...], ends: dict[str, np.ndarray]) -> list[dict]:
@@ -145,40 +141,31 @@ CAPTION = (
 )
 
 
-def _draw(
-    path: pathlib.Path, flow: dict, by_rate: dict, by_gain: dict, tests: dict, steps: list[int]
-) -> None:
-    with style.figure(path, 2, 2, figsize=(9.6, 6.4)) as (_, ((gradient, rate), (gain, test))):
-        for size, nets in flow.items():
-            for net, by_layer in nets.items():
-                name = f"{_name(net)}, {'He' if size == 1 else 'He / 4'}"
-                values = [v.mean() for v in by_layer.values()]
-                look = {"color": COLOURS[net], "linestyle": "-" if size == 1 else "--"}
-                gradient.plot(list(by_layer), values, "o", markersize=3, label=name, **look)
-        gradient.set(title="gradient of the kernels at the start, rms", yscale="log")
-        gradient.tick_params("x", rotation=45)
-        for axes, settings, ends in ((rate, RATES, by_rate), (gain, GAINS, by_gain)):
-            axes.axhline(CHANCE, color=style.PAPER, linewidth=0.8, linestyle=":")
-            for net, found in ends.items():
-                capped = np.minimum(found, CHANCE)
-                axes.plot(settings, capped.mean(0), color=COLOURS[net], label=_name(net))
-                for seed in capped:
-                    axes.plot(settings, seed, "o", color=COLOURS[net], markersize=2.5, alpha=0.5)
-            axes.set(xscale="log", ylabel="training loss at the end")
-        rate.set(title="learning rate", xlabel="rate")
-        gain.set(title="initialization", xlabel="first kernels, times He's")
-        gain.set_xticks(GAINS, [f"{size:g}" for size in GAINS])
-        gain.minorticks_off()
-        for (name, found), colour in zip(tests.items(), style.CATEGORIES[2:], strict=False):
-            line = ":" if name == "the test batch's own" else "-"  # it hides another
-            test.plot(steps, found.mean(0), "o", ls=line, markersize=3, color=colour, label=name)
-        test.set(title="statistics in testing", xlabel="step", ylabel="test loss")
-        test.set(xscale="log")
-        test.set_xticks(steps, [str(step) for step in steps])
-        test.minorticks_off()
-        for axes in (gradient, rate, gain, test):
-            axes.legend()
-
-
-def _name(net: str) -> str:
-    return "no norm" if net == BARE else net
+@picture(CAPTION, 2, 2, figsize=(9.6, 6.4))
+def _draw(panels, flow: dict, by_rate: dict, by_gain: dict, tests: dict, steps: list[int]) -> None:
+    (gradient, rate), (gain, test) = panels
+    names = {BARE: "no norm", NORMED: NORMED}
+    for size, nets in flow.items():
+        for net, by_layer in nets.items():
+            look = {"color": COLOURS[net], "linestyle": "-" if size == 1 else "--"}
+            look["label"] = f"{names[net]}, {'He' if size == 1 else 'He / 4'}"
+            values = [v.mean() for v in by_layer.values()]
+            gradient.plot(list(by_layer), values, marker="o", markersize=3, **look)
+    gradient.set(title="gradient of the kernels at the start, rms", yscale="log")
+    gradient.tick_params("x", rotation=45)
+    for axes, settings, ends in ((rate, RATES, by_rate), (gain, GAINS, by_gain)):
+        axes.axhline(CHANCE, color=style.PAPER, linewidth=0.8, linestyle=":")
+        for net, found in ends.items():
+            capped = np.minimum(found, CHANCE)
+            axes.plot(settings, capped.mean(0), color=COLOURS[net], label=names[net])
+            axes.plot(settings, capped.T, "o", color=COLOURS[net], markersize=2.5, alpha=0.5)
+        axes.set(xscale="log", ylabel="training loss at the end")
+    rate.set(title="learning rate", xlabel="rate")
+    gain.set(title="initialization", xlabel="first kernels, times He's")
+    for (name, found), colour in zip(tests.items(), style.CATEGORIES[2:], strict=False):
+        line = ":" if name == "the test batch's own" else "-"  # it hides another
+        test.plot(steps, found.mean(0), "o", ls=line, markersize=3, color=colour, label=name)
+    test.set(title="statistics in testing", xlabel="step", ylabel="test loss", xscale="log")
+    for axes, ticks in ((gain, GAINS), (test, steps)):
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()

@@ -1,7 +1,5 @@
 """What happens when all weights of a layer start from the same number (lecture, "Weight init")."""
 
-import functools
-import pathlib
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -13,8 +11,8 @@ from cnn_history import initializers, optimizers
 from cnn_history.reporting import style
 from cnn_history.studies import train
 from cnn_history.studies.data import digits
-from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import spread
+from cnn_history.studies.findings import Findings, picture
+from cnn_history.studies.interval import columns
 
 HIDDEN, CLASSES = 20, 10
 
@@ -65,43 +63,40 @@ def run(steps: int = 500, learning_rate: float = 0.2, seeds: int = 5) -> Finding
     for name, start in STARTS.items():
         train_from = _trainer(Net(start), steps, learning_rate)
         made = [train_from(seed) for seed in range(seeds if name in RANDOM else 1)]
-        weights = [weights for weights, _ in made]  # each [steps + 1, pixels, hidden]
-        losses = np.array([losses for _, losses in made])
+        weights, losses = map(np.stack, zip(*made, strict=True))
         paths[name] = weights[0]
         rows.append(
             {
                 "start": name,
                 "n": len(made),
                 "loss_before": losses[:, 0].mean(),
-                "loss_after": losses[:, -1].mean(),
-                "loss_after_sd": spread(losses[:, -1]),
-                "different_hidden_units": max(_different(w[-1]) for w in weights),
-                "hidden_weights_moved": max(np.abs(w[-1] - w[0]).max() for w in weights),
+                **columns("loss_after", losses[:, -1]),
+                "different_hidden_units": max(map(_different, weights[:, -1])),
+                "hidden_weights_moved": np.abs(weights[:, -1] - weights[:, 0]).max(),
             }
         )
-    return Findings(QUESTION, _answer(rows, steps), rows, {"weights.png": _picture(paths)})
+    return Findings(QUESTION, _answer(rows, steps), rows, {"weights.png": _draw(paths)})
 
 
 def _trainer(net: Net, steps: int, learning_rate: float) -> Callable[[int], tuple]:
-    """Return seed -> the hidden weights before each step and after the last, and the losses."""
-
-    def rule(_):
-        return optimizers.sgd(learning_rate)
+    """Return seed -> the hidden weights [steps + 1, pixels, hidden] and losses, before each step
+    and after the last."""
+    rule = optimizers.sgd(learning_rate)
 
     def observe(step):
         return step.params["hidden"]["kernel"], train.main_loss(step)
 
-    step = train.stepper(net, rule, observe)
+    step = train.stepper(net, lambda _: rule, observe)
 
     @jax.jit
     def whole(key, images, labels):
-        state = train.starter(net, rule, images[:1])(key, key)  # drawn in float32, as everywhere
-        params = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), state.params)
-        return jax.lax.scan(
-            lambda state, number: step(state, number, images, labels),
-            state.replace(params=params),
-            jnp.arange(steps + 1),
-        )[1]
+        start = train.starter(net, lambda _: rule, images[:1])(key, key)  # in float32, as all are
+        params = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), start.params)
+
+        def one(state, number):
+            return step(state, number, images, labels)
+
+        return jax.lax.scan(one, start.replace(params=params), jnp.arange(steps + 1))[1]
 
     @jax.enable_x64(True)
     def train_from(seed):
@@ -120,8 +115,7 @@ def _different(weights: np.ndarray) -> int:
 
 
 def _answer(rows: list[dict], steps: int) -> str:
-    constant = [row for row in rows if row["start"] not in RANDOM]
-    random = [row for row in rows if row["start"] in RANDOM]
+    constant, random = ([r for r in rows if (r["start"] in RANDOM) == kind] for kind in (0, 1))
     units = max(row["different_hidden_units"] for row in constant)
     zero = constant[0]["hidden_weights_moved"]
     return (
@@ -134,15 +128,10 @@ def _answer(rows: list[dict], steps: int) -> str:
     )
 
 
-def _picture(paths: dict[str, np.ndarray]) -> Picture:
-    return Picture(CAPTION, functools.partial(_draw, paths=paths))
-
-
-def _draw(path: pathlib.Path, paths: dict[str, np.ndarray]) -> None:
-    size = (2.2 * len(paths), 2.6)
-    with style.figure(path, 1, len(paths), figsize=size) as (_, panels):
-        for axes, (name, weights) in zip(panels, paths.items(), strict=True):
-            pixel = weights[-1].std(1).argmax()  # where units differ most, if they do
-            axes.plot(weights[:, pixel], color=style.TRAIN, linewidth=0.8)
-            axes.set(title=name, xlabel="step")
-        panels[0].set_ylabel("weights from one pixel")
+@picture(CAPTION, 1, len(STARTS), figsize=(2.2 * len(STARTS), 2.6))
+def _draw(panels, paths: dict[str, np.ndarray]) -> None:
+    for axes, (name, weights) in zip(panels, paths.items(), strict=True):
+        pixel = weights[-1].std(1).argmax()  # where units differ most, if they do
+        axes.plot(weights[:, pixel], color=style.TRAIN, linewidth=0.8)
+        axes.set(title=name, xlabel="step")
+    panels[0].set_ylabel("weights from one pixel")

@@ -5,7 +5,6 @@ Huang et al. 2018 (arXiv:1804.08450), sec. 4; IterNorm: Huang et al. 2019 (arXiv
 
 import functools
 import itertools
-import pathlib
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -19,8 +18,8 @@ from cnn_history.models.resnet import CifarResNet
 from cnn_history.reporting import style
 from cnn_history.studies import curves, residual_nets, train
 from cnn_history.studies.data import BOTH, Data, images
-from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import columns, said
+from cnn_history.studies.findings import Findings, picture
+from cnn_history.studies.interval import columns, counted, said
 
 BATCH_NORM = "batch norm"
 iterative = functools.partial(layers.DecorrelatedBatchNorm, method="iterative")
@@ -100,11 +99,7 @@ def run(
         for name, found in covariances.items()
     ]
     rows += [_row(name, parameters[name], losses[name], errors[name]) for name in NORMS]
-    draw_curves = functools.partial(_draw_curves, losses=losses, errors=errors)
-    pictures = {
-        "covariances.png": Picture(COVARIANCES, functools.partial(_draw, found=covariances)),
-        "training.png": Picture(TRAINING, draw_curves),
-    }
+    pictures = {"covariances.png": _matrices(covariances), "training.png": _curves(losses, errors)}
     return Findings(QUESTION, answer(covariances, parameters, losses, errors), rows, pictures)
 
 
@@ -116,20 +111,15 @@ def features_covariances(images: jax.Array) -> dict[str, np.ndarray]:
         convolution = layers.Conv(CHANNELS, (3, 3), kernel_init=initializers.he())
         maps, _ = convolution.init_with_output(jax.random.key(0), images)
         maps = maps / maps.std((0, 1, 2))
-        found = {"before": maps}
-        for name, layer in LAYERS.items():
+
+        def behind(layer):
             variables = layer.init(jax.random.key(0), maps, use_running_average=True)
-            y, _ = layer.apply(variables, maps, use_running_average=False, mutable=["batch_stats"])
-            found[name] = y
-        return found
+            return layer.apply(variables, maps, use_running_average=False, mutable=["batch_stats"])
 
-    found = features()
-    return {name: covariance(found[name]) for name in ("before", *LAYERS)}
+        return [maps, *(behind(layer)[0] for layer in LAYERS.values())]
 
-
-def covariance(maps: jax.Array) -> np.ndarray:
-    """[n, h, w, c] -> [c, c]."""
-    return np.cov(np.asarray(maps, np.float64).reshape(-1, maps.shape[-1]).T, bias=True)
+    found = (np.asarray(maps, float).reshape(-1, CHANNELS).T for maps in features())
+    return dict(zip(("before", *LAYERS), (np.cov(x, bias=True) for x in found), strict=True))
 
 
 def off_diagonal(matrix: np.ndarray) -> float:
@@ -149,18 +139,14 @@ def trainings(
     rule = optimizers.momentum(RATE, DECAY)
     updates_of = train.trainer(network, lambda _: rule, learned, batch_size)
     test, when = train.tester(network, tested), set(test_steps(steps))
-    losses, errors = [], []
-    for seed in range(seeds):
-        seen, found = [], []
+    losses, errors = np.zeros((seeds, steps), np.float32), [[] for _ in range(seeds)]
+    for seed, tests in enumerate(errors):
         updates = itertools.islice(updates_of(train.keys(seed)), steps)
-        for step, update in enumerate(updates, start=1):
-            seen.append(update.seen)
-            if step in when:
-                found.append(test(train.variables(update.state))[1])
-        losses.append(seen)
-        errors.append(found)
-    losses, errors = jax.device_get((losses, errors))
-    return np.array(losses), np.array(errors), optax.tree.size(update.state.params)
+        for step, update in enumerate(updates):
+            losses[seed, step] = update.seen
+            if step + 1 in when:
+                tests.append(test(train.variables(update.state))[1])
+    return losses, np.array(errors), optax.tree.size(update.state.params)
 
 
 def test_steps(steps: int) -> list[int]:
@@ -176,15 +162,13 @@ def answer(
 ) -> str:
     """Say what whitening does to covariances, and of each norm whether it beats batch norm."""
     shown = [f"{off_diagonal(found):.3f} {name}" for name, found in covariances.items()]
-    counts = set(parameters.values())
-    count = " or ".join(f"{n:,}" for n in sorted(counts))
-    ends = {name: curves.end(losses[name], LAST) for name in NORMS}
+    count = " or ".join(f"{n:,}" for n in sorted(set(parameters.values())))
     words = []
     for name in NORMS:
         if name == BATCH_NORM:
             continue
-        loss = said(ends[BATCH_NORM] - ends[name])
-        error = said(100 * (errors[BATCH_NORM][:, -1] - errors[name][:, -1]))
+        loss = said(curves.end(losses[BATCH_NORM], LAST) - curves.end(losses[name], LAST))
+        error = said(100 * (errors[BATCH_NORM] - errors[name])[:, -1])
         words.append(f"{name}: training loss lower {loss}; points of test error less {error}")
     n = len(losses[BATCH_NORM])
     return (
@@ -199,28 +183,22 @@ def _row(name: str, parameters: int, losses: np.ndarray, errors: np.ndarray) -> 
         "norm": name,
         "parameters": parameters,
         **columns("loss", curves.end(losses, LAST)),
-        **columns("test_error", errors[:, -1]),
-        "n": len(losses),
+        **counted("test_error", errors[:, -1]),
     }
 
 
-def _draw(path: pathlib.Path, found: dict[str, np.ndarray]) -> None:
-    with style.figure(path, 1, len(found), figsize=(9.6, 2.2)) as (drawing, panels):
-        for (name, matrix), panel in zip(found.items(), panels, strict=True):
-            image = panel.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
-            panel.set(title=name, xticks=(), yticks=())
-            panel.grid(visible=False)
-        drawing.colorbar(image, ax=panels, shrink=0.8)
+@picture(COVARIANCES, 1, 1 + len(LAYERS), figsize=(9.6, 2.2))
+def _matrices(panels, found: dict[str, np.ndarray]) -> None:
+    for (name, matrix), panel in zip(found.items(), panels, strict=True):
+        image = style.image(panel, matrix, cmap="RdBu_r", vmin=-1, vmax=1)
+        panel.set_title(name)
+    panel.figure.colorbar(image, ax=panels, shrink=0.8)
 
 
-def _draw_curves(path: pathlib.Path, losses: dict, errors: dict) -> None:
-    with style.figure(path, 1, 2, figsize=(9.6, 3.6)) as (_, (loss, error)):
-        for name, colour in zip(losses, style.CATEGORIES, strict=False):
-            loss.plot(*curves.smooth(losses[name], 20), color=colour, label=name)
-            steps, percent = test_steps(losses[name].shape[1]), 100 * errors[name]
-            error.plot(steps, percent.mean(0), color=colour)
-            low, high = percent.min(0), percent.max(0)
-            error.fill_between(steps, low, high, color=colour, alpha=0.12, linewidth=0)
-        loss.set(title="training loss", xlabel="step")
-        error.set(title="test error, with the range of the seeds", xlabel="step", ylabel="%")
-        loss.legend()
+@picture(TRAINING, 1, 2, figsize=(9.6, 3.6))
+def _curves(panels, losses: dict, errors: dict) -> None:
+    for name, found in losses.items():
+        panels[0].plot(*curves.smooth(found, 20), label=name)
+        style.seeds(panels[1], test_steps(found.shape[1]), 100 * errors[name])
+    panels[0].set(title="training loss", xlabel="step")
+    panels[1].set(title="test error, with the range of the seeds", xlabel="step", ylabel="%")

@@ -1,7 +1,5 @@
 """Plain against residual nets at growing depth (He et al. 2015, fig. 1, 6; lecture, "ResNet")."""
 
-import functools
-import pathlib
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -12,8 +10,8 @@ from cnn_history.models.resnet import CifarResNet
 from cnn_history.reporting import style
 from cnn_history.studies import curves, residual_nets, train
 from cnn_history.studies.data import images
-from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import columns, interval, verdict
+from cnn_history.studies.findings import Findings, picture
+from cnn_history.studies.interval import counted, decided, ends
 
 SHORTCUTS = {"plain": None, "residual": "A"}
 RATE, DECAY = 0.1, 0.9  # the paper's, sec. 4.2
@@ -63,21 +61,12 @@ def run(
         for depth in depths:
             network = CifarResNet((depth - 2) // 6, shortcut, features=tuple(features))
             updates_of = train.trainer(network, lambda _: rule, data, batch_size)
-            losses[kind, depth] = np.stack(
-                [train.observed(updates_of(train.keys(seed)), steps) for seed in range(seeds)]
-            )
-    rows = [_row(kind, depth, found) for (kind, depth), found in losses.items()]
-    return Findings(
-        QUESTION,
-        answer(losses),
-        rows,
-        {"depth.png": Picture(CAPTION, functools.partial(_draw, losses=losses))},
-    )
-
-
-def _row(kind: str, depth: int, losses: np.ndarray) -> dict:
-    end = curves.end(losses, LAST)
-    return {"net": kind, "depth": depth, **columns("training_loss", end), "n": len(end)}
+            losses[kind, depth] = train.observed_by_seed(updates_of, seeds, steps)
+    rows = [
+        {"net": kind, "depth": depth, **counted("training_loss", curves.end(found, LAST))}
+        for (kind, depth), found in losses.items()
+    ]
+    return Findings(QUESTION, answer(losses), rows, {"depth.png": _draw(losses)})
 
 
 def answer(losses: dict[tuple[str, int], np.ndarray]) -> str:
@@ -90,44 +79,34 @@ def answer(losses: dict[tuple[str, int], np.ndarray]) -> str:
     shallow, deep = min(depths), max(depths)
     said = []
     for kind in SHORTCUTS:
-        ends = {depth: curves.end(losses[kind, depth], LAST) for depth in (shallow, deep)}
-        low, high = interval(ends[deep] - ends[shallow])
-        words = {
-            "yes": f"of {deep} layers is worse on its own training images than that of {shallow}",
-            "no": f"of {deep} layers is better on its own training images than that of {shallow}",
-            "inconclusive": f"of {deep} layers and that of {shallow} cannot be told apart",
-        }[verdict(low, high)]
-        said.append(f"the {kind} net {words}: its loss is higher by {low:.3f} to {high:.3f}")
+        more = curves.end(losses[kind, deep], LAST) - curves.end(losses[kind, shallow], LAST)
+        words = decided(
+            more,
+            f"is worse on its own training images than that of {shallow}",
+            f"is better on its own training images than that of {shallow}",
+            f"and that of {shallow} cannot be told apart",
+        )
+        higher = f"its loss is higher by {ends(more, '.3f')}"
+        said.append(f"the {kind} net of {deep} layers {words}: {higher}")
     n = len(losses["plain", deep])
     return f"{'; '.join(said)} (95 % intervals over {n} seeds)."
 
 
-def _draw(path: pathlib.Path, losses: dict) -> None:
+@picture(CAPTION, 1, 3, figsize=(9.6, 3.2), width_ratios=(1, 1, 0.9))
+def _draw(panels, losses: dict) -> None:
     depths = sorted({depth for _, depth in losses})
     colours = {"plain": style.TEST, "residual": style.TRAIN}
-    with style.figure(path, 1, 3, figsize=(9.6, 3.2), width_ratios=(1, 1, 0.9)) as (_, panels):
-        for kind, axes in zip(SHORTCUTS, panels, strict=False):
-            for i, depth in enumerate(depths):
-                steps, line = curves.smooth(losses[kind, depth], 30)
-                shade = 0.35 + 0.65 * (i + 1) / len(depths)
-                axes.plot(
-                    steps,
-                    np.maximum(line, SMALLEST),
-                    color=colours[kind],
-                    alpha=shade,
-                    linewidth=0.6 + 1.4 * (i + 1) / len(depths),
-                    label=f"{depth} layers",
-                )
-            axes.set(title=f"{kind} nets", xlabel="step", yscale="log")
-            axes.legend()
-        panels[1].sharey(panels[0])
-        panels[0].set_ylabel("training loss")
-        for kind, colour in colours.items():
-            ends = [curves.end(losses[kind, depth], LAST) for depth in depths]
-            for depth, end in zip(depths, ends, strict=True):
-                axes = panels[2]
-                axes.plot([depth] * len(end), end, "o", color=colour, markersize=3, alpha=0.6)
-            panels[2].plot(depths, [end.mean() for end in ends], color=colour, label=kind)
-        panels[2].set(title="loss of the last steps", xlabel="layers", yscale="log")
-        panels[2].set_xticks(depths)
-        panels[2].legend()
+    last = panels[2]
+    for axes, (kind, colour) in zip(panels, colours.items(), strict=False):
+        for i, depth in enumerate(depths, start=1):
+            steps, line = curves.smooth(losses[kind, depth], 30)
+            share = i / len(depths)
+            look = {"color": colour, "alpha": 0.35 + 0.65 * share, "lw": 0.6 + 1.4 * share}
+            axes.plot(steps, np.maximum(line, SMALLEST), label=f"{depth} layers", **look)
+        axes.set(title=f"{kind} nets", xlabel="step", yscale="log")
+        found = np.stack([curves.end(losses[kind, depth], LAST) for depth in depths])
+        last.plot(depths, found, "o", color=colour, markersize=3, alpha=0.6)
+        last.plot(depths, found.mean(1), color=colour, label=kind)
+    panels[1].sharey(panels[0])
+    panels[0].set_ylabel("training loss")
+    last.set(title="loss of the last steps", xlabel="layers", yscale="log", xticks=depths)

@@ -4,17 +4,17 @@
 
 import dataclasses
 import functools
-import pathlib
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from cnn_history import accounting, layers, models
 from cnn_history.models.conv_unit import ConvUnit
 from cnn_history.models.inception_v3 import Figure5, Figure6, Reduction17, Reduction35
 from cnn_history.reporting import style
-from cnn_history.studies.findings import Findings, Picture
+from cnn_history.studies.findings import Findings, picture
 from cnn_history.studies.stack import Window, cost, name
 
 QUESTION = (
@@ -124,35 +124,36 @@ def maps(names: tuple[str, ...]) -> list[tuple[int, int, int]]:
 
 def run() -> Findings:
     """Count every form before and after, and draw what is left of its operations."""
-    rows = []
-    for windows in FILTERS:
-        for form in windows:
-            found = cost(form, GRID)
-            rows.append(
-                {
-                    "what": name(windows[0]),
-                    "form": name(form),
-                    "field": found["counted_field"],
-                    "weights": found["parameters"],
-                    "multiply_adds": found["macs"],
-                }
-            )
+    rows = [
+        row
+        for before, after in FILTERS
+        for row in _group(name(before), {name(form): _filters(form) for form in (before, after)})
+    ]
     for what, (square, released, size) in MODULES.items():
-        rows.append({"what": what, "form": "before", **totals(square, size)})
-        rows.append({"what": what, "form": "released", **totals(released, size)})
+        rows += _group(what, {"before": totals(square, size), "released": totals(released, size)})
     for what, (released, size, features) in GRIDS.items():
-        for form, module in (
-            ("convolution, then pooling", Reduction(features, pool_first=False)),
-            ("pooling, then convolution", Reduction(features, pool_first=True)),
-            ("released", released),
-        ):
-            rows.append({"what": what, "form": form, **totals(module, size)})
-    first = {}
-    for row in rows:
-        reference = first.setdefault(row["what"], row["multiply_adds"])
-        row["share"] = row["multiply_adds"] / reference
-    picture = Picture(CAPTION, functools.partial(_draw, rows=rows))
-    return Findings(QUESTION, _answer(rows), rows, {"multiply_adds.png": picture})
+        modules = {
+            "convolution, then pooling": Reduction(features, pool_first=False),
+            "pooling, then convolution": Reduction(features, pool_first=True),
+            "released": released,
+        }
+        rows += _group(what, {form: totals(module, size) for form, module in modules.items()})
+    return Findings(QUESTION, _answer(rows), rows, {"multiply_adds.png": _draw(rows)})
+
+
+def _group(what: str, forms: dict[str, dict]) -> list[dict]:
+    """Return the rows of forms, the first of which is the whole that the others are a share of."""
+    whole = next(iter(forms.values()))["multiply_adds"]
+    return [
+        {"what": what, "form": form, **found, "share": found["multiply_adds"] / whole}
+        for form, found in forms.items()
+    ]
+
+
+def _filters(form: tuple[Window, ...]) -> dict[str, int]:
+    found = cost(form, GRID)
+    names = {"field": "counted_field", "weights": "parameters", "multiply_adds": "macs"}
+    return {name: found[theirs] for name, theirs in names.items()}
 
 
 def fewer(before: tuple[Window, ...], after: tuple[Window, ...]) -> float:
@@ -175,23 +176,20 @@ def _answer(rows: list[dict]) -> str:
     )
 
 
-def _draw(path: pathlib.Path, rows: list[dict]) -> None:
-    kinds = [row["what"] for row in rows]
-    with style.figure(path, figsize=(7.4, 0.27 * len(rows) + 0.9)) as (_, axes):
-        places, place = [], 0.0
-        for before, kind in zip([kinds[0], *kinds], kinds, strict=False):
-            place += 1.0 if before == kind else 1.6
-            places.append(place)
-        shown = [100 * row["share"] for row in rows]
-        colours = [style.PAPER if share == 100 else style.TRAIN for share in shown]
-        bars = axes.barh(places, shown, color=colours, height=0.8)
-        axes.bar_label(bars, [f"{share:.0f} %" for share in shown], padding=3, fontsize=7)
-        alone = [row["share"] < 1 or row["what"] == row["form"] for row in rows]
-        labels = [
-            row["form"] if one else f"{row['what']}: {row['form']}"
-            for row, one in zip(rows, alone, strict=True)
-        ]
-        axes.set_yticks(places, labels, fontsize=8)
-        axes.invert_yaxis()
-        axes.set(xlabel="multiply-adds, % of the first of its group", xlim=(0, 112))
-        axes.grid(axis="y", visible=False)
+@picture(CAPTION, figsize=(7.4, 5.76))
+def _draw(axes, rows: list[dict]) -> None:
+    first = np.array([row["share"] == 1 for row in rows])
+    places = np.arange(len(rows)) + 0.6 * first.cumsum()
+    shown = [100 * row["share"] for row in rows]
+    bars = axes.barh(places, shown, color=np.where(first, style.PAPER, style.TRAIN), height=0.8)
+    axes.bar_label(bars, fmt="{:.0f} %", padding=3, fontsize=7)
+    labels = [
+        row["form"]
+        if row["share"] < 1 or row["what"] == row["form"]
+        else f"{row['what']}: {row['form']}"
+        for row in rows
+    ]
+    axes.set_yticks(places, labels, fontsize=8)
+    axes.invert_yaxis()
+    axes.set(xlabel="multiply-adds, % of the first of its group", xlim=(0, 112))
+    axes.grid(axis="y", visible=False)

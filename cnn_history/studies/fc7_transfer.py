@@ -7,7 +7,7 @@ import functools
 import pathlib
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -22,8 +22,8 @@ from cnn_history.errors import blame, field
 from cnn_history.files import workdir
 from cnn_history.reporting import style
 from cnn_history.studies import train
-from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import columns, interval, spread, verdict
+from cnn_history.studies.findings import Findings, picture
+from cnn_history.studies.interval import counted, decided, ends, spread
 
 RATE, DECAY = 0.01, 0.9
 LARGEST = (6, 6)  # larger maps are averaged to it: AlexNet's pool5
@@ -41,7 +41,6 @@ CAPTION = (
 )
 
 Split = tuple[np.ndarray, np.ndarray]
-Weights = dict[str, dict]
 VARIANTS = {
     "smoke": {
         **{"source": "digits", "endpoints": ("fc4",)},
@@ -87,7 +86,7 @@ def run(
       examples: of the target's training images, drawn at random; 20 or more.
       seeds: number of networks, and draws.
     """
-    make, see = _taken(trained, endpoints) if trained else _trained(
+    prepared = _taken(trained, endpoints) if trained else _trained(
         source, data_dir, network, image_size, endpoints, steps, batch_size
     )  # fmt: skip
     with blame("config.target, config.target_splits"):
@@ -96,22 +95,18 @@ def run(
     errors |= {(endpoint, kind): [] for endpoint in endpoints for kind in KINDS}
     for seed in range(seeds):
         drawn = np.random.default_rng(seed).permutation(len(learned[1]))[:examples]
-        few = learned[0][drawn], learned[1][drawn]
-        errors["pixels", "pixels"].append(linear_error(_pixels(few, see), _pixels(test, see)))
-        model, weights = make(seed)
-        compute = _vectors(model, see, endpoints)
-        for kind, variables in weights.items():
-            seen = [compute(variables, images) for images, _ in (few, test)]
-            for i, endpoint in enumerate(endpoints):
-                split = ((seen[0][i], few[1]), (seen[1][i], test[1]))
-                errors[endpoint, kind].append(linear_error(*split))
+        few, labels = learned[0][drawn], learned[1][drawn]
+        features = _features(prepared, endpoints, seed)
+        seen, tested = features(few), features(test[0])
+        for key, found in errors.items():
+            found.append(linear_error((seen[key], labels), (tested[key], test[1])))
     found = {key: np.array(value) for key, value in errors.items()}
-    return Findings(
-        QUESTION,
-        answer(found, endpoints[-1], target, min(examples, len(learned[1]))),
-        [_row(*key, value) for key, value in found.items()],
-        {"transfer.png": Picture(CAPTION, functools.partial(_draw, errors=found))},
-    )
+    said = answer(found, endpoints[-1], target, min(examples, len(learned[1])))
+    rows = [
+        {"features": endpoint, "weights": kind, **counted("test_error", value)}
+        for (endpoint, kind), value in found.items()
+    ]
+    return Findings(QUESTION, said, rows, {"transfer.png": _draw(found)})
 
 
 def linear_error(train: Split, test: Split) -> float:
@@ -125,22 +120,16 @@ def linear_error(train: Split, test: Split) -> float:
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    def fitted(x, y, strength):
-        classifier = LogisticRegression(C=strength, max_iter=ITERATIONS)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # as good as it got
-            return make_pipeline(StandardScaler(), classifier).fit(x, y)
-
-    (x, y), kept = train, round((1 - HELD_OUT) * len(train[1]))
-
-    def held_out_error(strength):
-        return 1 - fitted(x[:kept], y[:kept], strength).score(x[kept:], y[kept:])
-
-    best = min(STRENGTHS, key=held_out_error)
-    return 1 - float(fitted(x, y, best).score(*test))
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=ITERATIONS))
+    parts = np.split(np.arange(len(train[1])), [round((1 - HELD_OUT) * len(train[1]))])
+    search = GridSearchCV(classifier, {"logisticregression__C": STRENGTHS}, cv=[parts])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # as good as it got
+        return 1 - float(search.fit(*train).score(*test))
 
 
 def squares(source: datasets.Source) -> Split:
@@ -155,6 +144,22 @@ def fail(name: str, why: str) -> None:
     raise ValueError(f"{name}: {why}.")
 
 
+class Prepared(NamedTuple):
+    """A network whose features are looked at.
+
+    Attributes:
+      model: the network.
+      see: images uint8 -> the network's.
+      image: one of those, [1, h, w, c].
+      trained: seed -> its trained variables.
+    """
+
+    model: nn.Module
+    see: Callable
+    image: jax.Array
+    trained: Callable[[int], dict]
+
+
 def _trained(
     source: str,
     data_dir: str,
@@ -163,75 +168,67 @@ def _trained(
     endpoints: Sequence[str],
     steps: int,
     batch_size: int,
-) -> tuple[Callable, Callable]:
-    """Return (seed -> network and weights, images uint8 -> the network's)."""
+) -> Prepared:
     with field("source"):
         examples = datasets.source(source, "train", data_dir)
         pixels, labels = examples.arrays()
     with field("network"):
         model = models.create(network, num_classes=len(examples.classes))
-    _check_endpoints(model, (1, image_size, image_size, pixels.shape[-1]), endpoints)
+    image = jnp.zeros((1, image_size, image_size, pixels.shape[-1]))
+    _check_endpoints(model, image, endpoints)
     see = jax.jit(lambda images: adapters.unit_range(images, image_size, "resize") - 0.5)
-    images = np.concatenate([see(pixels[i : i + BATCH]) for i in range(0, len(pixels), BATCH)])
-    rule, data = optimizers.momentum(RATE, DECAY), (jnp.asarray(images), jnp.asarray(labels))
-    updates_of = train.trainer(model, lambda _: rule, data, batch_size)
+    rule, data = optimizers.momentum(RATE, DECAY), (_in_batches(see, pixels), labels)
+    updates_of = train.trainer(model, lambda _: rule, jax.tree.map(jnp.asarray, data), batch_size)
 
-    def make(seed: int) -> tuple[nn.Module, Weights]:
-        trained = train.variables(train.after(updates_of(train.keys(seed)), steps))
-        return model, {"trained": trained, "random": _random(model, seed, images[:1])}
+    def trained(seed: int) -> dict:
+        return train.variables(next(train.states(updates_of(train.keys(seed)), [steps])))
 
-    return make, see
+    return Prepared(model, see, image, trained)
 
 
-def _taken(folder: str, endpoints: Sequence[str]) -> tuple[Callable, Callable]:
+def _taken(folder: str, endpoints: Sequence[str]) -> Prepared:
     """As `_trained`, of a work directory."""
     model, variables, see = loading.load(folder)
-    channels = workdir.load_inputs(pathlib.Path(folder))[1]
-    image = jnp.zeros((1, see.size, see.size, channels))
-    _check_endpoints(model, image.shape, endpoints)
-
-    def make(seed: int) -> tuple[nn.Module, Weights]:
-        return model, {"trained": variables, "random": _random(model, seed, image)}
-
-    return make, see
+    image = jnp.zeros((1, see.size, see.size, workdir.load_inputs(pathlib.Path(folder))[1]))
+    _check_endpoints(model, image, endpoints)
+    return Prepared(model, see, image, lambda seed: variables)
 
 
-def _check_endpoints(model: nn.Module, shape: tuple[int, ...], endpoints: Sequence[str]) -> None:
+def _check_endpoints(model: nn.Module, image: jax.Array, endpoints: Sequence[str]) -> None:
     """Raise UserError if the network takes no such images, or has not such layers."""
-    image = jax.ShapeDtypeStruct(shape, jnp.float32)
     with blame("config.network, config.image_size"):
         init = functools.partial(model.init, train=False)
         variables = jax.eval_shape(init, jax.random.key(0), image)
     with field("endpoints"):
         for name in endpoints:
-            jax.eval_shape(
-                lambda v, x, name=name: models.features(model, v, x, name), variables, image
-            )
+            of = functools.partial(models.features, model, endpoint=name)
+            jax.eval_shape(of, variables, image)
 
 
-def _random(model: nn.Module, seed: int, image: jax.Array) -> dict:
-    return jax.jit(lambda key: model.init(key, image, train=False))(jax.random.key(seed))
-
-
-def _pixels(split: Split, see: Callable) -> Split:
-    images, labels = split
-    parts = [see(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
-    return np.concatenate([np.asarray(p).reshape(len(p), -1) for p in parts]), labels
-
-
-def _vectors(model: nn.Module, see: Callable, endpoints: Sequence[str]) -> Callable:
-    """Return (variables, images uint8) -> for each endpoint, its features [n, d]."""
+def _features(prepared: Prepared, endpoints: Sequence[str], seed: int) -> Callable:
+    """Return images uint8 -> their pixels, and features of both KINDS at each endpoint, [n, d]."""
+    model, see, image, trained = prepared
+    random = jax.jit(lambda key: model.init(key, image, train=False))(jax.random.key(seed))
+    weights = dict(zip(KINDS, (trained(seed), random), strict=True))
 
     @jax.jit
-    def some(variables, images):
+    def hidden(variables, images):
         found = (models.features(model, variables, see(images), name) for name in endpoints)
         return [_vector(features) for features in found]
 
-    def compute(variables: dict, images: np.ndarray) -> list[np.ndarray]:
-        parts = [some(variables, images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
-        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+    def features(images: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
+        made = {("pixels", "pixels"): _in_batches(see, images).reshape(len(images), -1)}
+        for kind, variables in weights.items():
+            found = _in_batches(functools.partial(hidden, variables), images)
+            made |= {(name, kind): x for name, x in zip(endpoints, found, strict=True)}
+        return made
 
-    return compute
+    return features
+
+
+def _in_batches(compute: Callable, images: np.ndarray) -> Any:
+    parts = [compute(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
+    return jax.tree.map(lambda *x: np.concatenate(x), *parts)
 
 
 def _vector(features: jax.Array) -> jax.Array:
@@ -239,15 +236,6 @@ def _vector(features: jax.Array) -> jax.Array:
     if features.ndim == 4 and max(features.shape[1:3]) > LARGEST[0]:
         features = layers.AdaptiveAvgPool(LARGEST).apply({}, features)
     return features.reshape(len(features), -1)
-
-
-def _row(endpoint: str, kind: str, errors: np.ndarray) -> dict:
-    return {
-        "features": endpoint,
-        "weights": kind,
-        **columns("test_error", errors),
-        "n": len(errors),
-    }
 
 
 def answer(errors: dict[tuple[str, str], np.ndarray], last: str, target: str, examples: int) -> str:
@@ -268,36 +256,28 @@ def answer(errors: dict[tuple[str, str], np.ndarray], last: str, target: str, ex
         ("the pixels themselves", errors["pixels", "pixels"]),
         (f"{last} with random weights", errors[last, "random"]),
     ):
-        low, high = interval(other - here)
-        word = {"yes": "better than", "no": "worse than", "inconclusive": "not told apart from"}
+        word = decided(other - here, "better than", "worse than", "not told apart from")
         said.append(
-            f"it is {word[verdict(low, high)]} {name} at {other.mean():.1%} (95 % interval of the "
-            f"difference {low:.1%} to {high:.1%})"
+            f"it is {word} {name} at {other.mean():.1%} (95 % interval of the difference "
+            f"{ends(other - here, '.1%')})"
         )
     best = min((key for key in errors if key[1] == "trained"), key=lambda key: errors[key].mean())
     said.append(f"the best layer is {best[0]}, at {errors[best].mean():.1%}")
     return f"{'; '.join(said)} (n={len(here)})."
 
 
-def _draw(path: pathlib.Path, errors: dict) -> None:
-    looks = {"trained": (style.TEST, "o"), "random": (style.TRAIN, "s")}
+@picture(CAPTION, figsize=(6.4, 3.6))
+def _draw(axes, errors: dict) -> None:
+    looks = {"trained": (style.TEST, "o", -0.06), "random": (style.TRAIN, "s", 0.06)}
     names = list(dict.fromkeys(name for name, kind in errors if kind in looks))
-    with style.figure(path, figsize=(6.4, 3.6)) as (_, axes):
-        for kind, (colour, marker) in looks.items():
-            found = [100 * errors[name, kind] for name in names]
-            axes.errorbar(
-                np.arange(len(names)) + (0.06 if kind == "random" else -0.06),
-                [f.mean() for f in found],
-                [spread(f) for f in found],
-                color=colour,
-                marker=marker,
-                markersize=4,
-                capsize=2,
-                label=f"{kind} network",
-            )
-        pixels = 100 * errors["pixels", "pixels"].mean()
-        axes.axhline(pixels, color=style.PAPER, linestyle="--", label="pixels")
-        axes.set_xticks(range(len(names)), names)
-        axes.set(title="linear classifier on a layer's features", ylabel="test error, %")
-        axes.set_ylim(bottom=0)
-        axes.legend()
+    for kind, (colour, marker, aside) in looks.items():
+        found = [100 * errors[name, kind] for name in names]
+        means, bars = [f.mean() for f in found], [spread(f) for f in found]
+        look = {"color": colour, "marker": marker, "markersize": 4, "capsize": 2}
+        places = np.arange(len(names)) + aside
+        axes.errorbar(places, means, bars, label=f"{kind} network", **look)
+    pixels = 100 * errors["pixels", "pixels"].mean()
+    axes.axhline(pixels, color=style.PAPER, linestyle="--", label="pixels")
+    axes.set_xticks(range(len(names)), names)
+    axes.set(title="linear classifier on a layer's features", ylabel="test error, %")
+    axes.set_ylim(bottom=0)

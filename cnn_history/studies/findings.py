@@ -1,9 +1,12 @@
 """What a study finds."""
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable
 from typing import Any
+
+from cnn_history.reporting import style
 
 Row = dict[str, Any]
 
@@ -36,3 +39,27 @@ class Findings:
     answer: str
     rows: list[Row]
     pictures: dict[str, Picture]
+
+
+def picture(caption: str, rows: int = 1, columns: int = 1, **options: Any) -> Callable:
+    """Return a decorator: of draw(axes, *data) it makes (*data) -> Picture.
+
+    Args:
+      caption: of the picture.
+      rows: of its grid of axes, which `draw` gets as matplotlib's `subplots` returns it.
+      columns: likewise.
+      options: of `subplots`, such as the size.
+    """
+
+    def decorate(draw: Callable[..., None]) -> Callable[..., Picture]:
+        @functools.wraps(draw)
+        def with_data(*data) -> Picture:
+            def write(path: pathlib.Path) -> None:
+                with style.figure(path, rows, columns, **options) as (_, axes):
+                    draw(axes, *data)
+
+            return Picture(caption, write)
+
+        return with_data
+
+    return decorate

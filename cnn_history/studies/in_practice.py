@@ -1,9 +1,7 @@
 """Adam, SGD with momentum and decay, K-FAC, full-batch L-BFGS (lecture, "In practice")."""
 
-import functools
-import pathlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -13,8 +11,8 @@ from cnn_history import layers, optimizers
 from cnn_history.reporting import style
 from cnn_history.studies import train
 from cnn_history.studies.data import BOTH, Data, images
-from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import columns, interval, verdict
+from cnn_history.studies.findings import Findings, picture
+from cnn_history.studies.interval import columns, decided, ends, interval
 from cnn_history.training import differentiate
 
 IMAGE_SIZE = 8
@@ -96,32 +94,32 @@ def run(passes: int = 40, batch_size: int = 128, settings: int = 3, seeds: int =
       seeds: runs of each rule at its best setting; they draw weights and order.
     """
     splits = images("digits", IMAGE_SIZE, splits=BOTH)
-    rows, curves, errors = [], {}, {}
+    rows, curves = [], {}
     for name, method in METHODS.items():
         trainers = {
             setting: trainer(method, setting, *splits, passes, batch_size)
             for setting in method.grid[:settings]
         }
-        tuned = {setting: follow(TUNING_SEED) for setting, follow in trainers.items()}
-        best = min(tuned, key=lambda setting: tuned[setting][-1].loss)
-        runs = [trainers[best](seed) for seed in range(seeds)]
-        curves[name], errors[name] = runs, np.array([made[-1].test_error for made in runs])
-        rows.append(_row(name, method, best, tuned, runs))
-    drawing = functools.partial(_draw, curves=curves, errors=errors)
+        tuned = {setting: follow(TUNING_SEED)[-1].loss for setting, follow in trainers.items()}
+        best = min(tuned, key=tuned.get)
+        runs = np.array([trainers[best](seed) for seed in range(seeds)])
+        curves[name] = Point(*np.moveaxis(runs, -1, 0))
+        rows.append(_row(name, f"{method.unit} {best:g}", tuned, curves[name]))
+    errors = {name: found.test_error[:, -1] for name, found in curves.items()}
     return Findings(
-        QUESTION,
-        answer(rows, errors, passes),
-        rows,
-        {"in_practice.png": Picture(CAPTION, drawing)},
+        QUESTION, answer(rows, errors, passes), rows, {"in_practice.png": _draw(curves)}
     )
 
 
 class Point(NamedTuple):
-    """Where a run stands after some passes: loss on all training images, test error."""
+    """Where a run stands after some passes: loss on all training images, test error.
 
-    passes: float
-    loss: float
-    test_error: float
+    Of several runs, arrays [seeds, looks].
+    """
+
+    passes: Any
+    loss: Any
+    test_error: Any
 
 
 def trainer(
@@ -158,20 +156,18 @@ def trainer(
     return follow
 
 
-def _row(name, method, best, tuned, runs) -> dict:
-    losses = np.array([made[-1].loss for made in runs])
-    errors = np.array([made[-1].test_error for made in runs])
-    tried = ", ".join(f"{s:g}: {made[-1].loss:.2g}" for s, made in tuned.items())
+def _row(name: str, setting: str, tuned: dict[float, float], runs: Point) -> dict:
+    errors = runs.test_error[:, -1]
     low, high = interval(errors)
     return {
         "rule": name,
-        "setting": f"{method.unit} {best:g}",
-        "training_loss_of_each_setting": tried,
-        **columns("training_loss", losses),
+        "setting": setting,
+        "training_loss_of_each_setting": ", ".join(f"{s:g}: {x:.2g}" for s, x in tuned.items()),
+        **columns("training_loss", runs.loss[:, -1]),
         "test_error": errors.mean(),
         "test_error_low": low,
         "test_error_high": high,
-        "n": len(runs),
+        "n": len(errors),
     }
 
 
@@ -184,39 +180,35 @@ def answer(rows: Sequence[dict], errors: dict[str, np.ndarray], passes: int) -> 
       passes: of each run.
     """
     said = [f"{r['rule']} {r['training_loss']:.2g} and {r['test_error']:.2%}" for r in rows]
-    low, high = interval(errors["Adam"] - errors["SGD, momentum, decay"])
-    words = {
-        "yes": "SGD with momentum and decay has the lower test error than Adam",
-        "no": "Adam has the lower test error than SGD with momentum and decay",
-        "inconclusive": "Adam and SGD with momentum and decay cannot be told apart",
-    }[verdict(low, high)]
+    more = errors["Adam"] - errors["SGD, momentum, decay"]
+    words = decided(
+        more,
+        "SGD with momentum and decay has the lower test error than Adam",
+        "Adam has the lower test error than SGD with momentum and decay",
+        "Adam and SGD with momentum and decay cannot be told apart",
+    )
     return (
         f"After {passes} passes the training loss and the test error are: {'; '.join(said)}. "
-        f"{words}: Adam's error less momentum's is {low:.2%} to {high:.2%}"
-        f" (95 % interval over {len(errors['Adam'])} seeds)."
+        f"{words}: Adam's error less momentum's is {ends(more, '.2%')}"
+        f" (95 % interval over {len(more)} seeds)."
     )
 
 
-def _draw(path: pathlib.Path, curves: dict, errors: dict) -> None:
-    with style.figure(path, 1, 2, figsize=(9.0, 3.4), width_ratios=(1.3, 1)) as (_, panels):
-        for i, (name, runs) in enumerate(curves.items()):
-            colour = style.CATEGORIES[i]
-            passes = np.mean([[point.passes for point in made] for made in runs], axis=0)
-            logs = np.log([[point.loss for point in made] for made in runs])
-            mean = np.exp(logs.mean(0))
-            panels[0].plot(passes, mean, "o-", color=colour, markersize=3, label=name)
-            if len(runs) > 1:
-                ends = np.exp([interval(column) for column in logs.T]).T
-                panels[0].fill_between(passes, *ends, color=colour, alpha=0.15, linewidth=0)
-            panels[1].bar(i, 100 * errors[name].mean(), color=colour, alpha=0.35, width=0.6)
-            spread = np.linspace(-0.15, 0.15, len(runs)) if len(runs) > 1 else [0.0]
-            panels[1].plot(i + np.array(spread), 100 * errors[name], "o", color=colour, ms=4)
-        panels[0].set(title="loss on all training images", xlabel="passes", yscale="log")
-        panels[0].set_xscale("log")
-        for axis in (panels[0].xaxis, panels[0].yaxis):
-            axis.set_major_formatter("{x:g}")
-            axis.set_minor_formatter(lambda value, position: "")
-        panels[0].legend()
-        panels[1].set(title="test error at the end, %")
-        panels[1].set_xticks(range(len(curves)), [n.replace(", ", ",\n") for n in curves])
-        panels[1].grid(axis="x", visible=False)
+@picture(CAPTION, 1, 2, figsize=(9.0, 3.4), width_ratios=(1.3, 1))
+def _draw(panels, curves: dict[str, Point]) -> None:
+    left, right = panels
+    for i, (name, runs) in enumerate(curves.items()):
+        passes, logs, percent = runs.passes.mean(0), np.log(runs.loss), 100 * runs.test_error[:, -1]
+        span = [interval(column) for column in logs.T] if len(logs) > 1 else [(np.nan, np.nan)]
+        middle, (low, high) = np.exp(logs.mean(0)), np.exp(span).T
+        style.band(left, passes, middle, low, high, marker="o", markersize=3, label=name)
+        right.bar(i, percent.mean(), color=style.CATEGORIES[i], alpha=0.35, width=0.6)
+        places = i + np.linspace(-0.15, 0.15, len(percent))
+        right.plot(places, percent, "o", color=style.CATEGORIES[i], ms=4)
+    left.set(title="loss on all training images", xlabel="passes", xscale="log", yscale="log")
+    for axis in (left.xaxis, left.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(lambda value, position: "")
+    right.set_title("test error at the end, %")
+    right.set_xticks(range(len(curves)), [n.replace(", ", ",\n") for n in curves])
+    right.grid(axis="x", visible=False)

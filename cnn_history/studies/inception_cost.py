@@ -1,16 +1,16 @@
 """What bottlenecks save in an Inception module, and the lecture's sum (lecture, "GoogLeNet")."""
 
 import functools
-import pathlib
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from cnn_history import accounting
 from cnn_history.accounting import Layer
 from cnn_history.models.googlenet import InceptionModule, Widths
 from cnn_history.reporting import style
-from cnn_history.studies.findings import Findings, Picture
+from cnn_history.studies.findings import Findings, picture
 
 INPUT = (28, 28, 256)
 MODULES = {
@@ -62,7 +62,7 @@ def run() -> Findings:
         layers = convolutions(module)
         rows += [_row(module, name, layer.output[-1], [layer]) for name, layer in layers.items()]
         rows.append(_row(module, "total", depth(module), layers.values()))
-    return Findings(QUESTION, _answer(), rows, {"operations.png": Picture(CAPTION, _draw)})
+    return Findings(QUESTION, _answer(), rows, {"operations.png": _draw()})
 
 
 def _row(module: str, name: str, depth: int, layers) -> dict:
@@ -86,28 +86,20 @@ def _answer() -> str:
     )
 
 
-def _draw(path: pathlib.Path) -> None:
-    with style.figure(path, figsize=(8, 2.6)) as (_, axes):
-        colours = dict(zip(operations("bottleneck"), style.CATEGORIES, strict=False))
-        for place, module in enumerate(reversed(MODULES)):
-            left = 0.0
-            for name, macs in operations(module).items():
-                width = macs / 1e6
-                label = name.replace("_", " ") if module == "bottleneck" else None
-                bar = {"color": colours[name], "edgecolor": "white", "height": 0.6}
-                axes.barh(place, width, left=left, label=label, **bar)
-                if width > 40:
-                    middle = left + width / 2
-                    axes.text(middle, place, name, ha="center", va="center", color="white")
-                left += width
-            axes.text(left + 8, place, f"{left:.0f}M", va="center", fontweight="bold")
-            said = LECTURE[module]
-            axes.plot([said, said], [place - 0.4, place + 0.4], color=style.PAPER, linestyle="--")
-        axes.text(
-            LECTURE["bottleneck"] + 8, 0, f"the lecture: {LECTURE['bottleneck']}M", va="center",
-            color=style.PAPER,
-        )  # fmt: skip
-        axes.set(yticks=range(len(MODULES)), yticklabels=reversed(MODULES), xlim=(0, 940))
-        axes.set(xlabel="millions of multiply-adds")
-        axes.grid(axis="y", visible=False)
-        axes.legend(loc="lower right", ncols=3)
+@picture(CAPTION, figsize=(8, 2.6))
+def _draw(axes) -> None:
+    terms = {module: operations(module) for module in MODULES}
+    said, left = [LECTURE[module] for module in MODULES], np.zeros(len(MODULES))
+    for name in terms["bottleneck"]:
+        widths = [of.get(name, 0) / 1e6 for of in terms.values()]
+        bars = axes.barh(list(MODULES), widths, 0.6, left, label=name.replace("_", " "), ec="white")
+        names = [name if width > 40 else "" for width in widths]
+        axes.bar_label(bars, names, label_type="center", color="white")
+        left += widths
+    axes.bar_label(bars, [f"{total:.0f}M" for total in left], padding=5, fontweight="bold")
+    axes.vlines(said, [-0.4, 0.6], [0.4, 1.4], color=style.PAPER, linestyle="--")
+    axes.text(said[-1] + 8, 1, f"the lecture: {said[-1]}M", va="center", color=style.PAPER)
+    axes.set(xlim=(0, 940), xlabel="millions of multiply-adds")
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.legend(loc="lower right", ncols=3)

@@ -27,10 +27,25 @@ def columns(name: str, values: np.ndarray) -> dict[str, float]:
     return {name: values.mean(), f"{name}_sd": spread(values)}
 
 
+def counted(name: str, values: np.ndarray) -> dict[str, float]:
+    """Return the same, and the number of seeds."""
+    return {**columns(name, values), "n": len(values)}
+
+
+def ends(values: np.ndarray, form: str = ".2f") -> str:
+    """Return the interval in words: `0.12 to 0.34`."""
+    return " to ".join(f"{end:{form}}" for end in interval(values))
+
+
 def said(values: np.ndarray, form: str = ".2f") -> str:
     """Return whether a difference is there, and its interval: `yes, 0.12 to 0.34`."""
-    low, high = interval(values)
-    return f"{verdict(low, high)}, {low:{form}} to {high:{form}}"
+    return f"{verdict(*interval(values))}, {ends(values, form)}"
+
+
+def decided(values: np.ndarray, yes: str, no: str, inconclusive: str) -> str:
+    """Return the words for a difference that is above 0, below, or neither."""
+    words = {"yes": yes, "no": no, "inconclusive": inconclusive}
+    return words[verdict(*interval(values))]
 
 
 def verdict(low: float, high: float) -> str:

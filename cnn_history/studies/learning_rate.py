@@ -1,22 +1,20 @@
 """Learning rates from very high to low, and what their decays do (lecture, "Learning rate")."""
 
-import functools
 import math
-import pathlib
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnn_history import initializers, optimizers, schedules
+from cnn_history import optimizers, schedules
 from cnn_history.reporting import style
 from cnn_history.studies import curves, train
 from cnn_history.studies.data import Data, digits
-from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import columns, said
+from cnn_history.studies.digits_net import Net
+from cnn_history.studies.findings import Findings, picture
+from cnn_history.studies.interval import columns, counted, said
 
-HIDDEN, CLASSES = (64, 64), 10
+HIDDEN = (64, 64)
 MOMENTUM = 0.9
 NOISE = 0.5  # added to each pixel anew, so that no rate learns the few images by heart
 RATES = {"very high": 0.5, "high": 0.1, "good": 0.02, "low": 0.001}
@@ -35,19 +33,6 @@ CAPTION = (
 VARIANTS = {"smoke": {"steps": 80, "seeds": 2}}
 
 
-class Net(nn.Module):
-    """Two hidden layers of tanh units on the pixels."""
-
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """[n, h, w, c] -> [n, 10]."""
-        del train
-        x = x.reshape(len(x), -1)
-        for units in HIDDEN:
-            x = nn.tanh(nn.Dense(units, kernel_init=initializers.xavier())(x))
-        return nn.Dense(CLASSES, kernel_init=initializers.xavier())(x)
-
-
 def run(steps: int = 4000, batch_size: int = 32, seeds: int = 10) -> Findings:
     """Train the net on the embedded digits by momentum, at each rate and with each decay.
 
@@ -62,8 +47,7 @@ def run(steps: int = 4000, batch_size: int = 32, seeds: int = 10) -> Findings:
     found = trainings(np.stack(list(rates.values())), digits(), batch_size, seeds)
     losses = dict(zip(plans, found, strict=True))
     rows = [_row(name, losses[name], rates[name]) for name in plans]
-    picture = Picture(CAPTION, functools.partial(_draw, losses=losses, rates=rates))
-    return Findings(QUESTION, answer(losses), rows, {"loss.png": picture})
+    return Findings(QUESTION, answer(losses), rows, {"loss.png": _draw(losses, rates)})
 
 
 def decays(steps: int) -> dict[str, schedules.Schedule]:
@@ -90,8 +74,8 @@ def trainings(rates: np.ndarray, data: Data, batch_size: int, seeds: int) -> np.
     def rule(rates):
         return optimizers.momentum(lambda step: rates[step], MOMENTUM)
 
-    start = train.starter(Net(), rule, images[:1])
-    step = train.stepper(Net(), rule)
+    start = train.starter(Net(HIDDEN), rule, images[:1])
+    step = train.stepper(Net(HIDDEN), rule)
 
     def follow(key, rates):
         def one(state, number_and_key):
@@ -132,8 +116,7 @@ def _row(name: str, losses: np.ndarray, rates: np.ndarray) -> dict:
         "from": rates[0],
         "to": rates[-1],
         **columns("loss_at_first", early(losses)),
-        **columns("loss_at_last", curves.end(losses, LAST)),
-        "n": len(losses),
+        **counted("loss_at_last", curves.end(losses, LAST)),
     }
 
 
@@ -159,25 +142,15 @@ def answer(losses: dict[str, np.ndarray]) -> str:
     return f"{words} (differences of the loss, 95 % intervals over {len(fall)} seeds)."
 
 
-def _draw(path: pathlib.Path, losses: dict, rates: dict) -> None:
-    steps = next(iter(rates.values())).shape[0]
-    colours = dict(zip(losses, style.CATEGORIES, strict=False))
-
-    def curve(axes, name):
-        axes.plot(*curves.smooth(losses[name], 60), color=colours[name], label=name)
-
-    with style.figure(path, 1, 3, figsize=(9.6, 3.2)) as (_, (left, middle, right)):
-        for name in RATES:
-            curve(left, name)
-        for name in (DECAYED, *decays(steps)):
-            curve(middle, name)
-            right.plot(rates[name], color=colours[name])
-        left.set(title="constant rates", ylabel="training loss")
-        middle.set(title=f"the {DECAYED} rate, decayed", ylabel="training loss")
-        right.set(title="rates", ylabel="learning rate")
-        for axes in (left, middle, right):
-            axes.set(xlabel="step")
-        for axes in (left, right):
-            axes.set(yscale="log")
-        for axes in (left, middle):
-            axes.legend(fontsize=8)
+@picture(CAPTION, 1, 3, figsize=(9.6, 3.2))
+def _draw(panels, losses: dict, rates: dict) -> None:
+    left, middle, right = panels
+    for (name, found), colour in zip(losses.items(), style.CATEGORIES, strict=False):
+        if name in RATES:
+            left.plot(*curves.smooth(found, 60), color=colour, label=name)
+        if name == DECAYED or name not in RATES:
+            middle.plot(*curves.smooth(found, 60), color=colour, label=name)
+            right.plot(rates[name], color=colour)
+    left.set(title="constant rates", xlabel="step", ylabel="training loss", yscale="log")
+    middle.set(title=f"the {DECAYED} rate, decayed", xlabel="step", ylabel="training loss")
+    right.set(title="rates", xlabel="step", ylabel="learning rate", yscale="log")

@@ -10,8 +10,8 @@ import optax
 
 from cnn_history import optimizers
 from cnn_history.reporting import style
-from cnn_history.studies.findings import Findings, Picture
-from cnn_history.studies.interval import columns
+from cnn_history.studies.findings import Findings, Picture, picture
+from cnn_history.studies.interval import counted
 
 TUNED = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
 UNTUNED = {"newton": optimizers.newton(), "lbfgs": optimizers.lbfgs()}
@@ -122,19 +122,12 @@ def run(condition: float = 30.0, steps: int = 500, starts: int = 16) -> Findings
         for name in RULES:
             rate, needed, found = best(name, matrix, begin, steps)
             paths[where, name] = found[pictured, : needed[pictured] + 1]
-            rows.append(
-                {
-                    "valley": where,
-                    "rule": name,
-                    "learning_rate": "" if rate is None else rate,
-                    **columns("steps_to_target", needed),
-                    "n": starts,
-                    "reached": int((needed <= steps).sum()),
-                }
-            )
+            row = {"valley": where, "rule": name, "learning_rate": "" if rate is None else rate}
+            row |= counted("steps_to_target", needed)
+            rows.append(row | {"reached": (needed <= steps).sum()})
     pictures = {
-        "paths.png": Picture(STILL, functools.partial(_draw, paths=paths, condition=condition)),
-        "race.gif": Picture(RACE, functools.partial(_animate, paths=paths, condition=condition)),
+        "paths.png": _draw(paths, condition),
+        "race.gif": Picture(RACE, lambda path: _animate(path, paths, condition)),
     }
     return Findings(QUESTION, answer(rows, condition), rows, pictures)
 
@@ -150,13 +143,12 @@ def answer(rows: list[dict], condition: float) -> str:
     said = ", ".join(f"{name} {straight[name]:.0f}" for name in order)
     ratios = {name: turned[name] / straight[name] for name in order}
     slower = sorted((name for name in ratios if ratios[name] > 1.1), key=ratios.get)
-    change = "none takes many more."
-    if slower:
-        times = ", ".join(f"{name} takes {ratios[name]:.1f} times as many" for name in slower)
-        change = (
-            f"{times}, the others about as many: to scale each axis by itself helps only where the "
-            "valley lies along one."
-        )
+    times = ", ".join(f"{name} takes {ratios[name]:.1f} times as many" for name in slower)
+    change = (
+        f"{times}, the others about as many: to scale each axis by itself helps only where the "
+        "valley lies along one."
+    )
+    change = change if slower else "none takes many more."
     lost = [name for name in RULES if name not in reached]
     failed = f" {', '.join(lost)} did not settle there from every start." if lost else ""
     return (
@@ -177,18 +169,17 @@ def _level_lines(axes, condition: float, turn: float) -> None:
     axes.grid(visible=False)
 
 
-def _draw(path: pathlib.Path, paths: dict, condition: float) -> None:
-    with style.figure(path, len(TURNS), len(RULES), figsize=(12.5, 3.7)) as (_, panels):
-        for (where, turn), row in zip(TURNS.items(), panels, strict=True):
-            for i, (name, axes) in enumerate(zip(RULES, row, strict=True)):
-                _level_lines(axes, condition, turn)
-                way = paths[where, name]
-                colour = style.CATEGORIES[i]
-                axes.plot(*way.T, "-o", color=colour, markersize=1.8, linewidth=0.8)
-                axes.plot(*way[0], "o", color=colour, markersize=4)
-                steps = f"{len(way) - 1} step{'s' * (len(way) > 2)}"
-                axes.set_title(f"{name}: {steps}" if turn == 0 else steps)
-            row[0].set_ylabel(where)
+@picture(STILL, len(TURNS), len(RULES), figsize=(12.5, 3.7))
+def _draw(panels, paths: dict, condition: float) -> None:
+    for (where, turn), row in zip(TURNS.items(), panels, strict=True):
+        for axes, name, colour in zip(row, RULES, style.CATEGORIES, strict=False):
+            _level_lines(axes, condition, turn)
+            way = paths[where, name]
+            axes.plot(*way.T, "-o", color=colour, markersize=1.8, linewidth=0.8)
+            axes.plot(*way[0], "o", color=colour, markersize=4)
+            steps = f"{len(way) - 1} step{'s' * (len(way) > 2)}"
+            axes.set_title(f"{name}: {steps}" if turn == 0 else steps)
+        row[0].set_ylabel(where)
 
 
 def _animate(path: pathlib.Path, paths: dict, condition: float) -> None:
@@ -197,15 +188,11 @@ def _animate(path: pathlib.Path, paths: dict, condition: float) -> None:
         for (where, turn), axes in zip(TURNS.items(), panels, strict=True):
             _level_lines(axes, condition, turn)
             axes.set_title(f"valley {where}")
-            for i, name in enumerate(RULES):
-                style_of = {"color": style.CATEGORIES[i], "markersize": 6, "linewidth": 1.2}
-                lines[where, name] = axes.plot([], [], "-o", markevery=[-1], **style_of)[0]
-        panels[0].figure.legend(
-            [lines[next(iter(TURNS)), name] for name in RULES],
-            RULES,
-            loc="outside lower center",
-            ncols=len(RULES) // 2,
-        )
+            for name, colour in zip(RULES, style.CATEGORIES, strict=False):
+                look = {"color": colour, "markersize": 6, "linewidth": 1.2, "label": name}
+                (lines[where, name],) = axes.plot([], [], "-o", markevery=[-1], **look)
+        labels = panels[0].get_legend_handles_labels()
+        panels[0].figure.legend(*labels, loc="outside lower center", ncols=len(RULES) // 2)
         for step in range(FRAMES):
             for key, line in lines.items():
                 last = min(step + 1, len(paths[key]))

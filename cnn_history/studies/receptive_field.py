@@ -1,14 +1,12 @@
 """Why stacks of 3x3: what they see, and what they cost (lecture, "VGGNet")."""
 
-import pathlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from cnn_history import initializers
 from cnn_history.reporting import style
-from cnn_history.studies.findings import Findings, Picture
+from cnn_history.studies.findings import Findings, picture
 from cnn_history.studies.stack import Stack, Window, cost, name
 
 # What a form of convolution that is not exact may leave where nothing is seen, of the largest
@@ -64,12 +62,11 @@ def run(channels: int = 64) -> Findings:
     Args:
       channels: of the input and of every layer; the map is 56x56.
     """
-    rows = []
-    for windows in STACKS:
-        rows.append({"stack": name(windows), "field": field(windows)})
-        rows[-1] |= cost(windows, (56, 56, channels))
-    picture = Picture(CAPTION, _draw)
-    return Findings(QUESTION, _answer(rows), rows, {"field.png": picture})
+    rows = [
+        {"stack": name(windows), "field": field(windows), **cost(windows, (56, 56, channels))}
+        for windows in STACKS
+    ]
+    return Findings(QUESTION, _answer(rows), rows, {"field.png": _draw()})
 
 
 def _answer(rows: list[dict]) -> str:
@@ -87,13 +84,10 @@ def _answer(rows: list[dict]) -> str:
     return "; ".join(said) + "."
 
 
-def _draw(path: pathlib.Path) -> None:
-    with style.figure(path, 1, len(STACKS), figsize=(2 * len(STACKS), 2.5)) as (_, panels):
-        for axes, windows in zip(panels, STACKS, strict=True):
-            seen = gradient(windows)
-            shown = np.where(seen > ROUNDING * seen.max(), seen / seen.max(), np.nan)
-            axes.imshow(shown, cmap=style.SEQUENTIAL, vmin=-0.25, vmax=1)
-            side = field(windows)
-            axes.set_title(f"{name(windows)}\nsees {side}x{side}", fontsize=9)
-            axes.set(xticks=[], yticks=[])
-            axes.grid(False)
+@picture(CAPTION, 1, len(STACKS), figsize=(2 * len(STACKS), 2.5))
+def _draw(panels) -> None:
+    for axes, windows in zip(panels, STACKS, strict=True):
+        seen, side = gradient(windows), field(windows)
+        shown = np.where(seen > ROUNDING * seen.max(), seen / seen.max(), np.nan)
+        style.image(axes, shown, cmap=style.SEQUENTIAL, vmin=-0.25, vmax=1)
+        axes.set_title(f"{name(windows)}\nsees {side}x{side}", fontsize=9)

@@ -2,11 +2,12 @@
 
 import dataclasses
 import itertools
-import pathlib
+
+import numpy as np
 
 from cnn_history import accounting
 from cnn_history.reporting import style
-from cnn_history.studies.findings import Findings, Picture
+from cnn_history.studies.findings import Findings, picture
 
 QUESTION = (
     "it has no slide on this. What does one step of data-parallel training exchange, and how long "
@@ -118,8 +119,7 @@ def goyal() -> float:
 def run() -> Findings:
     """Make the table."""
     rows = [row(*case) for case in itertools.product(NETWORKS, IMAGES, CHIPS)]
-    pictures = {"scaling.png": Picture(CAPTION, lambda path: _draw(path, rows))}
-    return Findings(QUESTION, _answer(rows), rows, pictures)
+    return Findings(QUESTION, _answer(rows), rows, {"scaling.png": _draw(rows)})
 
 
 def _answer(rows: list[dict]) -> str:
@@ -145,40 +145,26 @@ def _answer(rows: list[dict]) -> str:
     )
 
 
-def _draw(path: pathlib.Path, rows: list[dict]) -> None:
+@picture(CAPTION, 1, 2, figsize=(8, 3.2), sharey=True)
+def _draw(panels, rows: list[dict]) -> None:
     curves = {
         "efficiency_torus": ("torus", style.RIGHT),
         "efficiency_ring": ("one ring", style.TRAIN),
         "efficiency_norms_over_all": ("torus, norms over all images", style.TEST),
     }
-    with style.figure(path, 1, 2, figsize=(8, 3.2), sharey=True) as (_, panels):
-        for axes, network in zip(panels, NETWORKS, strict=True):
-            for name, (label, colour) in curves.items():
-                if "norms" in name and not NETWORKS[network]:
-                    continue
-                for images, line in zip(IMAGES, ("-", "--"), strict=True):
-                    chosen = [
-                        r
-                        for r in rows
-                        if r["network"] == network and r["images_per_chip"] == images
-                    ]
-                    axes.plot(
-                        [r["chips"] for r in chosen],
-                        [r[name] for r in chosen],
-                        line,
-                        marker=".",
-                        color=colour,
-                        label=f"{label}, {images} a chip",
-                    )
-            if network == "resnet50":
-                axes.plot(
-                    *zip(*((n, rate / TPU_V3.rate) for n, rate in PUBLISHED.items()), strict=True),
-                    "D",
-                    color=style.PAPER,
-                    label="published (MLPerf v0.7)",
-                )
-            axes.set(xscale="log", xlabel="chips", title=network, ylim=(0, 1.05))
-            axes.set_xticks(list(CHIPS), [f"{n:,}" for n in CHIPS])
-            axes.minorticks_off()
-        panels[0].set_ylabel("share of the time that computes")
-        panels[1].legend(*panels[0].get_legend_handles_labels(), fontsize=7, loc="lower left")
+    by_case = {(r["network"], r["images_per_chip"], r["chips"]): r for r in rows}
+    for axes, network in zip(panels, NETWORKS, strict=True):
+        for (name, (label, colour)), images in itertools.product(curves.items(), IMAGES):
+            if NETWORKS[network] or "norms" not in name:
+                found = [by_case[network, images, chips][name] for chips in CHIPS]
+                line = "-" if images == IMAGES[0] else "--"
+                look = {"marker": ".", "color": colour, "label": f"{label}, {images} a chip"}
+                axes.plot(list(CHIPS), found, line, **look)
+        axes.set(xscale="log", xlabel="chips", title=network, ylim=(0, 1.05))
+        axes.set_xticks(list(CHIPS), [f"{n:,}" for n in CHIPS])
+        axes.minorticks_off()
+    published = np.array(list(PUBLISHED.values())) / TPU_V3.rate
+    look = {"color": style.PAPER, "label": "published (MLPerf v0.7)"}
+    panels[0].plot(list(PUBLISHED), published, "D", **look)
+    panels[0].set_ylabel("share of the time that computes")
+    panels[1].legend(*panels[0].get_legend_handles_labels(), fontsize=7, loc="lower left")

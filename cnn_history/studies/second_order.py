@@ -1,7 +1,5 @@
 """Newton, BFGS and L-BFGS: what they promise and what they take (lecture, "Second order")."""
 
-import functools
-import pathlib
 from collections.abc import Sequence
 
 import jax
@@ -13,12 +11,13 @@ from cnn_history.optimizers import size
 from cnn_history.optimizers.bfgs import inverse_update
 from cnn_history.reporting import style
 from cnn_history.studies import budget, loss_models
-from cnn_history.studies.findings import Findings, Picture, Row
-from cnn_history.studies.interval import interval, spread, verdict
+from cnn_history.studies.findings import Findings, Row, picture
+from cnn_history.studies.interval import decided, interval, spread
 
 MODELS = ("lenet5", "googlenet", "resnet50", "alexnet_2012", "vgg16")
 N = 6  # parameters of the quadratic
-RATES = (0.1, 0.3, 1.0, 3.0)  # that momentum is tuned over
+RATES = {"momentum": (0.1, 0.3, 1.0, 3.0), "lbfgs": (1.0,)}  # that a rule is tuned over
+BATCHES = ("full batch", "mini-batch")
 SMALLEST, LARGEST = 1e-7, 1e9  # a loss below is rounding; what is not finite counts as the latter
 QUESTION = (
     "Newton: no hyperparameters, no learning rate, but the Hessian has O(N^2) elements and "
@@ -36,6 +35,11 @@ BATCH_CAPTION = (
     "means over the seeds, bands their range."
 )
 VARIANTS = {"smoke": {"seeds": 2, "passes": 4}}
+WATCHED = {  # fields of a Descent
+    "steps": "steps of lbfgs",
+    "refused": "steps of lbfgs that found no way down",
+    "noise": "difference of two batches over the change of the gradient",
+}
 
 
 def quadratic(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -88,41 +92,30 @@ def run(seeds: int = 5, passes: int = 60, batch_size: int = 64) -> Findings:
         where: np.array([[loss_models.reach(f[where][0], p) for p in f[where][1:]] for f in along])
         for where in loss_models.TRAINED
     }
-    models = [
-        _row("models of the loss", f"{kind} model right to 10 %, {where}", r[:, i], "rate")
-        for where, r in reaches.items()
-        for i, kind in enumerate(("linear", "quadratic"))
-    ]
     found = {  # of (setting, rule): one Descent a seed
         (setting, rule): descents(rule, batch, seeds, passes)
-        for setting, batch in (("full batch", None), ("mini-batch", batch_size))
-        for rule in ("momentum", "lbfgs")
+        for setting, batch in zip(BATCHES, (None, batch_size), strict=True)
+        for rule in RATES
     }
-    trained = [
-        _row(
-            setting, f"training loss by {_named(rule, runs)}", [d.losses[-1] for d in runs], "nats"
-        )
-        for (setting, rule), runs in found.items()
-    ] + [
-        _row(setting, what, [of(d) for d in found[setting, "lbfgs"]], "")
-        for setting in ("full batch", "mini-batch")
-        for what, of in (
-            ("steps of lbfgs", lambda d: d.steps),
-            ("steps of lbfgs that found no way down", lambda d: d.refused),
-            ("difference of two batches over the change of the gradient", lambda d: d.noise),
-        )
+    rows = [
+        *exact,
+        *(
+            _row("models of the loss", f"{kind} model right to 10 %, {where}", r[:, i], "rate")
+            for where, r in reaches.items()
+            for i, kind in enumerate(("linear", "quadratic"))
+        ),
+        *(
+            _row(setting, f"training loss by {_named(runs, rule)}", _last(runs), "nats")
+            for (setting, rule), runs in found.items()
+        ),
+        *(
+            _row(setting, what, [getattr(run, name) for run in found[setting, "lbfgs"]], "")
+            for setting in BATCHES
+            for name, what in WATCHED.items()
+        ),
     ]
-    return Findings(
-        QUESTION,
-        answer(exact, reaches, found),
-        [*exact, *models, *trained],
-        {
-            "models.png": Picture(
-                MODEL_CAPTION, functools.partial(_draw_models, along=along, reaches=reaches)
-            ),
-            "batches.png": Picture(BATCH_CAPTION, functools.partial(_draw_batches, found=found)),
-        },
-    )
+    pictures = {"models.png": _models(along, reaches), "batches.png": _batches(found)}
+    return Findings(QUESTION, answer(exact, reaches, found), rows, pictures)
 
 
 def exact_rows() -> list[Row]:
@@ -147,21 +140,24 @@ def _row(part: str, what: str, values, unit: str) -> Row:
     }
 
 
-def _named(rule: str, runs: list[budget.Descent]) -> str:
-    return f"{rule}, rate {runs[0].rate:g}" if rule == "momentum" else rule
+def _named(runs: list[budget.Descent], rule: str) -> str:
+    return f"{rule}, rate {runs[0].rate:g}" if len(RATES[rule]) > 1 else rule
+
+
+def _last(runs: Sequence[budget.Descent]) -> np.ndarray:
+    return np.array([run.losses[-1] for run in runs])
 
 
 def descents(rule: str, batch: int | None, seeds: int, passes: int) -> list[budget.Descent]:
     """Return a run of each seed; of momentum, at the rate that is best on (geometric) average."""
     descend = budget.descender(optimizers.OPTIMIZERS[rule], batch)
-    rates = RATES if rule == "momentum" else (1.0,)
-    tried = [[descend(seed, passes, rate) for seed in range(seeds)] for rate in rates]
+    tried = [[descend(seed, passes, rate) for seed in range(seeds)] for rate in RATES[rule]]
     return min(tried, key=lambda runs: exponents(runs).mean())
 
 
 def exponents(runs: Sequence[budget.Descent]) -> np.ndarray:
     """[seeds]: log10 of the last loss; what is not finite counts as very large."""
-    losses = np.array([d.losses[-1] for d in runs])
+    losses = _last(runs)
     return np.log10(np.where(np.isfinite(losses), np.maximum(losses, SMALLEST), LARGEST))
 
 
@@ -178,15 +174,16 @@ def answer(exact: list[Row], reaches: dict, found: dict) -> str:
     ratio = reaches["after 100 steps"]
     nearest, farthest = np.exp(interval(np.log(ratio[:, 1] / ratio[:, 0])))
     said = []
-    for setting in ("full batch", "mini-batch"):
+    for setting in BATCHES:
         gain = exponents(found[setting, "momentum"]) - exponents(found[setting, "lbfgs"])
-        low, high = interval(gain)
-        words = {
-            "yes": "L-BFGS ends below tuned momentum",
-            "no": "L-BFGS ends above tuned momentum",
-            "inconclusive": "L-BFGS and tuned momentum cannot be told apart",
-        }[verdict(low, high)]
-        times = f"momentum's loss is {10**low:.3g} to {10**high:.3g} times that of L-BFGS"
+        words = decided(
+            gain,
+            "L-BFGS ends below tuned momentum",
+            "L-BFGS ends above tuned momentum",
+            "L-BFGS and tuned momentum cannot be told apart",
+        )
+        low, high = (10**end for end in interval(gain))
+        times = f"momentum's loss is {low:.3g} to {high:.3g} times that of L-BFGS"
         said.append(f"{setting}, {words} ({times})")
     noise = np.mean([d.noise for d in found["mini-batch", "lbfgs"]])
     passes = len(found["mini-batch", "lbfgs"][0].losses) - 1
@@ -201,41 +198,33 @@ def answer(exact: list[Row], reaches: dict, found: dict) -> str:
     )
 
 
-def _draw_models(path: pathlib.Path, along: list[dict], reaches: dict) -> None:
-    with style.figure(path, 1, 2, figsize=(8.4, 3.2)) as (_, (left, right)):
-        true, linear, quadratic = along[0]["after 100 steps"]
-        shown = linear > 4 * true.min()
-        for change, colour, name in (
-            (true, style.PAPER, "the loss"),
-            (linear, style.TEST, "linear model"),
-            (quadratic, style.TRAIN, "quadratic model"),
-        ):
-            left.plot(loss_models.LENGTHS[shown], change[shown], color=colour, label=name)
-        left.set(xlabel="step along the gradient, as a learning rate", ylabel="change of the loss")
-        left.set_ylim(2 * true.min(), -1.5 * true.min())
-        left.set_title("after 100 steps, seed 0")
-        left.legend()
-        for i, reach in enumerate(reaches.values()):
-            for kind, colour in ((0, style.TEST), (1, style.TRAIN)):
-                places = i + (kind - 0.5) * 0.3 + np.linspace(-0.06, 0.06, len(reach))
-                right.plot(places, reach[:, kind], "o", color=colour, markersize=4)
-        right.set_xticks(range(len(reaches)), reaches)
-        right.set(
-            yscale="log", xlim=(-0.6, len(reaches) - 0.4), title="right to 10 % up to a rate of"
-        )
-        right.grid(axis="x", visible=False)
+@picture(MODEL_CAPTION, 1, 2, figsize=(8.4, 3.2))
+def _models(panels, along: list[dict], reaches: dict) -> None:
+    left, right = panels
+    changes = along[0]["after 100 steps"]
+    true, linear, _ = changes
+    shown = linear > 4 * true.min()
+    looks = {"the loss": style.PAPER, "linear model": style.TEST, "quadratic model": style.TRAIN}
+    for change, (name, colour) in zip(changes, looks.items(), strict=True):
+        left.plot(loss_models.LENGTHS[shown], change[shown], color=colour, label=name)
+    left.set(xlabel="step along the gradient, as a learning rate", ylabel="change of the loss")
+    left.set(ylim=(2 * true.min(), -1.5 * true.min()), title="after 100 steps, seed 0")
+    for i, reach in enumerate(reaches.values()):
+        places = i + np.linspace(-0.06, 0.06, len(reach))
+        right.plot(places - 0.15, reach[:, 0], "o", color=style.TEST, markersize=4)
+        right.plot(places + 0.15, reach[:, 1], "o", color=style.TRAIN, markersize=4)
+    right.set_xticks(range(len(reaches)), reaches)
+    right.set(xlim=(-0.6, len(reaches) - 0.4), yscale="log", title="right to 10 % up to a rate of")
+    right.grid(axis="x", visible=False)
 
 
-def _draw_batches(path: pathlib.Path, found: dict) -> None:
-    colours = {"momentum": style.TRAIN, "lbfgs": style.TEST}
-    with style.figure(path, 1, 2, figsize=(8.4, 3.2), sharey=True) as (_, panels):
-        for axes, setting in zip(panels, ("full batch", "mini-batch"), strict=True):
-            for rule, colour in colours.items():
-                losses = np.array([d.losses for d in found[setting, rule]])
-                passes = np.arange(losses.shape[1])
-                mean = np.exp(np.log(np.maximum(losses, SMALLEST)).mean(0))
-                axes.plot(passes, mean, color=colour, label=_named(rule, found[setting, rule]))
-                axes.fill_between(passes, losses.min(0), losses.max(0), color=colour, alpha=0.15)
-            axes.set(title=setting, xlabel="gradients taken, in passes", yscale="log")
-            axes.legend()
-        panels[0].set_ylabel("training loss")
+@picture(BATCH_CAPTION, 1, 2, figsize=(8.4, 3.2), sharey=True)
+def _batches(panels, found: dict) -> None:
+    for axes, setting in zip(panels, BATCHES, strict=True):
+        for rule in RATES:
+            losses = np.array([run.losses for run in found[setting, rule]])
+            mean = np.exp(np.log(np.maximum(losses, SMALLEST)).mean(0))
+            passes, name = np.arange(len(mean)), _named(found[setting, rule], rule)
+            style.band(axes, passes, mean, losses.min(0), losses.max(0), label=name)
+        axes.set(title=setting, xlabel="gradients taken, in passes", yscale="log")
+    panels[0].set_ylabel("training loss")

@@ -1,7 +1,7 @@
 """Training inside a study: the step of every run, on data in memory, without a work directory."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -34,6 +34,18 @@ class Seen(NamedTuple):
     gradient: Any
 
 
+class Watched(NamedTuple):
+    """What is known of a step, or of several.
+
+    Attributes:
+      loss: of the main classifier.
+      gradient: of the kernels, root mean square, by the name of a layer.
+    """
+
+    loss: Any
+    gradient: dict[str, Any]
+
+
 class Update(NamedTuple):
     """A step that was made.
 
@@ -60,6 +72,11 @@ def mean_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 def main_loss(seen: Seen) -> jax.Array:
     """Return the loss of the main classifier."""
     return mean_cross_entropy(seen.logits, seen.labels)
+
+
+def watching(norms: Callable[[Any], dict[str, jax.Array]]) -> Callable[[Seen], Watched]:
+    """Return what observes a step's loss, and the norms of its gradient."""
+    return lambda seen: Watched(main_loss(seen), norms(seen.gradient))
 
 
 def keys(seed: int) -> Keys:
@@ -164,9 +181,18 @@ def observed(updates: Iterator[Update], steps: int) -> Any:
     return jax.tree.map(lambda *x: np.stack(x), *jax.device_get(seen))
 
 
-def after(updates: Iterator[Update], steps: int) -> State:
-    """Return the state after `steps` more updates."""
-    return next(itertools.islice(updates, steps - 1, None)).state
+def observed_by_seed(
+    updates_of: Callable[..., Iterator[Update]], seeds: int, steps: int, *setting, **options
+) -> Any:
+    """Return what was seen of as many trainings, each of its seed: arrays [seeds, steps, ...]."""
+    made = [observed(updates_of(keys(i), *setting, **options), steps) for i in range(seeds)]
+    return jax.tree.map(lambda *x: np.stack(x), *made)
+
+
+def states(updates: Iterator[Update], steps: Collection[int]) -> Iterator[State]:
+    """Yield the state after each of these numbers of updates."""
+    made = enumerate(itertools.islice(updates, max(steps)), start=1)
+    return (update.state for number, update in made if number in steps)
 
 
 def variables(state: State) -> dict:

@@ -1,11 +1,9 @@
 """Where memory and parameters of VGG16 sit (lecture, "VGGNet")."""
 
-import pathlib
-
 from cnn_history import accounting
 from cnn_history.accounting import Account
 from cnn_history.reporting import style
-from cnn_history.studies.findings import Findings, Picture
+from cnn_history.studies.findings import Findings, picture
 
 MODEL = "vgg16"
 BYTES = 4  # of a float32
@@ -44,21 +42,19 @@ def with_relus(account: Account) -> int:
 def run() -> Findings:
     """Add up the account of VGG16."""
     account = accounting.account(MODEL)
-    rows = []
-    for layer in account.layers:
-        activations, weight_share = shares(account, (layer.name,))
-        rows.append(
-            {
-                "layer": layer.name,
-                "output": "x".join(map(str, layer.output)),
-                "activations": layer.activations,
-                "memory_mb": layer.activations * BYTES / 1e6,
-                "share_of_memory": activations,
-                "weights": layer.weights,
-                "share_of_weights": weight_share,
-            }
-        )
-    return Findings(QUESTION, _answer(account), rows, {"budget.png": Picture(CAPTION, _draw)})
+    rows = [
+        {
+            "layer": layer.name,
+            "output": "x".join(map(str, layer.output)),
+            "activations": layer.activations,
+            "memory_mb": layer.activations * BYTES / 1e6,
+            "share_of_memory": layer.activations / account.activations,
+            "weights": layer.weights,
+            "share_of_weights": layer.weights / weights(account),
+        }
+        for layer in account.layers
+    ]
+    return Findings(QUESTION, _answer(account), rows, {"budget.png": _draw(account, rows)})
 
 
 def _answer(account: Account) -> str:
@@ -73,19 +69,16 @@ def _answer(account: Account) -> str:
     )
 
 
-def _draw(path: pathlib.Path) -> None:
-    account = accounting.account(MODEL)
-    names = [layer.name for layer in account.layers]
-    found = [shares(account, (name,)) for name in names]
-    with style.figure(path, 2, 1, figsize=(8, 4), sharex=True) as (_, panels):
-        for axes, i, colour, what, total in (
-            (panels[0], 0, style.TRAIN, "activations", account.activations),
-            (panels[1], 1, style.TEST, "weights", weights(account)),
-        ):
-            bars = axes.bar(names, [100 * share[i] for share in found], color=colour)
-            labels = [f"{100 * s[i]:.1f}" if s[i] >= 0.005 else "" for s in found]
-            axes.bar_label(bars, labels, fontsize=7)
-            axes.set(ylabel="% of the total", title=f"{what}: {total / 1e6:.1f} million in all")
-            axes.grid(axis="x", visible=False)
-        panels[1].tick_params(axis="x", rotation=60)
-        panels[1].margins(x=0.01)
+@picture(CAPTION, 2, 1, figsize=(8, 4), sharex=True)
+def _draw(panels, account: Account, rows: list[dict]) -> None:
+    for axes, colour, what, of, total in (
+        (panels[0], style.TRAIN, "activations", "share_of_memory", account.activations),
+        (panels[1], style.TEST, "weights", "share_of_weights", weights(account)),
+    ):
+        percent = [100 * row[of] for row in rows]
+        bars = axes.bar([row["layer"] for row in rows], percent, color=colour)
+        axes.bar_label(bars, [f"{p:.1f}" if p >= 0.5 else "" for p in percent], fontsize=7)
+        axes.set(ylabel="% of the total", title=f"{what}: {total / 1e6:.1f} million in all")
+        axes.grid(axis="x", visible=False)
+    panels[1].tick_params(axis="x", rotation=60)
+    panels[1].margins(x=0.01)

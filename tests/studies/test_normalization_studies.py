@@ -65,7 +65,11 @@ def test_a_training_is_momentum_of_the_weights_that_the_gain_scales():
     labels = jnp.arange(8)
     network = batch_norm_nets.Net(features=(4,), convolutions=1)
     trainer = train.trainer(
-        network, optimizers.momentum, (images, labels), 8, observe=batch_norm_nets.observe
+        network,
+        optimizers.momentum,
+        (images, labels),
+        8,
+        observe=train.watching(batch_norm_nets.kernels_rms),
     )
     made = list(itertools.islice(trainer(train.keys(3), 0.05, gain=1.5), 2))
 

@@ -4,6 +4,7 @@ The flow goes down. Every piece has an axis, on which it is hung under the one b
 needs left and right of its axis, and its height, is known before anything is drawn.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -72,7 +73,8 @@ def name(piece: Step | Branches | Repeat) -> str:
             return layer.name
         case Repeat(_, pieces, last):
             first, end = _shared(pieces), _shared(last)
-            both = _prefix([first, end])
+            alike = itertools.takewhile(lambda two: two[0] == two[1], zip(first, end, strict=False))
+            both = "".join(letter for letter, _ in alike).rstrip("0123456789")
             return f"{first} – {end[len(both) :]}" if both and first != end else first
     return _shared((piece,))
 
@@ -85,15 +87,6 @@ def _shared(pieces) -> str:
     parts = [name.split("/") for name in names]
     common = [p[0] for p in zip(*parts, strict=False) if len(set(p)) == 1]
     return "/".join(common) or f"{names[0]} …"
-
-
-def _prefix(names: list[str]) -> str:
-    length = 0
-    for letters in zip(*names, strict=False):
-        if len(set(letters)) > 1:
-            break
-        length += 1
-    return names[0][:length].rstrip("0123456789")
 
 
 def output(piece) -> tuple[int, int, int]:
@@ -166,10 +159,10 @@ def _place_branches(piece: Branches) -> Placed:
     seen to go around it; where they are concatenated, the axis is the middle.
     """
     placed = [_place_series(branch) for branch in piece.branches]
-    widths = [p.left + p.right for p in placed]
-    total = sum(widths) + ASIDE * (len(placed) - 1)
-    starts = [sum(widths[:i]) + ASIDE * i for i in range(len(placed))]
-    axes = [start + p.left for start, p in zip(starts, placed, strict=True)]
+    axes, total = [], -ASIDE
+    for place in placed:
+        axes.append(total + ASIDE + place.left)
+        total += ASIDE + place.left + place.right
     residual = piece.meeting == "add"
     axis = axes[[bool(b) for b in piece.branches].index(True)] if residual else total / 2
     inner = max(p.height for p in placed)
@@ -183,24 +176,20 @@ def _place_branches(piece: Branches) -> Placed:
             svg.path(root, [(x, y), (at, y), (at, top)])
             place.draw(root, at, top)
             svg.path(root, [(at, top + place.height), (at, bottom + FORK), (x, bottom + FORK)])
-        if residual:
-            _plus(root, x, bottom + FORK + mark / 2)
-        elif piece.meeting:
-            _concatenation(root, x, bottom + FORK)
+        if piece.meeting:
+            _meeting(root, x, bottom + FORK, residual)
 
     return Placed(axis, total - axis, height, draw)
 
 
-def _plus(root: ElementTree.Element, x: float, y: float) -> None:
+def _meeting(root: ElementTree.Element, x: float, y: float, residual: bool) -> None:
     group = svg.shape(root, "g", "meeting")
-    svg.shape(group, "circle", cx=x, cy=y, r=8)
-    svg.text(group, x, y + 5, "+", "middle")
-
-
-def _concatenation(root: ElementTree.Element, x: float, y: float) -> None:
-    group = svg.shape(root, "g", "meeting")
-    svg.shape(group, "rect", x=x - 40, y=y, width=80, height=18, rx=9)
-    svg.text(group, x, y + 13, "concatenate", "middle small")
+    if residual:
+        svg.shape(group, "circle", cx=x, cy=y + 9, r=8)
+        svg.text(group, x, y + 14, "+", "middle")
+    else:
+        svg.shape(group, "rect", x=x - 40, y=y, width=80, height=18, rx=9)
+        svg.text(group, x, y + 13, "concatenate", "middle small")
 
 
 def _place_repeat(piece: Repeat) -> Placed:

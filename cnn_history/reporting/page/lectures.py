@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from cnn_history.reporting.page.material import Material
 from cnn_history.reporting.page.values import cell
@@ -18,35 +18,21 @@ COMMAND = "./launch.sh claims --format=json --output=runs/claims.json"
 FIELDS = ("id", "slide", "quote", "computed", "verdict", "truth")
 
 
-class Claims(NamedTuple):
-    """All claims that were found, and what they are filtered by.
+def claims(material: Material, lectures: Iterable) -> dict[str, Any]:
+    """Return the claims that were found, of these lectures and of unknown ones.
 
-    Attributes:
-      lectures: those that the claims are of.
-      rows: FIELDS of each claim, as text.
-      slides: in their order.
-      verdicts: (verdict, its meaning, number of claims).
+    Beside the lectures that they are of, `rows` has FIELDS of each claim, as text, and `verdicts`
+    is a list of (verdict, its meaning, number of claims).
     """
-
-    lectures: list
-    rows: list[dict[str, str]]
-    slides: list[str]
-    verdicts: list[tuple[str, str, int]]
-
-
-def claims(material: Material, lectures: Iterable) -> Claims:
-    """Return the claims that were found, of these lectures and of unknown ones."""
     rows = [_row(claim) for claim in material.claims.values()]
     counts = Counter(row["verdict"] for row in rows)
     order = [*(verdict for verdict in VERDICTS if verdict in counts), *sorted(counts)]
-    return Claims(
-        [one for one in lectures if any(claim.id in material.claims for claim in one.claims)],
-        rows,
-        list(dict.fromkeys(row["slide"] for row in rows)),
-        [(name, VERDICTS.get(name, ""), counts[name]) for name in dict.fromkeys(order)],
-    )
+    return {
+        "lectures": [one for one in lectures if any(c.id in material.claims for c in one.claims)],
+        "rows": rows,
+        "verdicts": [(name, VERDICTS.get(name, ""), counts[name]) for name in dict.fromkeys(order)],
+    }
 
 
 def _row(claim: dict[str, Any]) -> dict[str, str]:
-    values = {name: claim.get(name) for name in FIELDS}
-    return {name: "" if value is None else cell(value) for name, value in values.items()}
+    return {name: cell(claim[name]) if claim.get(name) is not None else "" for name in FIELDS}

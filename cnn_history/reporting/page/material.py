@@ -9,17 +9,17 @@ import json
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnn_history.files.record import read_metrics
 
 CONFIG, METRICS, SUMMARY, FIGURES = "config.json", "metrics.jsonl", "summary.json", "figures"
 PASSED_OVER = ("checkpoints", FIGURES)
+CLAIM = {"id", "quote", "verdict"}  # what a claim has at least
 LARGEST = 32e6  # bytes of a JSON file that is read
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """One run of `train`, finished if it has a summary.
 
     Attributes:
@@ -37,8 +37,7 @@ class Run:
     summary: dict[str, Any] | None
 
 
-@dataclasses.dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """A JSON document: a study's results, a kept result, or a benchmark.
 
     Attributes:
@@ -104,10 +103,10 @@ def _read(material: Material, path: pathlib.Path, name: str) -> Any:
 
 def _add_run(material: Material, root: pathlib.Path, folder: pathlib.Path) -> None:
     name = _name(root, folder)
-    config = _read(material, folder / CONFIG, f"{name}/{CONFIG}")
-    summary = None
-    if (folder / SUMMARY).is_file():
-        summary = _read(material, folder / SUMMARY, f"{name}/{SUMMARY}")
+    config, summary = (
+        _read(material, folder / file, f"{name}/{file}") if (folder / file).is_file() else None
+        for file in (CONFIG, SUMMARY)
+    )
     if isinstance(config, dict):
         lines = [line for line in read_metrics(folder) if isinstance(line, dict)]
         material.runs.append(Run(name, folder, config, lines, summary))
@@ -115,9 +114,8 @@ def _add_run(material: Material, root: pathlib.Path, folder: pathlib.Path) -> No
 
 def _add_document(material: Material, root: pathlib.Path, path: pathlib.Path) -> None:
     name = _name(root, path)
-    content = _read(material, path, name)
-    document = Document(name, path, content)
-    match content:
+    document = Document(name, path, _read(material, path, name))
+    match document.content:
         case {"study": str(), "rows": list(), "question": str(), "answer": str()}:
             material.studies.append(document)
         case {"device": _, "results": list()}:
@@ -126,9 +124,6 @@ def _add_document(material: Material, root: pathlib.Path, path: pathlib.Path) ->
             material.results.append(document)
         case {"what": str()}:
             material.compared.append(document)
-        case [{"id": _, "quote": _, "verdict": _}, *_]:
-            material.claims.update({str(row["id"]): row for row in content if _is_claim(row)})
-
-
-def _is_claim(row: Any) -> bool:
-    return isinstance(row, dict) and {"id", "quote", "verdict"} <= set(row)
+        case [{"id": _, "quote": _, "verdict": _}, *_] as rows:
+            claims = (row for row in rows if isinstance(row, dict) and set(row) >= CLAIM)
+            material.claims.update({str(row["id"]): row for row in claims})

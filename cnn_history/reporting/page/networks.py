@@ -1,6 +1,5 @@
 """The networks: paper by paper, each with its drawing, its budget and its account."""
 
-import dataclasses
 import functools
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from cnn_history.papers import Paper, Published
 from cnn_history.reporting.page import drawing
 
 BUDGETS = ("parameters", "macs", "activations")
+PRINTED = ("dataset", "split", "protocol", "top1", "top5", "label")
 
 
 class Section(NamedTuple):
@@ -71,25 +71,21 @@ SECTIONS = (
 )  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
-class Share:
+class Share(NamedTuple):
     """What a piece of a network has of its budgets.
 
     Attributes:
       name: of the piece.
-      output: (h, w, c) behind it.
       amounts: parameters, multiply-adds and activations.
       fractions: of the network's.
     """
 
     name: str
-    output: tuple[int, int, int]
-    amounts: tuple[int, ...]
-    fractions: tuple[float, ...]
+    amounts: list[int]
+    fractions: list[float]
 
 
-@dataclasses.dataclass(frozen=True)
-class ShownNetwork:
+class ShownNetwork(NamedTuple):
     """A network as the page shows it.
 
     Attributes:
@@ -98,6 +94,7 @@ class ShownNetwork:
       budget: along the depth.
       rows: (times, step) of the account; a step that repeats stands once.
       published: what papers report of one such network.
+      best: the lowest error of those: top-5 where one was printed, else top-1.
     """
 
     account: Account
@@ -105,14 +102,7 @@ class ShownNetwork:
     budget: list[Share]
     rows: list[tuple[int, Step]]
     published: list[Published]
-
-    @property
-    def best(self) -> Published | None:
-        """The lowest error that was published: top-5 where one was printed, else top-1."""
-        top5 = [row for row in self.published if row.top5 is not None]
-        if top5:
-            return min(top5, key=lambda row: row.top5)
-        return min(self.published, key=lambda row: row.top1, default=None)
+    best: Published | None
 
 
 def sections() -> list[tuple[Section, list[ShownNetwork]]]:
@@ -131,12 +121,17 @@ def _network(name: str) -> ShownNetwork:
     account, series = architecture(name)
     published = [row for row in papers.PUBLISHED if (row.network, row.models) == (name, 1)]
     return ShownNetwork(
-        account=account,
-        drawing=drawing.architecture(account, series),
-        budget=[_share(account, piece) for piece in series],
-        rows=list(repeated(series)),
-        published=published,
+        account,
+        drawing.architecture(account, series),
+        [_share(account, piece) for piece in series],
+        list(repeated(series)),
+        published,
+        min(published, key=_lowest, default=None),
     )
+
+
+def _lowest(row: Published) -> tuple[bool, float]:
+    return row.top5 is None, row.top1 if row.top5 is None else row.top5
 
 
 def repeated(series: Series, times: int = 1) -> Iterator[tuple[int, Step]]:
@@ -153,37 +148,25 @@ def repeated(series: Series, times: int = 1) -> Iterator[tuple[int, Step]]:
 
 
 def _share(account: Account, piece: Step | Branches | Repeat) -> Share:
-    rows = list(repeated((piece,)))
-    amounts = tuple(
-        sum(
-            times * (getattr(step.layer, what) + (getattr(step.norm, what) if step.norm else 0))
-            for times, step in rows
-        )
-        for what in BUDGETS
+    layers = [
+        (times, layer)
+        for times, step in repeated((piece,))
+        for layer in (step.layer, step.norm)
+        if layer
+    ]
+    amounts = [sum(times * getattr(layer, what) for times, layer in layers) for what in BUDGETS]
+    totals = [getattr(account, what) for what in BUDGETS]
+    return Share(
+        drawing.name(piece), amounts, [a / b for a, b in zip(amounts, totals, strict=True)]
     )
-    fractions = tuple(
-        amount / getattr(account, what) for amount, what in zip(amounts, BUDGETS, strict=True)
-    )
-    return Share(drawing.name(piece), drawing.output(piece), amounts, fractions)
 
 
 def plot(shown: list[tuple[Section, list[ShownNetwork]]]) -> list[dict]:
     """Return the points of accuracy against cost: what papers report of single networks."""
     return [
-        {
-            "network": network.account.model,
-            "paper": str(section.paper),
-            "macs": network.account.macs,
-            "parameters": network.account.parameters,
-            "depth": network.account.depth,
-            "dataset": row.dataset,
-            "split": row.split,
-            "protocol": row.protocol,
-            "top1": row.top1,
-            "top5": row.top5,
-            "source": row.source,
-            "label": row.label,
-        }
+        {"network": network.account.model, "paper": str(section.paper), "source": row.source}
+        | {what: getattr(network.account, what) for what in ("macs", "parameters", "depth")}
+        | {what: getattr(row, what) for what in PRINTED}
         for section, networks in shown
         for network in networks
         for row in network.published

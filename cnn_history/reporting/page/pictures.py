@@ -1,8 +1,9 @@
 """Pictures as the page carries them: copied, made small, and named by us."""
 
-import dataclasses
+import io
 import pathlib
 import shutil
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -12,8 +13,7 @@ QUALITY = 85
 MOVING = ("GIF", "PNG", "WEBP")  # formats whose animations a browser plays
 
 
-@dataclasses.dataclass(frozen=True)
-class PageImage:
+class PageImage(NamedTuple):
     """A picture in the page's folder.
 
     Attributes:
@@ -54,28 +54,25 @@ class Pictures:
 
     def _copy(self, path: pathlib.Path, image: Image.Image, alt: str) -> PageImage:
         self._count += 1
-        name = f"picture_{self._count:03}"
-        animation = None
+        name, animation = f"picture_{self._count:03}", None
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format in MOVING:
-            moving = self._folder / f"{name}_moving.{image.format.lower()}"
-            shutil.copy(path, moving)
-            animation = f"{self._folder.name}/{moving.name}"
+            moving = f"{name}_moving.{image.format.lower()}"
+            shutil.copy(path, self._folder / moving)
+            animation = f"{self._folder.name}/{moving}"
             image.seek(frames - 1)
-        still = _small(image)
-        file = self._folder / f"{name}.webp"
-        still.save(file, lossless=True, method=4)
-        if file.stat().st_size > LARGE:
-            lossy = file.with_suffix(".lossy")
-            still.save(lossy, format="webp", quality=QUALITY, method=4)
-            smaller = lossy.stat().st_size < file.stat().st_size
-            lossy.replace(file) if smaller else lossy.unlink()
-        address = f"{self._folder.name}/{file.name}"
-        return PageImage(address, *still.size, alt, animation)
+        # WebP has these two modes, and the page needs no more than so many pixels.
+        has_alpha = "A" in image.mode or "transparency" in image.info
+        still = image.convert("RGBA" if has_alpha else "RGB")
+        still.thumbnail((WIDEST, 4 * WIDEST))
+        content = _webp(still, lossless=True)
+        if len(content) > LARGE:
+            content = min(content, _webp(still, quality=QUALITY), key=len)
+        (self._folder / f"{name}.webp").write_bytes(content)
+        return PageImage(f"{self._folder.name}/{name}.webp", *still.size, alt, animation)
 
 
-def _small(image: Image.Image) -> Image.Image:
-    """Return a copy that WebP can hold and that is no wider than the page needs."""
-    copy = image.convert("RGBA" if "A" in image.mode or "transparency" in image.info else "RGB")
-    copy.thumbnail((WIDEST, 4 * WIDEST))
-    return copy
+def _webp(image: Image.Image, **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "webp", method=4, **options)
+    return file.getvalue()

@@ -6,10 +6,11 @@ run. Above each point stands the bound of its own kernels, some of which are sho
 others of arithmetic, so that it lies under the roof.
 """
 
-import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from cnn_history.reporting.benchmarks import unit
@@ -24,26 +25,25 @@ RADIUS = 5.0
 
 def rooflines(document: dict[str, Any]) -> list[Markup]:
     """Return a picture for each dtype whose ceilings were measured."""
-    made = []
-    for dtype, ceiling in document.get("ceilings", {}).items():
-        rows = [row for row in document["results"] if row.get("dtype") == dtype]
-        if rows:
-            made.append(_roofline(document["device"], dtype, ceiling, rows))
-    return made
+    return [
+        _roofline(document["device"], dtype, ceiling, rows)
+        for dtype, ceiling in document.get("ceilings", {}).items()
+        if (rows := [row for row in document["results"] if row.get("dtype") == dtype])
+    ]
 
 
 def _roofline(device: str, dtype: str, ceiling: dict[str, float], rows: list[dict]) -> Markup:
     peak, bandwidth = ceiling["operations_per_second"], ceiling["bytes_per_second"]
-    points = [_point(row) for row in rows]
-    intensities = [point["x"] for point in points] + [peak / bandwidth]
+    ridge, points = peak / bandwidth, [_point(row) for row in rows]
+    intensities = [ridge, *(point["x"] for point in points)]
     speeds = [value for point in points for value in (point["ours"], point["theirs"]) if value]
     low, high = min(intensities) / MARGIN, max(intensities) * MARGIN
+    slowest, fastest = min(*speeds, bandwidth * low) / MARGIN, peak * MARGIN
     across = _scale(low, high, LEFT, WIDTH - RIGHT)
-    up = _scale(min(*speeds, bandwidth * low) / MARGIN, peak * MARGIN, HEIGHT - BOTTOM, TOP)
+    up = _scale(slowest, fastest, HEIGHT - BOTTOM, TOP)
     title = f"Roofline of {device}, {dtype}: {len(points)} networks under its two ceilings"
     root = svg.picture(WIDTH, HEIGHT, title, "roofline")
-    _axes(root, across, up, (low, high), (up.low, up.high))
-    ridge = peak / bandwidth
+    _axes(root, across, up, (low, high), (slowest, fastest))
     roof = [(low, bandwidth * low), (ridge, peak), (high, peak)]
     svg.path(root, [(across(x), up(y)) for x, y in roof], "roof")
     right = WIDTH - RIGHT
@@ -79,15 +79,10 @@ def _point(row: dict) -> dict[str, Any]:
     }
 
 
-class _scale:
-    """A logarithmic scale: values from low to high -> positions from start to end."""
-
-    def __init__(self, low: float, high: float, start: float, end: float):
-        self.low, self.high = low, high
-        self._start, self._per_decade = start, (end - start) / math.log10(high / low)
-
-    def __call__(self, value: float) -> float:
-        return self._start + self._per_decade * math.log10(value / self.low)
+def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
+    """Return a logarithmic scale: values from low to high -> positions from start to end."""
+    per_decade = (end - start) / math.log10(high / low)
+    return lambda value: start + per_decade * math.log10(value / low)
 
 
 def _axes(root, across, up, xs, ys) -> None:
@@ -114,14 +109,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 def _spread(heights: list[float]) -> list[float]:
     """Return the heights moved apart, in their order, within the picture."""
-    order = sorted(range(len(heights)), key=heights.__getitem__)
-    placed = list(heights)
-    for before, here in itertools.pairwise(order):
-        placed[here] = max(placed[here], placed[before] + APART)
-    over = placed[order[-1]] - (HEIGHT - BOTTOM)
-    if over > 0:
-        limit = HEIGHT - BOTTOM
-        for here in reversed(order):
-            placed[here] = min(placed[here], limit)
-            limit = placed[here] - APART
-    return placed
+    order, apart = np.argsort(heights, kind="stable"), APART * np.arange(len(heights))
+    down = np.maximum.accumulate(np.take(heights, order) - apart) + apart
+    lowest = HEIGHT - BOTTOM - apart[::-1]  # with room for those below
+    return np.minimum(down, lowest)[np.argsort(order)].tolist()

@@ -1,19 +1,20 @@
 """The runs: curves, errors beside the papers', figures, configs."""
 
-import dataclasses
 import json
 import pathlib
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 from cnn_history.papers import reported
 from cnn_history.reporting.page.material import FIGURES, Material, Run
 from cnn_history.reporting.page.pictures import PageImage, Pictures
 from cnn_history.reporting.page.values import percent
-from cnn_history.reporting.reproduction import Reproduction, of_runs
+from cnn_history.reporting.reproduction import of_runs
 
 MOST_POINTS = 200  # of a curve
 SPLITS = ("train", "test")
+POINT = ("step", "loss", "top1_error")
+WRONG = (KeyError, TypeError, ValueError, AttributeError)  # what a damaged run raises
 CAPTIONS = {
     "curves.png": "Loss and error of {name} over the steps, on the training and the test images.",
     "filters.png": "The filters of the first layer of {name}, each as a small picture.",
@@ -22,72 +23,28 @@ CAPTIONS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class ShownRun:
-    """A run as the page shows it.
+def shown(material: Material, pictures: Pictures) -> list[dict[str, Any]]:
+    """Return the runs, each whole; one that cannot be understood is left out, named."""
+    made = []
+    for run in material.runs:
+        try:
+            made.append(_shown(run, pictures))
+        except WRONG as error:
+            why = f"it is no run as `train` leaves it ({error!r})"
+            material.left_out.append(f"{run.name}: {why}")
+    return made
 
-    Attributes:
-      name: its folder.
-      title: network and data set.
-      state: how far it went.
-      error: its test error, or None.
-      paper: the paper's, with its source, or None.
-      facts: name and text.
-      figures: pictures.
-      config: JSON.
-      again: the command that would finish it, or None.
+
+def _shown(run: Run, pictures: Pictures) -> dict[str, Any]:
+    """Return a run as the page shows it, as text.
+
+    `title` is network and data set, `state` how far it went, `error` its test error and `paper` the
+    paper's, or None; `facts` are by name.
     """
-
-    name: str
-    title: str
-    state: str
-    error: str | None
-    paper: str | None
-    facts: dict[str, str]
-    figures: list[PageImage]
-    config: str
-    again: str | None
-
-
-class Row(NamedTuple):
-    """Runs that differ in their seed alone, or a kept result, beside the paper's number.
-
-    Attributes:
-      name: where it stands.
-      network: of the run.
-      dataset: of the run.
-      found: errors, interval and verdict.
-      steps: of training.
-      devices: in words.
-    """
-
-    name: str
-    network: str
-    dataset: str
-    found: Reproduction
-    steps: str
-    devices: str
-
-
-def shown(material: Material, pictures: Pictures) -> list[ShownRun]:
-    """Return the runs, each whole."""
-    return [run for one in material.runs if (run := _attempt(material, one, pictures))]
-
-
-def _attempt(material: Material, run: Run, pictures: Pictures) -> ShownRun | None:
-    try:
-        return _shown(run, pictures)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        material.left_out.append(f"{run.name}: it is no run as `train` leaves it ({error!r})")
-        return None
-
-
-def _shown(run: Run, pictures: Pictures) -> ShownRun:
-    config, summary = run.config, run.summary
-    network = str(config["model"]["name"])
+    config, summary, paper = run.config, run.summary, reported(run.config)
+    error = percent(summary["test"]["top1_error"]) if summary else None
     done = max((line["step"] for line in run.lines), default=0)
     state = f"finished, {done:,} steps" if summary else f"step {done:,} of {config['steps']:,}"
-    error = summary["test"]["top1_error"] if summary else None
     facts = {}
     if summary:
         facts = {
@@ -99,18 +56,17 @@ def _shown(run: Run, pictures: Pictures) -> ShownRun:
             "jax": str(summary["versions"].get("jax", "")),
             "commit": str(summary["versions"].get("commit", "")),
         }
-    paper = reported(config)
-    return ShownRun(
-        name=run.name,
-        title=f"{network} on {config['dataset']}",
-        state=state,
-        error=None if error is None else percent(error),
-        paper=f"{paper.top1:.2f} % ({paper.cited})" if paper else None,
-        facts=facts,
-        figures=list(_figures(run, pictures)),
-        config=json.dumps(config, indent=2, ensure_ascii=False),
-        again=None if summary else "the command that began it, once more, goes on where it stopped",
-    )
+    return {
+        "name": run.name,
+        "title": f"{config['model']['name']} on {config['dataset']}",
+        "state": state,
+        "finished": bool(summary),
+        "error": error,
+        "paper": f"{paper.top1:.2f} % ({paper.cited})" if paper else None,
+        "facts": facts,
+        "figures": list(_figures(run, pictures)),
+        "config": json.dumps(config, indent=2, ensure_ascii=False),
+    }
 
 
 def comparisons(material: Material, pictures: Pictures) -> list[PageImage]:
@@ -120,61 +76,49 @@ def comparisons(material: Material, pictures: Pictures) -> list[PageImage]:
     return [picture for picture in made if picture]
 
 
-def _figures(run: Run, pictures: Pictures) -> Iterable[PageImage]:
-    folder = run.folder / FIGURES
+def _figures(run: Run, pictures: Pictures) -> Iterator[PageImage]:
+    folder, order = run.folder / FIGURES, list(CAPTIONS)
     files = sorted(folder.glob("*.png")) + sorted(folder.glob("*.gif"))
-    order = list(CAPTIONS)
     for file in sorted(files, key=lambda f: order.index(f.name) if f.name in order else len(order)):
         caption = CAPTIONS.get(file.name, "{name}: {file}").format(name=run.name, file=file.stem)
         if picture := pictures.add(file, caption, folder):
             yield picture
 
 
-def table(material: Material) -> list[Row]:
-    """Return a row for each group of seeds, for each other finished run, and each kept result."""
+def table(material: Material) -> list[dict[str, Any]]:
+    """Return a row for each group of seeds, for each other finished run, and each kept result.
+
+    Runs of a group differ in their seed alone; `name` says where they stand, and `found` are
+    errors, interval and verdict beside the paper's number.
+    """
     groups: dict[tuple[str, str], list[Run]] = {}
-    for run in material.runs:
-        if run.summary:
-            path = pathlib.PurePath(run.name)
-            seeds = path.name.startswith("seed_")
-            name = str(path.parent) if seeds and path.parent.name else run.name
-            groups.setdefault((name, str(run.folder.parent if seeds else run.folder)), []).append(
-                run
-            )
+    for run in filter(lambda run: run.summary, material.runs):
+        path = pathlib.PurePath(run.name)
+        seeds = path.name.startswith("seed_")
+        name = str(path.parent) if seeds and path.parent.name else run.name
+        key = name, str(run.folder.parent if seeds else run.folder)
+        groups.setdefault(key, []).append(run)
     measured = [
-        (name, members[0].summary, members[0].config, [m.summary for m in members])
-        for (name, _), members in groups.items()
+        (name, [m.summary for m in runs], runs[0].config) for (name, _), runs in groups.items()
     ]
-    measured += [
-        (f"results/{d.name}", d.content, d.content["config"], [d.content]) for d in material.results
-    ]
+    measured += [(f"results/{d.name}", [d.content], d.content["config"]) for d in material.results]
     rows = []
-    for name, summary, config, summaries in measured:
+    for name, summaries, config in measured:
         try:
-            row = Row(
-                name,
-                str(summary["model"]),
-                str(summary["dataset"]),
-                of_runs(config, [one["test"] for one in summaries]),
-                f"{summary['steps']:,}",
-                str(summary["devices"]),
-            )
-            rows.append(row)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            first = summaries[0]
+            row = {part: str(first[part]) for part in ("model", "dataset", "devices")}
+            row |= {"name": name, "steps": f"{first['steps']:,}"}
+            rows.append(row | {"found": of_runs(config, [one["test"] for one in summaries])})
+        except WRONG as error:
             material.left_out.append(f"{name}: {error!r}")
-    return sorted(rows, key=lambda row: (row.network, row.dataset, row.name))
+    return sorted(rows, key=lambda row: (row["model"], row["dataset"], row["name"]))
 
 
 def curves(material: Material) -> list[dict]:
     """Return what the chart that compares runs draws: step, loss and error of each split."""
     return [
-        {
-            "name": run.name,
-            **{
-                split: _thinned([line for line in run.lines if line.get("split") == split])
-                for split in SPLITS
-            },
-        }
+        {"name": run.name}
+        | {split: _thinned([x for x in run.lines if x.get("split") == split]) for split in SPLITS}
         for run in material.runs
     ]
 
@@ -186,5 +130,5 @@ def _thinned(lines: list[dict]) -> list[list[float]]:
     return [
         [line["step"], line["loss"], 100 * line["top1_error"]]
         for line in chosen
-        if all(isinstance(line.get(name), int | float) for name in ("step", "loss", "top1_error"))
+        if all(isinstance(line.get(name), int | float) for name in POINT)
     ]
