@@ -3,7 +3,7 @@
 from cnn_history.lecture.claim import Finding
 from cnn_history.papers import PUBLISHED, Paper, Published
 
-TOPS = {"top-1": "top1", "top-5": "top5"}
+NUMBERS = ("val top-1", "val top-5", "test top-5")  # of a row, in this order
 
 
 def rows(paper: Paper, label: str | None = None, protocol: str | None = None) -> list[Published]:
@@ -17,24 +17,24 @@ def rows(paper: Paper, label: str | None = None, protocol: str | None = None) ->
     ]
 
 
-def test_errors(paper: Paper) -> list[float]:
-    """Return the top-5 errors on test images that a paper prints, in percent."""
-    return sorted(row.top5 for row in rows(paper) if row.split == "test")
+def errors_on_test(paper: Paper, label: str | None = None) -> list[float]:
+    """Return the top-5 errors on test images that a paper prints, in percent, the lowest first."""
+    return sorted(row.top5 for row in rows(paper, label) if row.split == "test")
 
 
-def errors(paper: Paper, label: str, protocol: str, said: dict[str, float]) -> Finding:
-    """Error rates in percent; `said` has those of the lecture, by name, such as `val top-1`.
+def errors(paper: Paper, label: str, protocol: str, *said: float | None) -> Finding:
+    """Error rates in percent; `said` has those of the lecture in the order of NUMBERS.
 
-    They are right if the paper's are the same, rounded to as many digits.
+    They are right if the paper's are the same, rounded to as many digits. None is not on the slide.
     """
-    printed = {
-        f"{row.split} {top}": (getattr(row, name), row.where)
+    asked = {name: value for name, value in zip(NUMBERS, said, strict=False) if value is not None}
+    found = {
+        name: (value, row.where)
+        for name, (split, top) in zip(asked, map(str.split, asked), strict=True)
         for row in rows(paper, label, protocol)
-        for top, name in TOPS.items()
-        if getattr(row, name) is not None
+        if row.split == split and (value := getattr(row, top.replace("-", ""))) is not None
     }
-    right = all(name in printed and same(value, printed[name][0]) for name, value in said.items())
-    found = {name: printed[name] for name in said if name in printed}
+    right = all(name in found and same(value, found[name][0]) for name, value in asked.items())
     values = ", ".join(f"{name} {value}" for name, (value, _) in found.items())
     where = ", ".join(dict.fromkeys(where for _, where in found.values()))
     return Finding(

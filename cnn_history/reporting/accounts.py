@@ -51,10 +51,9 @@ def _title(account: Account) -> str:
 def table(account: Account) -> None:
     """Print a table, and the lecture's listing where it has one."""
     found = Table(box=None, pad_edge=False, header_style="bold", title=_title(account))
-    for column in COLUMNS:
-        found.add_column(column, no_wrap=True)
-    for column in NUMBERS:
-        found.add_column(column, justify="right", no_wrap=True)
+    for column in (*COLUMNS, *NUMBERS):
+        justify = "right" if column in NUMBERS else "left"
+        found.add_column(column, justify=justify, no_wrap=True)
     *rows, totals = _rows(account)
     for cells in rows:
         found.add_row(*cells)

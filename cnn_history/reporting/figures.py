@@ -74,11 +74,10 @@ def predictions(
     )
     texts = []
     for i in chosen:
-        text = f"{classes[said[i]]}  {100 * confidence[i]:.0f} %"
-        if said[i] == labels[i]:
-            texts.append((text, style.RIGHT))
-        else:
-            texts.append((f"{text}\nis {classes[labels[i]]}", style.WRONG))
+        right = said[i] == labels[i]
+        truth = "" if right else f"\nis {classes[labels[i]]}"
+        text = f"{classes[said[i]]}  {100 * confidence[i]:.0f} %{truth}"
+        texts.append((text, style.RIGHT if right else style.WRONG))
     shown = [images[int(ids[i])] for i in chosen]
     _tiles(path, shown, 10, 1.18, title, texts)
 

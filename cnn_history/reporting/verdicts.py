@@ -19,8 +19,7 @@ WIDTH = 120  # columns, where nothing says how many there are
 
 
 def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDTH)
+    return Console(highlight=False, width=None if Console().is_terminal else WIDTH)
 
 
 def by_slide(title: str, claims: Sequence, results: Iterable) -> Iterator:
@@ -43,9 +42,8 @@ def by_slide(title: str, claims: Sequence, results: Iterable) -> Iterator:
 
 def _table(show_header: bool) -> Table:
     """Return an empty table; those of all slides have the same columns."""
-    table = Table(
-        box=None, pad_edge=False, show_header=show_header, header_style="bold", expand=True
-    )
+    look = {"box": None, "pad_edge": False, "header_style": "bold", "expand": True}
+    table = Table(show_header=show_header, **look)
     table.add_column("", width=4)
     table.add_column("verdict", width=8)
     table.add_column("the lecture", ratio=2, overflow="fold")

@@ -48,9 +48,9 @@ def run(steps: int = 10_000, seeds: int = 20) -> Findings:
     return Findings(QUESTION, answer(lengths, rates), rows, {"steps.png": _draw(lengths, rates)})
 
 
-def constant(rule: Callable, gradient: float, steps: int) -> np.ndarray:
-    """Return each step over the learning rate while the gradient stays what it is, [steps]."""
-    transformation, params = rule(1.0), jnp.zeros(())
+def constant(rule: Callable, gradient: float | jax.Array, steps: int) -> np.ndarray:
+    """Return each step over the learning rate while the gradient stays what it is, [steps, ...]."""
+    transformation, params = rule(1.0), jnp.zeros(jnp.shape(gradient))
 
     def step(state, _):
         update, state = transformation.update(jnp.asarray(gradient), state, params)

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -10,8 +10,8 @@ import jax.numpy as jnp
 
 from cnn_history import initializers, layers, optimizers
 from cnn_history.models.conv_unit import ConvUnit
-from cnn_history.studies import train
-from cnn_history.studies.data import BOTH, Data, images
+from cnn_history.studies.data import BOTH, images
+from cnn_history.studies.train import tester, trainer, watching
 
 CLASSES = 10
 DROPOUT = 0.5
@@ -61,8 +61,8 @@ class Net(nn.Module):
         return dense(CLASSES, name="fc2")(x)
 
 
-class Setup(NamedTuple):
-    """Data and nets, each compiled once, when it is first used.
+class Setup:
+    """Data and nets, each compiled once, when it is first used; the arguments are the study's.
 
     Attributes:
       train: as `train.trainer` returns it, of a learning rate, by net.
@@ -73,41 +73,27 @@ class Setup(NamedTuple):
       seeds: trainings of each kind.
     """
 
-    train: dict[str, Callable]
-    test: dict[str, Callable]
-    statistics: Callable
-    data: list[Data]
-    steps: int
-    seeds: int
-
-
-def setup(
-    dataset: str,
-    image_size: int,
-    examples: int,
-    convolutions: int,
-    steps: int,
-    batch_size: int,
-    seeds: int,
-) -> Setup:
-    """Return what is measured with; the arguments are those of the study."""
-    data = images(dataset, image_size, examples, BOTH, CLASSES)
-    nets = {name: Net(*kind, convolutions=convolutions) for name, kind in NETS.items()}
-
-    def rule(rate):
-        return optimizers.momentum(rate, DECAY)
-
-    return Setup(
-        train={
-            name: train.trainer(net, rule, data[0], batch_size, observe=train.watching(kernels_rms))
+    def __init__(
+        self,
+        dataset: str,
+        image_size: int,
+        examples: int,
+        convolutions: int,
+        steps: int,
+        batch_size: int,
+        seeds: int,
+    ):
+        self.data = images(dataset, image_size, examples, BOTH, CLASSES)
+        self.steps, self.seeds = steps, seeds
+        learned, tested = self.data
+        rule, observe = functools.partial(optimizers.momentum, decay=DECAY), watching(kernels_rms)
+        nets = {name: Net(*kind, convolutions=convolutions) for name, kind in NETS.items()}
+        self.train = {
+            name: trainer(net, rule, learned, batch_size, observe=observe)
             for name, net in nets.items()
-        },
-        test={name: train.tester(net, data[1]) for name, net in nets.items()},
-        statistics=batch_statistics(nets[NORMED]),
-        data=data,
-        steps=steps,
-        seeds=seeds,
-    )
+        }
+        self.test = {name: tester(net, tested) for name, net in nets.items()}
+        self.statistics = batch_statistics(nets[NORMED])
 
 
 def kernels_rms(gradient: Any) -> dict[str, jax.Array]:

@@ -12,7 +12,7 @@ from cnn_history.choices import whole
 from cnn_history.reporting import style
 from cnn_history.studies import batch_norm_measures as measures
 from cnn_history.studies.batch_norm_measures import CHANCE, GAINS, LAG, RATES, SMALL
-from cnn_history.studies.batch_norm_nets import BARE, NETS, NORMED, PAIR, setup
+from cnn_history.studies.batch_norm_nets import BARE, NETS, NORMED, PAIR, Setup
 from cnn_history.studies.findings import Findings, picture
 from cnn_history.studies.interval import counted, said
 
@@ -52,7 +52,7 @@ def run(
       batch_size: of a step.
       seeds: trainings of each kind.
     """
-    nets = setup(dataset, image_size, examples, convolutions, steps, batch_size, seeds)
+    nets = Setup(dataset, image_size, examples, convolutions, steps, batch_size, seeds)
     flow = {gain: measures.gradients(nets, gain) for gain in (SMALL, 1.0)}
     by_rate = measures.losses_by_rate(nets)
     by_gain = measures.losses_by_gain(nets)
@@ -80,45 +80,31 @@ def answer(flow: dict, by_rate: dict, by_gain: dict, errors: dict, tests: dict) 
     rates = {net: np.exp2(np.log2(measures.largest_rate(by_rate[net])).mean()) for net in PAIR}
     count = {net: measures.trained(by_gain[net]).sum(1).mean() for net in PAIR}
     moving, true = tests["moving average"], tests["true average"]
-    found = (
-        (
-            "gradient flow",
-            measures.scale_gain(flow),
-            "decades less that gradients change where the first kernels are a quarter of He's",
-        ),
-        (
-            "more even over the layers",
-            measures.flow_gain(flow[1.0]),
-            "decades less of their gradients' standard deviation, He's initialization",
-        ),
-        (
-            "higher learning rates",
-            measures.rate_gain(by_rate),
-            f"doublings; the largest that trains is {rates[NORMED]:.2g} against {rates[BARE]:.2g}",
-        ),
-        (
-            "less dependence on initialization",
-            measures.initialization_gain(by_gain),
-            f"doublings; of {len(GAINS)} sizes of the first kernels, {GAINS[0]:g} to {GAINS[-1]:g} "
-            f"times He's, {count[NORMED]:.1f} train against {count[BARE]:.1f}",
-        ),
-        ("regularization", 100 * measures.regularization_gain(errors), "points of error less"),
-        (
-            "less need for dropout",
-            100 * measures.dropout_gain(errors),
-            "points of error that dropout gains less; it gains "
-            f"{100 * (errors[BARE] - errors['dropout']).mean():.1f} without batch norm and "
-            f"{100 * (errors[NORMED] - errors['both']).mean():.1f} with it",
-        ),
-        (
-            f"moving averages lag after {LAG} steps",
-            measures.lag(moving, true),
-            "test loss more than with true averages",
-        ),
-        ("and at the end", moving[:, -1] - true[:, -1], "the same"),
+    flow_said, even = said(measures.scale_gain(flow)), said(measures.flow_gain(flow[1.0]))
+    alone, together = (
+        100 * (errors[one] - errors[other]).mean()
+        for one, other in ((BARE, "dropout"), (NORMED, "both"))
     )
-    words = "; ".join(f"{what}: {said(values)} ({unit})" for what, values, unit in found)
-    return f"{words}. 95 % intervals over {len(moving)} seeds."
+    parts = [
+        f"gradient flow: {flow_said} (decades less that gradients change where the first kernels "
+        "are a quarter of He's)",
+        f"more even over the layers: {even} (decades less of their gradients' standard deviation, "
+        "He's initialization)",
+        f"higher learning rates: {said(measures.rate_gain(by_rate))} (doublings; the largest that "
+        f"trains is {rates[NORMED]:.2g} against {rates[BARE]:.2g})",
+        "less dependence on initialization: "
+        f"{said(measures.initialization_gain(by_gain))} (doublings; of {len(GAINS)} sizes of the "
+        f"first kernels, {GAINS[0]:g} to {GAINS[-1]:g} times He's, {count[NORMED]:.1f} train "
+        f"against {count[BARE]:.1f})",
+        f"regularization: {said(100 * measures.regularization_gain(errors))} "
+        "(points of error less)",
+        f"less need for dropout: {said(100 * measures.dropout_gain(errors))} (points of error that "
+        f"dropout gains less; it gains {alone:.1f} without batch norm and {together:.1f} with it)",
+        f"moving averages lag after {LAG} steps: {said(measures.lag(moving, true))} (test loss "
+        "more than with true averages)",
+        f"and at the end: {said(moving[:, -1] - true[:, -1])} (the same)",
+    ]
+    return f"{'; '.join(parts)}. 95 % intervals over {len(moving)} seeds."
 
 
 def _row(part: str, net: str, at: str, what: str, values: np.ndarray) -> dict[str, Any]:

@@ -98,7 +98,16 @@ def run(
         {"part": "covariance", "norm": name, "mean_off_diagonal": off_diagonal(found)}
         for name, found in covariances.items()
     ]
-    rows += [_row(name, parameters[name], losses[name], errors[name]) for name in NORMS]
+    rows += [
+        {
+            "part": "training",
+            "norm": name,
+            "parameters": parameters[name],
+            **columns("loss", curves.end(losses[name], LAST)),
+            **counted("test_error", errors[name][:, -1]),
+        }
+        for name in NORMS
+    ]
     pictures = {"covariances.png": _matrices(covariances), "training.png": _curves(losses, errors)}
     return Findings(QUESTION, answer(covariances, parameters, losses, errors), rows, pictures)
 
@@ -175,16 +184,6 @@ def answer(
         f"Mean covariance off the diagonal: {', '.join(shown)}. Nets of {count} parameters, beside "
         f"batch norm: {'; '.join(words)}. 95 % intervals over {n} seeds."
     )
-
-
-def _row(name: str, parameters: int, losses: np.ndarray, errors: np.ndarray) -> dict:
-    return {
-        "part": "training",
-        "norm": name,
-        "parameters": parameters,
-        **columns("loss", curves.end(losses, LAST)),
-        **counted("test_error", errors[:, -1]),
-    }
 
 
 @picture(COVARIANCES, 1, 1 + len(LAYERS), figsize=(9.6, 2.2))

@@ -1,18 +1,16 @@
 """What a study finds."""
 
-import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnn_history.reporting import style
 
 Row = dict[str, Any]
 
 
-@dataclasses.dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A figure of a study.
 
     Attributes:
@@ -24,8 +22,7 @@ class Picture:
     draw: Callable[[pathlib.Path], None]
 
 
-@dataclasses.dataclass(frozen=True)
-class Findings:
+class Findings(NamedTuple):
     """What a study returns.
 
     Attributes:

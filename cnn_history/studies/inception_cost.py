@@ -30,6 +30,7 @@ CAPTION = (
 VARIANTS = {"smoke": {}}
 
 
+@functools.cache
 def convolutions(module: str) -> dict[str, Layer]:
     """Return the convolutions of one of MODULES by name."""
     _, layers = accounting.trace(MODULES[module], INPUT)

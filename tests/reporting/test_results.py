@@ -36,7 +36,7 @@ def test_several_runs_have_the_interval_of_one_more():
 def test_a_run_that_is_kept_is_in_the_document(tmp_path):
     run, kept = tmp_path / "run", tmp_path / "results"
     kept.mkdir()
-    assert results.document(kept) == results.HEAD
+    assert results.document(kept).count("#") == 1  # the title alone
     (run / "seed_0").mkdir(parents=True)
     summary = {
         "model": "lenet5", "dataset": "mnist", "steps": 9375, "seconds": 100.0, "devices": "a cpu",

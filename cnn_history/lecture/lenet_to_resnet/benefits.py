@@ -6,7 +6,7 @@ from cnn_history.lecture.by_study import outcome
 from cnn_history.lecture.claim import BY_STUDY, Finding, slide
 from cnn_history.studies import batch_norm_measures as measures
 from cnn_history.studies import batch_normalization, defaults
-from cnn_history.studies.batch_norm_nets import Setup, setup
+from cnn_history.studies.batch_norm_nets import Setup
 
 TRAINING = {"steps": 60, "seeds": 3}
 
@@ -14,7 +14,7 @@ TRAINING = {"steps": 60, "seeds": 3}
 @functools.cache
 def nets() -> Setup:
     """Return nets and data, which all of them have in common."""
-    return setup(**{**defaults(batch_normalization.run), **TRAINING})
+    return Setup(**{**defaults(batch_normalization.run), **TRAINING})
 
 
 def flow() -> Finding:
@@ -37,15 +37,13 @@ def rates() -> Finding:
 def initialization() -> Finding:
     """From how many more sizes of the first weights, each twice the one before, it trains."""
     found = measures.initialization_gain(measures.losses_by_gain(nets()))
-    sizes = len(measures.GAINS)
-    return outcome(
-        found, f"of {sizes} sizes of the first weights, the number that trains is higher"
-    )
+    what = f"of {len(measures.GAINS)} sizes of the first weights, the number that trains is higher"
+    return outcome(found, what)
 
 
 def regularization() -> Finding:
     """What batch normalization does for the test error, and what dropout then adds."""
-    errors = measures.test_errors(nets())
+    errors = measures.errors_on_test(nets())
     without = outcome(100 * measures.dropout_gain(errors), "dropout gains less with it, in points,")
     return outcome(
         100 * measures.regularization_gain(errors),

@@ -1,7 +1,7 @@
 """LeNet-5 (LeCun et al. 1998), AlexNet (Krizhevsky et al. 2012), ZFNet (Zeiler & Fergus 2013)."""
 
 from cnn_history.lecture.claim import AGREES, ERRS, QUOTED, Finding, slide
-from cnn_history.lecture.quoted import errors, rows, test_errors
+from cnn_history.lecture.quoted import errors, errors_on_test, rows
 from cnn_history.lecture.read_off import account, layer, output, window
 from cnn_history.models.lenet5 import C1, C3_INPUTS
 from cnn_history.papers import (
@@ -21,19 +21,14 @@ TABLE_2 = (errors, KRIZHEVSKY_2012)
 def architecture() -> Finding:
     """Windows, strides and the order of the layers."""
     found = account("lenet5").layers
-    kinds = ["pool" if "pool" in layer.operation else layer.operation for layer in found]
-    windows = {kind: {window(a) for a, k in zip(found, kinds, strict=True) if k == kind}
-               for kind in ("conv", "pool")}  # fmt: skip
-    right = (
-        kinds[:6] == ["conv", "pool", "conv", "pool", "fc", "fc"]
-        and windows["conv"] == {"5x5/1"}
-        and windows["pool"] == {"2x2/2"}
-    )
-    connected = sum(len(inputs) for inputs in C3_INPUTS)
+    kinds = [layer.operation.removeprefix("avg_").removeprefix("max_") for layer in found]
+    pairs = list(zip(kinds, found, strict=True))
+    conv, pool = ({window(a) for k, a in pairs if k == kind} for kind in ("conv", "pool"))
+    order = kinds[:6] == ["conv", "pool", "conv", "pool", "fc", "fc"]
+    connected = sum(map(len, C3_INPUTS))
     return Finding(
-        f"conv {'/'.join(windows['conv'])}, pool {'/'.join(windows['pool'])}; "
-        f"{'-'.join(kinds).upper()}",
-        right,
+        f"conv {'/'.join(conv)}, pool {'/'.join(pool)}; {'-'.join(kinds).upper()}",
+        order and conv == {"5x5/1"} and pool == {"2x2/2"},
         f"It is simplified: there are {kinds.count('fc')} dense stages, and in the paper "
         f"subsampling has {layer('lenet5_1998', 's2').parameters} parameters in S2, and C3 has "
         f"{connected} of {C1 * len(C3_INPUTS)} connections.",
@@ -51,28 +46,23 @@ def image_size(said: int, papers: int) -> Finding:
     """The size of image that gives a whole number of positions."""
     conv1 = layer(LECTURES, "conv1")
     side, stride = conv1.kernel[0], conv1.stride
-    found = account(LECTURES).input
-    whole = (said - side) / stride + 1
+    whole, broken = ((size - side) / stride + 1 for size in (said, papers))
     return Finding(
-        f"({papers} - {side})/{stride} + 1 = {(papers - side) / stride + 1:g}; from {said}: "
-        f"{whole:g}",
-        found == (said, said, 3) and conv1.output[0] == whole,
+        f"({papers} - {side})/{stride} + 1 = {broken:g}; from {said}: {whole:g}",
+        account(LECTURES).input == (said, said, 3) and conv1.output[0] == whole,
         f"The paper's text has {papers}, which gives no whole number without padding.",
     )
 
 
 def order(said: list[str]) -> Finding:
     """Which of normalization and pooling is first."""
-
-    def first(model):
-        return [layer.name for layer in account(model).layers if layer.name in said]
-
     papers, simple = account(PAPERS), account(LECTURES)
+    first = [layer.name for layer in papers.layers if layer.name in said]
     then = {"norm1": "normalization", "pool1": "pooling"}
-    words = " before ".join(then[name] for name in first(PAPERS))
+    words = " before ".join(then[name] for name in first)
     return Finding(
         f"{words} in {PAPERS}",
-        first(PAPERS) == said,
+        first == said,
         f"The paper has {words} (sec. 3.5); pooling first is CaffeNet's order. The simplified net "
         f"has no groups either: {simple.parameters:,} parameters and {simple.macs / 1e9:.3f}G "
         f"multiply-adds against {papers.parameters:,} and {papers.macs / 1e9:.3f}G.",
@@ -115,13 +105,13 @@ def maps(said: tuple[int, ...], instead: tuple[int, ...]) -> Finding:
 
 def error(before: float, after: float) -> Finding:
     """The error that the slide gives to the paper's network."""
-    own = test_errors(ZEILER_2013)
+    own = errors_on_test(ZEILER_2013)
+    printed = ", ".join(map(str, own))
     (clarifai,) = [row for row in rows(SIMONYAN_2014, "Clarifai") if row.top5 == after]
-    alexnet = [row.top5 for row in rows(KRIZHEVSKY_2012, "5 CNNs") if row.split == "test"]
     return Finding(
-        f"the paper prints {', '.join(map(str, sorted(own)))} on test",
-        after in own and before in alexnet,
-        f"The paper's own test errors are {', '.join(map(str, sorted(own)))} (table 2); {after} is "
+        f"the paper prints {printed} on test",
+        after in own and before in errors_on_test(KRIZHEVSKY_2012, "5 CNNs"),
+        f"The paper's own test errors are {printed} (table 2); {after} is "
         f"{clarifai.label} ({clarifai.source}), an entry of several networks.",
     )
 
@@ -149,16 +139,14 @@ CLAIMS = (
     ),
     *slide(
         "AlexNet table",
-        ("C014", "1 CNN 40.7/18.2", QUOTED, *TABLE_2, "1 CNN", "ten_crop",
-         {"val top-1": 40.7, "val top-5": 18.2}),
+        ("C014", "1 CNN 40.7/18.2", QUOTED, *TABLE_2, "1 CNN", "ten_crop", 40.7, 18.2),
         ("C015", "5 CNNs 38.1/16.4, test 16.4", QUOTED, *TABLE_2, "5 CNNs", "ten_crop",
-         {"val top-1": 38.1, "val top-5": 16.4, "test top-5": 16.4}),
-        ("C016", "1 CNN* 39.0/16.6", QUOTED, *TABLE_2, "1 CNN*", "ten_crop",
-         {"val top-1": 39.0, "val top-5": 16.6}),
+         38.1, 16.4, 16.4),
+        ("C016", "1 CNN* 39.0/16.6", QUOTED, *TABLE_2, "1 CNN*", "ten_crop", 39.0, 16.6),
         ("C017", "7 CNNs* 36.7/15.4, test 15.3", QUOTED, *TABLE_2, "7 CNNs*", "ten_crop",
-         {"val top-1": 36.7, "val top-5": 15.4, "test top-5": 15.3}),
+         36.7, 15.4, 15.3),
         ("C018", "SIFT+FVs 26.2 test", QUOTED, *TABLE_2, "SIFT + FVs", "ten_crop",
-         {"test top-5": 26.2}),
+         None, None, 26.2),
     ),
     *slide(
         "ZFNet",

@@ -29,15 +29,21 @@ def counted(said: int) -> Finding:
     )
 
 
+def linear() -> int:
+    """Return the parameters of the classifier."""
+    return sum(layer.parameters for layer in account(MODEL).layers if layer.operation == "fc")
+
+
 def fully_connected() -> Finding:
     """The fully-connected layers that are there."""
-    layers, all_layers = account(MODEL).layers, account(MODEL, aux_heads=True).layers
-    own = [layer for layer in layers if layer.operation == "fc"]
-    heads = sum(layer.operation == "fc" for layer in all_layers) - len(own)
-    size = sum(layer.parameters for layer in own)
+    own, all_ = (
+        sum(layer.operation == "fc" for layer in account(MODEL, **options).layers)
+        for options in ({}, {"aux_heads": True})
+    )
+    size, heads = linear(), all_ - own
     share = 100 * size / account(MODEL).parameters
     return Finding(
-        f"{len(own)} of {size:,} parameters ({share:.1f}%), {heads} in the auxiliary heads",
+        f"{own} of {size:,} parameters ({share:.1f}%), {heads} in the auxiliary heads",
         not own and not heads,
         f"One linear layer to the classes is left, {size:,} parameters or {share:.1f}% of all, and "
         "each auxiliary head has two; what is gone are the expensive ones.",
@@ -47,24 +53,23 @@ def fully_connected() -> Finding:
 def parameters(said: int) -> Finding:
     """All parameters, with heads and without."""
     bare, headed = account(MODEL), account(MODEL, aux_heads=True).parameters
-    linear = sum(layer.parameters for layer in bare.layers if layer.operation == "fc")
+    without = bare.parameters - linear()
     weights = sum(layer.weights for layer in bare.layers)
     return Finding(
         f"{bare.parameters:,} ({weights:,} without biases)",
         round(bare.parameters / 1e6) == said,
-        f"There are {bare.parameters:,}, {bare.parameters - linear:,} without the linear layer and "
+        f"There are {bare.parameters:,}, {without:,} without the linear layer and "
         f"{headed:,} with auxiliary heads; 5 million is what the paper of Inception-v3 says.",
     )
 
 
 def fewer(said: int) -> Finding:
     """AlexNet's parameters over GoogLeNet's."""
-    alexnet, bare = account("alexnet_2012").parameters, account(MODEL)
-    linear = sum(layer.parameters for layer in bare.layers if layer.operation == "fc")
-    ratio, without = alexnet / bare.parameters, alexnet / (bare.parameters - linear)
+    alexnet, bare = (account(model).parameters for model in ("alexnet_2012", MODEL))
+    ratio, without = alexnet / bare, alexnet / (bare - linear())
     headed = alexnet / account(MODEL, aux_heads=True).parameters
     return Finding(
-        f"{alexnet:,} / {bare.parameters:,} = {ratio:.2f}x",
+        f"{alexnet:,} / {bare:,} = {ratio:.2f}x",
         round(ratio) == said,
         f"It is {ratio:.2f}x ({without:.2f}x without the linear layer, {headed:.2f}x with auxiliary"
         " heads); 12 is 60 million over 5 million.",
@@ -87,14 +92,11 @@ def stem(said: list[str]) -> Finding:
 def head(said: list[str]) -> Finding:
     """The layers of an auxiliary classifier."""
     layers = [la for la in account(MODEL, aux_heads=True).layers if la.name.startswith("aux_4a")]
-    described = [
-        f"{SHORT[la.operation].lower()} {window(la) if la.kernel else ''} -> {shape(la.output)}"
-        for la in layers
-    ]
-    return Finding(
-        ", ".join(" ".join(text.split()) for text in described),
-        [SHORT[la.operation] for la in layers] == said and layers[1].kernel == (1, 1),
-    )
+    kinds = [SHORT[layer.operation] for layer in layers]
+    windows = [f" {window(layer)}" if layer.kernel else "" for layer in layers]
+    words = zip(kinds, windows, layers, strict=True)
+    text = ", ".join(f"{kind.lower()}{w} -> {shape(layer.output)}" for kind, w, layer in words)
+    return Finding(text, kinds == said and layers[1].kernel == (1, 1))
 
 
 COUNTING = "22 layers: parallel layers count as 1, 2 per module, aux not counted"
@@ -105,7 +107,7 @@ CLAIMS = slide(
     ("C108", "Only 5 million parameters!", ERRS, parameters, 5),
     ("C109", "12x less params than AlexNet", ERRS, fewer, 12),
     ("C110", "ILSVRC'14 winner (6.7% top-5)", QUOTED, errors, SZEGEDY_2014,
-     "GoogLeNet, 7 models", "crops144", {"test top-5": 6.7}),
+     "GoogLeNet, 7 models", "crops144", None, None, 6.7),
     ("C127", "Stem: Conv-Pool-2x Conv-Pool", AGREES, stem,
      ["Conv", "Pool", "Conv", "Conv", "Pool"]),
     ("C128", "Aux: AvgPool-1x1Conv-FC-FC-Softmax", AGREES, head, ["AvgPool", "Conv", "FC", "FC"]),

@@ -58,13 +58,13 @@ CLAIMS = (
     *slide(
         "Inception v2/v3 table",
         ("C136", "VGGNet 2 models 23.7/6.8", QUOTED, errors, SIMONYAN_2014, "D and E",
-         "multi_crop_and_dense", {"val top-1": 23.7, "val top-5": 6.8}),
+         "multi_crop_and_dense", 23.7, 6.8),
         ("C137", "GoogLeNet 7, 144 crops, 6.67", QUOTED, errors, SZEGEDY_2014,
-         "GoogLeNet, 7 models", "crops144", {"val top-5": 6.67}),
+         "GoogLeNet, 7 models", "crops144", None, 6.67),
         ("C138", "PReLU 4.94", QUOTED, errors, HE_2015, "PReLU-net", "multi_scale_dense",
-         {"test top-5": 4.94}),
+         None, None, 4.94),
         ("C139", "BN-Inception 6, 144, 20.1/4.9", QUOTED, errors, IOFFE_2015,
-         "BN-Inception ensemble", "crops144", {"val top-1": 20.1, "val top-5": 4.9}),
+         "BN-Inception ensemble", "crops144", 20.1, 4.9),
         ("C140", "Inception-v3 4, 144, 17.2/3.58*", QUOTED, ensemble, 17.2, 3.58),
     ),
     *slide(

@@ -1,20 +1,13 @@
 """An Inception module, naive and with bottlenecks: the lecture's arithmetic."""
 
-import functools
-
 from cnn_history import accounting
 from cnn_history.lecture.claim import AGREES, ERRS, Finding, slide
 from cnn_history.lecture.read_off import product, shape
 from cnn_history.studies import inception_cost
+from cnn_history.studies.inception_cost import operations
 from cnn_history.studies.stack import Stack
 
 NAIVE, BOTTLENECK = "naive", "bottleneck"
-
-
-@functools.cache
-def operations(module: str) -> dict[str, int]:
-    """Return the multiply-adds of a module's convolutions."""
-    return inception_cost.operations(module)
 
 
 def term(module: str, name: str, factors: tuple[int, ...]) -> Finding:
@@ -32,8 +25,8 @@ def total(module: str, said: int) -> Finding:
     """The multiply-adds of a module, in millions."""
     terms = operations(module)
     found = sum(terms.values())
-    twice = {name: found + terms[name] for name in inception_cost.counted_twice(terms, said)}
-    slip = " or ".join(f"the {name} term counted twice ({sum_:,})" for name, sum_ in twice.items())
+    twice = inception_cost.counted_twice(terms, said)
+    slip = " or ".join(f"the {x} term counted twice ({found + terms[x]:,})" for x in twice)
     return Finding(
         f"{found:,} = {found / 1e6:.0f}M",
         round(found / 1e6) == said,

@@ -42,15 +42,21 @@ def ratio(numbers: np.ndarray) -> float:
     return (last / first) ** (1 / (numbers.shape[1] - 1))
 
 
+def way_back(start: str) -> tuple[float, float, np.ndarray]:
+    """Return the `ratio` of the gradients to activations on their way back, what reaches the
+    inputs, and the gradients to the weights, [layers]."""
+    numbers = measured(start)
+    factor, at_input = ratio(numbers["gradient"][:, ::-1]), numbers["input_gradient"].mean()
+    return factor, at_input, numbers["weight_gradient"].mean(0)
+
+
 def deviation(start: str, layer: int, said: float) -> Finding:
     """One printed standard deviation, within four of our own over the seeds."""
     found = measured(start)["std"][:, layer - 1]
     mean, sd = found.mean(), found.std(ddof=1)
     tolerance = 4 * sd + HALF_A_DIGIT
-    return Finding(
-        f"{mean:.8f} ± {sd:.2e} (n={len(found)}, tolerance {tolerance:.2e})",
-        abs(said - mean) <= tolerance,
-    )
+    text = f"{mean:.8f} ± {sd:.2e} (n={len(found)}, tolerance {tolerance:.2e})"
+    return Finding(text, abs(said - mean) <= tolerance)
 
 
 def constant() -> Finding:
@@ -96,11 +102,10 @@ def zero() -> Finding:
 
 def backward() -> Finding:
     """How the gradient shrinks on its way back."""
-    numbers = measured(SMALL)
-    factor, weights = ratio(numbers["gradient"][:, ::-1]), numbers["weight_gradient"].mean(0)
+    factor, at_input, weights = way_back(SMALL)
     return Finding(
-        f"dL/dH shrinks x{factor:.4f} per layer to {numbers['input_gradient'].mean():.1e} at the "
-        f"input; dL/dW is {weights.min():.2e} to {weights.max():.2e}, the same at every layer",
+        f"dL/dH shrinks x{factor:.4f} per layer to {at_input:.1e} at the input; dL/dW is "
+        f"{weights.min():.2e} to {weights.max():.2e}, the same at every layer",
         factor < 0.5 and weights.max() < 1.1 * weights.min(),
     )
 
@@ -114,9 +119,7 @@ def saturated() -> Finding:
 
 def gradients() -> Finding:
     """What becomes of the gradient where most units are saturated."""
-    numbers = measured(LARGE)
-    slope, at_input = numbers["slope"].mean(), numbers["input_gradient"].mean()
-    factor, weights = ratio(numbers["gradient"][:, ::-1]), numbers["weight_gradient"].mean(0)
+    slope, (factor, at_input, weights) = measured(LARGE)["slope"].mean(), way_back(LARGE)
     return Finding(
         f"mean slope {slope:.4f}; dL/dH grows x{factor:.2f} per layer, 1 -> {at_input:.1e} at the "
         f"input; dL/dW {weights[-1]:.2g} (layer 10) -> {weights[0]:.3g} (layer 1)",

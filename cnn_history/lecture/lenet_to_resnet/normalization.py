@@ -26,14 +26,14 @@ def normalized(layer: nn.Module, x=DATA, train=True, **changed) -> tuple[np.ndar
 
 def identity() -> Finding:
     """How far from the identity scale and shift leave the layer, with epsilon and without."""
-    layer = layers.BatchNorm()
-    mean, var = DATA.mean(0), DATA.var(0)
-    bare = {"scale": jnp.sqrt(var), "bias": mean}
-    exact = {"scale": jnp.sqrt(var + layer.epsilon), "bias": mean}
-    plain, _ = normalized(layers.BatchNorm(epsilon=0.0), **bare)
-    left, _ = normalized(layer, **bare)
-    mended, _ = normalized(layer, **exact)
-    off = [float(np.abs(y - DATA).max()) for y in (plain, left, mended)]
+    layer, mean, var = layers.BatchNorm(), DATA.mean(0), DATA.var(0)
+    ways = (
+        (layers.BatchNorm(epsilon=0.0), var),
+        (layer, var),
+        (layer, var + layer.epsilon),
+    )
+    made = (normalized(norm, scale=jnp.sqrt(square), bias=mean)[0] for norm, square in ways)
+    off = [float(np.abs(y - DATA).max()) for y in made]
     return Finding(
         f"off by {off[0]:.1e} without epsilon, {off[1]:.1e} with epsilon {layer.epsilon:g}",
         off[0] < FLOAT32 and off[2] < FLOAT32,
@@ -47,12 +47,10 @@ def variance() -> Finding:
     y, kept = normalized(layer)
     used = np.square((DATA - DATA.mean(0)) / y).mean(0)
     biased, unbiased = DATA.var(0), DATA.var(0, ddof=1)
-    in_training = float((used / biased).mean())
-    at_test = float((np.asarray(kept["var"]) / biased).mean())
-    m = len(DATA)
+    in_training, at_test = (float((np.asarray(v) / biased).mean()) for v in (used, kept["var"]))
     return Finding(
         f"training divides by 1/m: {in_training:.4f} of it; inference by {at_test:.4f} = m/(m-1), "
-        f"m = {m}",
+        f"m = {len(DATA)}",
         np.allclose(used, biased, rtol=1e-4) and np.allclose(kept["var"], unbiased, rtol=1e-4),
         "For inference the paper takes m/(m-1) E[Var] (algorithm 2), which is not on the slide.",
     )
@@ -112,33 +110,26 @@ def whitened() -> Finding:
     values, vectors = np.linalg.eigh(np.cov(x.T.astype(float), bias=True))
     slides = (x - x.mean(0)) @ (vectors / np.sqrt(values)) @ vectors.T
     far = float(np.abs(y.T @ y / len(y) - np.eye(CHANNELS)).max())
-    smallest = values.min()
     off = float(np.abs(y - slides).max())
     return Finding(
         f"covariance = I to {far:.1e}; {off:.1e} from the slide's formula",
-        far < 2 * layer.epsilon / smallest + 1e-4 and off < 1e-2,
+        far < 2 * layer.epsilon / values.min() + 1e-4 and off < 1e-2,
         f"The layer takes Sigma + epsilon I, epsilon {layer.epsilon:g}, in groups of channels.",
     )
 
 
 def appeared(said: str) -> Finding:
     """The month, which an arXiv number begins with."""
-    year, month = int(HUANG_2018.arxiv[:2]), int(HUANG_2018.arxiv[2:4])
-    date = datetime.datetime.strptime(said, "%m/%d/%Y")
-    right = (date.year % 100, date.month) == (int(year), int(month))
-    return Finding(f"{HUANG_2018.source}: {datetime.date(2000 + year, month, 1):%B %Y}", right)
+    month = f"{datetime.datetime.strptime(HUANG_2018.arxiv[:4], '%y%m'):%B %Y}"
+    right = f"{datetime.datetime.strptime(said, '%m/%d/%Y'):%B %Y}" == month
+    return Finding(f"{HUANG_2018.source}: {month}", right)
 
 
 CLAIMS = (
     *slide(
         "BatchNorm",
-        (
-            "C130",
-            "x-hat = (x-E)/sqrt(Var) ; y = gamma x-hat + beta; "
-            "gamma = sqrt(Var), beta = E recovers identity",
-            AGREES,
-            identity,
-        ),
+        ("C130", "x-hat = (x-E)/sqrt(Var) ; y = gamma x-hat + beta; "
+         "gamma = sqrt(Var), beta = E recovers identity", AGREES, identity),
         ("C131", "Var is the biased batch variance (1/m)", AGREES, variance),
         ("C132", "after FC/conv, before nonlinearity", AGREES, place),
         ("C133", "test time: fixed empirical mean, e.g. running averages", AGREES, test_time),

@@ -1,13 +1,14 @@
 """The lecture's listing of VGG16: memory and parameters of each layer, and their totals."""
 
+import functools
 import math
 
-from cnn_history.accounting import Account
 from cnn_history.lecture.claim import AGREES, ERRS, Finding, slide
 from cnn_history.lecture.read_off import account, layer, shape
 from cnn_history.studies.vgg_budget import BYTES, EARLY, LATE, shares, weights, with_relus
 
 MODEL = "vgg16"
+whole = functools.partial(account, MODEL)
 ROUNDING = 0.02  # 802,816 is 800K, 3,211,264 is 3.2M
 FIRST = 28  # C028 is the first row
 
@@ -37,11 +38,6 @@ LISTING = (
 )
 
 
-def whole() -> Account:
-    """Return the network's account."""
-    return account(MODEL)
-
-
 def near(said: float, number: int) -> bool:
     """Say whether a number of the slide is this one, rounded."""
     return abs(said - number) <= ROUNDING * number
@@ -51,10 +47,8 @@ def row(name: str, size: tuple[int, ...], said: float, factors: tuple[int, ...])
     """A row of the listing."""
     found = layer(MODEL, name)
     product = math.prod(factors) if factors else 0
-    return Finding(
-        f"memory {found.activations:,} params {found.weights:,}",
-        found.output == size and near(said, found.activations) and product == found.weights,
-    )
+    right = (found.output, found.weights) == (size, product) and near(said, found.activations)
+    return Finding(f"memory {found.activations:,} params {found.weights:,}", right)
 
 
 def image(size: tuple[int, ...], said: float) -> Finding:
@@ -77,22 +71,16 @@ def memory(said: int) -> Finding:
 
 def backward() -> Finding:
     """Activations and their gradients, which have the same shapes."""
-    both = 2 * whole().activations
-    text = f"2 x {whole().activations / 1e6:.1f}M = {both / 1e6:.1f}M floats = "
-    return Finding(
-        f"{text}{both * BYTES / 1e6:.0f} MB",
-        True,
-        "A rule of thumb: every activation has a gradient of its shape.",
-    )
+    one = whole().activations / 1e6
+    text = f"2 x {one:.1f}M = {2 * one:.1f}M floats = {2 * one * BYTES:.0f} MB"
+    return Finding(text, True, "A rule of thumb: every activation has a gradient of its shape.")
 
 
 def parameters(said: int) -> Finding:
     """All weights, with and without biases."""
     bare, full = weights(whole()), whole().parameters
-    return Finding(
-        f"{bare:,} without biases, {full:,} with",
-        round(bare / 1e6) == said == round(full / 1e6),
-    )
+    right = round(bare / 1e6) == said == round(full / 1e6)
+    return Finding(f"{bare:,} without biases, {full:,} with", right)
 
 
 def early() -> Finding:

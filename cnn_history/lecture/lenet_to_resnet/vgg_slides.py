@@ -4,7 +4,7 @@ import functools
 
 from cnn_history import datasets
 from cnn_history.lecture.claim import AGREES, BY_STUDY, ERRS, QUOTED, Finding, slide
-from cnn_history.lecture.quoted import errors, rows, test_errors
+from cnn_history.lecture.quoted import errors, errors_on_test, rows
 from cnn_history.lecture.read_off import account, window
 from cnn_history.models.vgg import COLUMNS
 from cnn_history.papers import SIMONYAN_2014, SZEGEDY_2014, ZEILER_2013
@@ -19,13 +19,12 @@ CHANNELS = 64  # what stacks are compared at; the ratio is the same for any numb
 
 def winners(before: float, after: float) -> Finding:
     """The error before VGG, and its own."""
-    own = test_errors(ZEILER_2013)
-    submitted = [r.top5 for r in rows(SIMONYAN_2014, "ILSVRC submission") if r.split == "test"]
+    own, submitted = errors_on_test(ZEILER_2013), errors_on_test(SIMONYAN_2014, "ILSVRC submission")
     return Finding(
-        f"ZFNet {', '.join(map(str, sorted(own)))}; VGG {', '.join(map(str, submitted))} on test",
+        f"ZFNet {', '.join(map(str, own))}; VGG {', '.join(map(str, submitted))} on test",
         before in own and after in submitted,
         f"{after} is VGG's (7 nets, table 6), but {before} is Clarifai's entry; the paper of ZFNet "
-        f"has {min(own)} at best ({ZEILER_2013.source}, table 2).",
+        f"has {own[0]} at best ({ZEILER_2013.source}, table 2).",
     )
 
 
@@ -85,8 +84,8 @@ def nonlinearities() -> Finding:
 
 def ranks(said: int) -> Finding:
     """The place in 2014, from the test errors of both papers."""
-    (own,) = [r.top5 for r in rows(SIMONYAN_2014, "ILSVRC submission") if r.split == "test"]
-    (best,) = [r.top5 for r in rows(SZEGEDY_2014, "GoogLeNet") if r.split == "test"]
+    (own,) = errors_on_test(SIMONYAN_2014, "ILSVRC submission")
+    (best,) = errors_on_test(SZEGEDY_2014, "GoogLeNet")
     rank = 1 + (best < own)
     return Finding(
         f"classification: place {rank}, {own} behind GoogLeNet's {best}; 'the first and the second "
@@ -113,14 +112,12 @@ def deeper() -> Finding:
         found = [r for r in rows(SIMONYAN_2014, label) if r.where.startswith(jittered)]
         return [(r.top1, r.top5) for r in found]
 
-    sixteen, nineteen = best("VGG-D"), best("VGG-E")
+    pairs = list(zip(best("VGG-D"), best("VGG-E"), strict=True))
     small, large = account("vgg16"), account("vgg19")
-    better = all(0 <= a[0] - b[0] <= 0.5 for a, b in zip(sixteen, nineteen, strict=True))
-    pairs = ", ".join(
-        f"{a[0]}/{a[1]} -> {b[0]}/{b[1]}" for a, b in zip(sixteen, nineteen, strict=True)
-    )
+    better = all(0 <= a[0] - b[0] <= 0.5 for a, b in pairs)
+    errors = ", ".join(f"{a[0]}/{a[1]} -> {b[0]}/{b[1]}" for a, b in pairs)
     return Finding(
-        f"{pairs} (tables 3, 4); activations {small.activations / 1e6:.2f}M -> "
+        f"{errors} (tables 3, 4); activations {small.activations / 1e6:.2f}M -> "
         f"{large.activations / 1e6:.2f}M, parameters {small.parameters / 1e6:.2f}M -> "
         f"{large.parameters / 1e6:.2f}M",
         better and large.activations > small.activations and large.parameters > small.parameters,
@@ -167,10 +164,8 @@ def initialization() -> Finding:
 def googlenet(one: float, seven: float) -> Finding:
     """GoogLeNet's errors, beside VGG's."""
     found = {row.models: row.top5 for row in rows(SZEGEDY_2014, "GoogLeNet", "crops144")}
-    right = round(found[1], 1) == one and round(found[7], 1) == seven
-    return Finding(
-        f"printed: 1 net {found[1]}, 7 nets {found[7]} ({SZEGEDY_2014.source}, table 3)", right
-    )
+    text = f"printed: 1 net {found[1]}, 7 nets {found[7]} ({SZEGEDY_2014.source}, table 3)"
+    return Finding(text, (round(found[1], 1), round(found[7], 1)) == (one, seven))
 
 
 PAPER = (errors, SIMONYAN_2014)
@@ -200,15 +195,14 @@ CLAIMS = (
     *slide(
         "VGG Table 6/7",
         ("C100", "ILSVRC submission 24.7/7.5/7.3", QUOTED, *PAPER, "ILSVRC submission",
-         "multi_scale_dense", {"val top-1": 24.7, "val top-5": 7.5, "test top-5": 7.3}),
+         "multi_scale_dense", 24.7, 7.5, 7.3),
         ("C101", "D+E dense 24.0/7.1/7.0", QUOTED, *PAPER, "D and E", "multi_scale_dense",
-         {"val top-1": 24.0, "val top-5": 7.1, "test top-5": 7.0}),
-        ("C102", "D+E multi-crop 23.9/7.2/-", QUOTED, *PAPER, "D and E", "crops150",
-         {"val top-1": 23.9, "val top-5": 7.2}),
+         24.0, 7.1, 7.0),
+        ("C102", "D+E multi-crop 23.9/7.2/-", QUOTED, *PAPER, "D and E", "crops150", 23.9, 7.2),
         ("C103", "D+E multi-crop & dense 23.7/6.8/6.8", QUOTED, *PAPER, "D and E",
-         "multi_crop_and_dense", {"val top-1": 23.7, "val top-5": 6.8, "test top-5": 6.8}),
+         "multi_crop_and_dense", 23.7, 6.8, 6.8),
         ("C104", "1 net 24.4/7.1/7.0", QUOTED, *PAPER, "VGG-E", "multi_crop_and_dense",
-         {"val top-1": 24.4, "val top-5": 7.1, "test top-5": 7.0}),
+         24.4, 7.1, 7.0),
         ("C105", "GoogLeNet 1 net 7.9, 7 nets 6.7", QUOTED, googlenet, 7.9, 6.7),
     ),
 )  # fmt: skip

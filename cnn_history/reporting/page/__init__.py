@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import jinja2
 
-from cnn_history.reporting import reproduction
+from cnn_history.reporting import documents, reproduction
 from cnn_history.reporting.benchmarks import digits
 from cnn_history.reporting.page import experiments, history, lectures, networks, runs, speed, values
 from cnn_history.reporting.page.material import gather
@@ -91,14 +91,8 @@ def write(
 
 
 def _templates() -> jinja2.Environment:
-    """Return templates that escape everything and fail for a name that is not there."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cnn_history.reporting.page"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """Return templates that escape everything."""
+    environment = documents.environment(__name__, autoescape=True)
     environment.filters |= {"cell": values.cell, "short": values.short, "ratio": digits}
     return environment
 

@@ -42,11 +42,11 @@ def _study(document: Document, pictures: Pictures, several: bool) -> dict[str, A
     rows = [row for row in content["rows"] if isinstance(row, dict)]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     files, captions = (_list(content.get(part)) for part in ("figures", "captions"))
-    figures = [
+    figures = (
         pictures.add(folder / str(file), str(caption or f"{name}: {file}"), folder)
         for file, caption in itertools.zip_longest(files, captions)
         if file is not None
-    ]
+    )
     versions = content.get("versions")
     versions = versions if isinstance(versions, dict) else {}
     made = {"options": content.get("config")}
@@ -58,7 +58,7 @@ def _study(document: Document, pictures: Pictures, several: bool) -> dict[str, A
         "place": document.name,
         "question": content["question"],
         "answer": content["answer"],
-        "figures": [figure for figure in figures if figure],
+        "figures": list(filter(None, figures)),
         "columns": [str(column).replace("_", " ") for column in columns],
         "rows": [[cell(row.get(column)) for column in columns] for row in rows[:MOST_ROWS]],
         "more": max(0, len(rows) - MOST_ROWS),

@@ -3,14 +3,13 @@
 A year appears only where a paper that was read prints its number: the first is 2012.
 """
 
-import dataclasses
+from typing import NamedTuple
 
 from cnn_history import papers
 from cnn_history.papers import Paper, Published
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """What a row of the chart shows.
 
     Attributes:
@@ -30,13 +29,10 @@ class Entry:
     note: str = ""
 
 
-def _row(paper: Paper, label: str, split: str = "test") -> Published:
-    """Return the one row of the papers' numbers that has this label."""
-    (row,) = (
-        row
-        for row in papers.PUBLISHED
-        if (row.paper, row.label, row.split) == (paper, label, split)
-    )
+def _row(paper: Paper, label: str) -> Published:
+    """Return the one row of the papers' numbers on test images that has this label."""
+    wanted = paper, label, "test"
+    (row,) = (r for r in papers.PUBLISHED if (r.paper, r.label, r.split) == wanted)
     return row
 
 

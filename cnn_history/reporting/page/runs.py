@@ -64,7 +64,7 @@ def _shown(run: Run, pictures: Pictures) -> dict[str, Any]:
         "error": error,
         "paper": f"{paper.top1:.2f} % ({paper.cited})" if paper else None,
         "facts": facts,
-        "figures": list(_figures(run, pictures)),
+        "figures": list(filter(None, _figures(run, pictures))),
         "config": json.dumps(config, indent=2, ensure_ascii=False),
     }
 
@@ -72,17 +72,16 @@ def _shown(run: Run, pictures: Pictures) -> dict[str, Any]:
 def comparisons(material: Material, pictures: Pictures) -> list[PageImage]:
     """Return the pictures beside documents that say `what` was compared, such as with PyTorch."""
     beside = [(d.path.with_suffix(".png"), d.content["what"]) for d in material.compared]
-    made = [pictures.add(f, what, f.parent) for f, what in beside if f.is_file()]
-    return [picture for picture in made if picture]
+    made = (pictures.add(f, what, f.parent) for f, what in beside if f.is_file())
+    return list(filter(None, made))
 
 
-def _figures(run: Run, pictures: Pictures) -> Iterator[PageImage]:
+def _figures(run: Run, pictures: Pictures) -> Iterator[PageImage | None]:
     folder, order = run.folder / FIGURES, list(CAPTIONS)
     files = sorted(folder.glob("*.png")) + sorted(folder.glob("*.gif"))
     for file in sorted(files, key=lambda f: order.index(f.name) if f.name in order else len(order)):
         caption = CAPTIONS.get(file.name, "{name}: {file}").format(name=run.name, file=file.stem)
-        if picture := pictures.add(file, caption, folder):
-            yield picture
+        yield pictures.add(file, caption, folder)
 
 
 def table(material: Material) -> list[dict[str, Any]]:

@@ -57,11 +57,11 @@ def _benchmark(document: Document, pictures: Pictures) -> dict[str, Any]:
     left_out = {*measured.alike(shown), *ASIDE, measured.RATIO}
     names = [n for n in dict.fromkeys(n for row in shown for n in row) if n not in left_out]
     files = [f for kind in ("png", "gif") for f in sorted(folder.glob(f"*.{kind}"))]
-    figures = [
+    figures = (
         pictures.add(file, f"{file.stem.replace('_', ' ')}, on {device}", folder)
         for file in files
         if file.stem.startswith(document.path.stem)
-    ]
+    )
     return {
         "name": document.name,
         "title": ", ".join(heading),
@@ -75,7 +75,7 @@ def _benchmark(document: Document, pictures: Pictures) -> dict[str, Any]:
             for row, one in zip(rows, shown, strict=True)
         ],
         "rooflines": rooflines(content),
-        "figures": [figure for figure in figures if figure],
+        "figures": list(filter(None, figures)),
     }
 
 
