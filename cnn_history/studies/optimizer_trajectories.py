@@ -138,7 +138,8 @@ def answer(rows: list[dict], condition: float) -> str:
         {row["rule"]: row["steps_to_target"] for row in rows if row["valley"] == where}
         for where in TURNS
     )
-    reached = {row["rule"] for row in rows if row["reached"] == row["n"]}
+    settled = {row["rule"] for row in rows if row["reached"] == row["n"]}
+    reached = [name for name in RULES if name in settled]
     order = sorted(reached, key=straight.get)
     said = ", ".join(f"{name} {straight[name]:.0f}" for name in order)
     ratios = {name: turned[name] / straight[name] for name in order}

@@ -14,10 +14,10 @@ from cnn_history import lecture
 from cnn_history.layers import pooling
 from cnn_history.lecture.by_study import outcome
 from cnn_history.lecture.claim import ADVICE, AGREES, BY_STUDY, ERRS, QUOTED, evaluate, slide
-from cnn_history.lecture.lenet_to_resnet import inception_modules
 from cnn_history.lecture.quoted import errors
 from cnn_history.lecture.read_off import account, output
 from cnn_history.papers import KRIZHEVSKY_2012
+from cnn_history.studies import inception_cost
 from tests.shared import SHARED, needs_shared
 from tests.training import runs
 
@@ -49,10 +49,10 @@ def test_the_printed_deviations_of_one_start():
 
 
 def test_a_wrong_number_is_an_error():
-    said = {"val top-1": 40.7, "val top-5": 18.1}  # 18.2 in the paper
+    said = (40.7, 18.1)  # 18.2 in the paper
     rows = slide(
         "a slide",
-        ("C901", "1 CNN 40.7/18.1", QUOTED, errors, KRIZHEVSKY_2012, "1 CNN", "ten_crop", said),
+        ("C901", "1 CNN 40.7/18.1", QUOTED, errors, KRIZHEVSKY_2012, "1 CNN", "ten_crop", *said),
         ("C902", "CONV1 54x54x96", AGREES, output, "alexnet", "conv1", (54, 54, 96)),
         ("C903", "CONV1 55x55x96", ERRS, output, "alexnet", "conv1", (55, 55, 96)),
     )
@@ -102,7 +102,7 @@ def counted_twice(monkeypatch):
     [(padded, "C004"), (started_from_a_tenth, "C141"), (counted_twice, "C115")],
 )
 def test_a_broken_part_flips_a_claim(break_it, id, monkeypatch):
-    remembered = (account, inception_modules.operations)
+    remembered = (account, inception_cost.convolutions)
     assert evaluate(CLAIMS[id]).verdict == AGREES
     with monkeypatch.context() as patch:
         for function in remembered:
