@@ -41,7 +41,7 @@ def evaluation(result: dict, published: list[Published], paper: Published | None
         **{
             name.replace("_", " "): f"{result[name]:,}"
             for name in ("skipped_images", "not_finite")
-            if result[name]
+            if result.get(name)
         },
         "protocol": result["protocol"],
         "top-1 error": f"{result['top1_error']:.2%}",
