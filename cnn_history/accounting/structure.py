@@ -7,6 +7,7 @@ forks at one place meets again at one place.
 import dataclasses
 import itertools
 from collections import defaultdict
+from typing import NamedTuple
 
 from cnn_history.accounting.account import Account, Layer, traced_account
 from cnn_history.accounting.graph import INPUT, Node, graph
@@ -16,16 +17,14 @@ LONGEST_PERIOD = 4  # pieces that repeat together, such as convolution, norm, co
 WORTH_A_MARK = 2  # layers that a repetition mark must save
 
 
-@dataclasses.dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """A layer, with the normalization that directly follows it, if one does."""
 
     layer: Layer
     norm: Layer | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class Branches:
+class Branches(NamedTuple):
     """What lies between a fork and the place where its branches meet.
 
     Attributes:
@@ -39,8 +38,7 @@ class Branches:
     output: tuple[int, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class Repeat:
+class Repeat(NamedTuple):
     """Pieces that follow each other several times, alike in everything but their names."""
 
     times: int

@@ -1,10 +1,10 @@
 """Our side: the project's own networks, optimizer and step, compiled as `train` compiles them."""
 
-import dataclasses
 import functools
 import time
 import types
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -27,8 +27,7 @@ Options = Mapping[str, str | bool | int]  # of XLA
 NONE: Options = types.MappingProxyType({})
 
 
-@dataclasses.dataclass(frozen=True)
-class Ours:
+class Ours(NamedTuple):
     """A compiled case.
 
     Attributes:

@@ -9,7 +9,7 @@ import itertools
 import pathlib
 import re
 import tempfile
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator
 
 import jax
@@ -54,36 +54,24 @@ def _profile(case: Case, steps: int) -> Iterator[dict]:
             made.run(steps)
         (file,) = pathlib.Path(folder).rglob("*.xplane.pb")
         times = seconds_by_operation(file)
-    found: dict[str, float] = defaultdict(float)
+    found = Counter()
     for name, kind in kinds(made.compiled.as_text()).items():
-        found[kind] += times.get(name, 0.0) / steps
-    total = sum(found.values())
-    for kind, seconds in sorted(found.items(), key=lambda item: -item[1]):
-        yield {
-            "network": case.network,
-            "mode": case.mode,
-            "batch": case.batch,
-            "dtype": case.dtype,
-            "what": kind,
-            "share": seconds / total,
-            "seconds_of_step": seconds,
-        }
+        found[kind] += times[name] / steps
+    for kind, seconds in found.most_common():
+        share = seconds / found.total()
+        yield {**case._asdict(), "what": kind, "share": share, "seconds_of_step": seconds}
 
 
-def seconds_by_operation(trace: pathlib.Path) -> dict[str, float]:
+def seconds_by_operation(trace: pathlib.Path) -> Counter[str]:
     """Return how long the operations of a profiler's trace ran, by the name of each."""
-    found: dict[str, float] = defaultdict(float)
+    found = Counter()
     for plane in jax.profiler.ProfileData.from_file(str(trace)).planes:
         if plane.name.startswith("/device:") or plane.name == "/host:CPU":
             for line in plane.lines:
-                for event in line.events:
-                    found[_operation(event)] += event.duration_ns / 1e9
+                for event in line.events:  # a GPU's kernel says its operation aside
+                    name = str(dict(event.stats).get("hlo_op", event.name))
+                    found[name] += event.duration_ns / 1e9
     return found
-
-
-def _operation(event) -> str:
-    """Return the operation that an event is of; a GPU's kernel says it aside."""
-    return next((str(value) for name, value in event.stats if name == "hlo_op"), event.name)
 
 
 def kinds(program: str) -> dict[str, str]:

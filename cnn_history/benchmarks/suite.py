@@ -1,13 +1,11 @@
 """What a suite is, and how it is asked to measure."""
 
-import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 
-@dataclasses.dataclass(frozen=True)
-class Effort:
+class Effort(NamedTuple):
     """How long is measured, and beside what.
 
     Attributes:

@@ -77,9 +77,8 @@ def _tensorboard() -> types.ModuleType:
 
     Where PyTorch is installed it would import that too, 1 s more, for tensors that we never log.
     """
-    hidden = "torch" not in sys.modules
-    if hidden:
-        sys.modules["torch"] = None  # importing it is an ImportError, which tensorboardX expects
+    # Importing None is an ImportError, which tensorboardX expects.
+    hidden = sys.modules.setdefault("torch", None) is None
     try:
         import tensorboardX
     finally:

@@ -64,11 +64,8 @@ def observe(learning_rate: Rate, state: Any, error: jax.typing.ArrayLike) -> Any
     """
     if not isinstance(learning_rate, Plateau):
         return state
-
-    def see(node):
-        return learning_rate.observe(node, error) if isinstance(node, PlateauState) else node
-
-    return jax.tree.map(see, state, is_leaf=lambda node: isinstance(node, PlateauState))
+    seen = learning_rate.observe(optax.tree.get(state, "schedule"), error)
+    return optax.tree.set(state, schedule=seen)
 
 
 def float32_state(rule: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
