@@ -73,8 +73,7 @@ def _batches(
     case: Case, layout: torch.memory_format, device: str
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield images and labels: one batch for ever, or drawn from a data set on the device."""
-    make = ours.resident if case.data == "resident" else ours.one_batch
-    images, labels = make(case)
+    images, labels = ours.at_random(case)
     images = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(device, memory_format=layout)
     labels = torch.from_numpy(labels.astype(np.int64)).to(device)
     if case.data != "resident":

@@ -73,10 +73,10 @@ def _loaders(name: str, effort: Effort) -> tuple[int, dict[str, Loader]]:
     if effort.torch:
         from cnn_history.benchmarks import torch_loaders  # an extra
     if name == IN_MEMORY:
-        case = Case("resnet20", "train", 128)
+        case = Case("resnet20", "train", 128, data="resident")
         loaders = {OURS: in_memory(case)}
         if effort.torch:
-            loaders[THEIRS] = torch_loaders.in_memory(ours.resident(case)[0], case.batch)
+            loaders[THEIRS] = torch_loaders.in_memory(ours.at_random(case)[0], case.batch)
         return case.batch, loaders
     photos = photo_source(effort.photos)
     loaders = {OURS: functools.partial(streamed, photos)}

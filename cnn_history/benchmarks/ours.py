@@ -67,7 +67,7 @@ def make(case: Case, options: Options = NONE, stride: int | None = None, unroll:
         config, source = cifar10(case), noise(case)
         return of(build.experiment(config, data=(source, source)), options, stride, unroll)
     network = models.create(case.network, dtype=build.DTYPES[case.dtype])
-    images, labels = jax.device_put(one_batch(case))
+    images, labels = jax.device_put(at_random(case))
     init = jax.jit(functools.partial(network.init, train=False))
     variables = dict(init(jax.random.key(0), images[:1]))
     if case.mode == "train":
@@ -84,18 +84,17 @@ def make(case: Case, options: Options = NONE, stride: int | None = None, unroll:
     return Ours(run, 1, seconds, compiled, optax.tree.size(variables["params"]))
 
 
-def one_batch(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """Return images [n, h, w, c], normal, and labels [n], both at random."""
-    info, draw = models.info(case.network), np.random.default_rng(0)
-    images = draw.standard_normal((case.batch, *info.input), np.float32)
-    return images, draw.integers(0, info.classes, case.batch).astype(np.int32)
+def at_random(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """Return images [n, h, w, c] and labels [n]: a batch, or what is resident.
 
-
-def resident(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """Return a whole data set at random, uint8 [RESIDENT, h, w, c] and labels."""
+    Those of a batch are normal, those of a whole data set uint8.
+    """
     info, draw = models.info(case.network), np.random.default_rng(0)
-    images = draw.integers(0, 256, (RESIDENT, *info.input)).astype(np.uint8)
-    return images, draw.integers(0, info.classes, RESIDENT).astype(np.int32)
+    if case.data == "resident":
+        images = draw.integers(0, 256, (RESIDENT, *info.input)).astype(np.uint8)
+    else:
+        images = draw.standard_normal((case.batch, *info.input), np.float32)
+    return images, draw.integers(0, info.classes, len(images)).astype(np.int32)
 
 
 def cifar10(case: Case) -> ConfigDict:
@@ -107,8 +106,8 @@ def cifar10(case: Case) -> ConfigDict:
 
 
 def noise(case: Case) -> Source:
-    """Return the same as a source."""
-    images, labels = resident(case)
+    """Return the examples as a source."""
+    images, labels = at_random(case)
     return Source(
         name="noise",
         split="train",

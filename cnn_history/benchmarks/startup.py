@@ -1,7 +1,5 @@
 """The suite `startup`: how long one waits, each time in a fresh process."""
 
-import contextlib
-import json
 import os
 import pathlib
 import subprocess
@@ -14,6 +12,7 @@ from collections.abc import Iterator
 from cnn_history.benchmarks import rounds
 from cnn_history.benchmarks.suite import Effort, Suite
 from cnn_history.commands import CHECKOUT
+from cnn_history.files.record import read_metrics
 
 LOOKS = 0.005  # seconds between looks at a run's record
 LIMIT = 600  # seconds until a run that shows nothing has failed
@@ -63,7 +62,6 @@ def _start(name: str) -> Iterator[tuple[str, float]]:
 
 def _first_step(home: pathlib.Path, run: str) -> float:
     """Return the seconds from the start of the default experiment to its first step's line."""
-    record = home / run / "metrics.jsonl"
     command = [sys.executable, "-m", "cnn_history.train", f"--workdir={home / run}"]
     command += ["--config=experiments/lenet5_digits.py", "--config.log_every=1"]
     # Compiled programs are kept below the home folder, unless this says otherwise.
@@ -73,20 +71,13 @@ def _first_step(home: pathlib.Path, run: str) -> float:
     began = time.perf_counter()
     with subprocess.Popen(command, cwd=CHECKOUT, env=environment, **said) as process:
         try:
-            while not _trained(record):
+            while not any(line["split"] == "train" for line in read_metrics(home / run)):
                 if process.poll() is not None or time.perf_counter() - began > LIMIT:
                     raise RuntimeError(f"no step of {' '.join(command)}: {process.stderr.read()}")
                 time.sleep(LOOKS)
             return time.perf_counter() - began
         finally:
             process.kill()
-
-
-def _trained(record: pathlib.Path) -> bool:
-    lines = record.read_text().splitlines() if record.exists() else []
-    with contextlib.suppress(json.JSONDecodeError):  # a line that is being written
-        return any(json.loads(line)["split"] == "train" for line in lines)
-    return False
 
 
 def _output(*arguments: str) -> str:

@@ -15,26 +15,15 @@ WORKERS = len(os.sched_getaffinity(0))
 PADDING = 4
 
 
-class _Examples(torch.utils.data.Dataset):
-    """A function of an index."""
-
-    def __init__(self, example: Callable[[int], torch.Tensor], count: int):
-        self.example, self.count = example, count
-
-    def __len__(self):
-        return self.count
-
-    def __getitem__(self, i):
-        return self.example(i)
-
-
 def _loaded(example: Callable[[int], torch.Tensor], batch: int, count: int) -> Iterator:
     # Its workers are forks of a process that jax has threads in, and use nothing of jax.
     warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
-    loader = torch.utils.data.DataLoader(
-        _Examples(example, count * batch), batch, shuffle=True, num_workers=WORKERS
-    )
-    yield from loader
+
+    def collate(indices: list[int]) -> torch.Tensor:
+        return torch.utils.data.default_collate([example(i) for i in indices])
+
+    options = {"shuffle": True, "num_workers": WORKERS, "collate_fn": collate}
+    yield from torch.utils.data.DataLoader(range(count * batch), batch, **options)
 
 
 def photos(source: Source, crop: crops.CropFunction, size: int, batch: int, count: int) -> Iterator:
