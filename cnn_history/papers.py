@@ -177,8 +177,7 @@ class Published(NamedTuple):
         return f"{self.paper}, {self.where}{views}"
 
 
-Recipe = tuple[tuple[str, Any], ...]
-ANY: Recipe = ()
+ANY = ()
 SHORTCUT_A, SHORTCUT_B, SHORTCUT_C = ((("model.shortcut", option),) for option in "ABC")
 ONE_SCALE = (("augmentation.vgg.scales", (256, 256)),)
 
