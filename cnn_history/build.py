@@ -11,7 +11,9 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from flax import traverse_util
 from ml_collections import ConfigDict
 
 from cnn_history import choices, datasets, layers, losses, models, optimizers, schedules
@@ -21,9 +23,13 @@ from cnn_history.datasets import adapters, examples, identity, scalings, statist
 from cnn_history.datasets.prepare import Images, Preprocessing
 from cnn_history.errors import UserError, blame, field
 from cnn_history.experiment import Experiment, Plan
-from cnn_history.training import devices
+from cnn_history.files import bucket, workdir
+from cnn_history.lookup import nearest
+from cnn_history.training import devices, trained
 from cnn_history.training import differentiate as differentiation
 
+# From so many batches, one pass at most, norms get the statistics of averaged parameters.
+AVERAGED_BATCHES = 50
 OPTIMIZER_STATES = {"replicated": devices.all_replicated, "sharded": devices.sharded}
 
 
@@ -48,10 +54,16 @@ def experiment(
     objective, chosen, prepare = loss(config), evaluated(config), images(config)
     train, test = data or sources(config)
     network = network or model(config, len(train.classes))
-    image, params = _check_input(config, network, train)
+    image, variables = _check_input(config, network, train)
+    params, plan = variables["params"], Plan(**{name: config[name] for name in Plan._fields})
+    batches = plan.statistics_batches
+    if not batches and config.evaluated == "averaged" and "batch_stats" in variables:
+        batches = min(AVERAGED_BATCHES, -(-len(train) // config.batch_size))
     rule = rule_for(models.filters(network, image) if config.filter_radius else {})
+    layers = trained_layers(config, params)
     with field("optimizer"):
-        jax.eval_shape(rule.init, params)
+        jax.eval_shape(rule.init, trained.pick(params, layers))
+    _check_channels(config, prepare, train)
     _check_batches(config)
     return Experiment(
         model=config.model.name,
@@ -67,11 +79,14 @@ def experiment(
         schedule=rate,
         differentiate=differentiate(config),
         evaluated=chosen,
-        of_last_batch=of_last_batch(network) if config.statistics_batches else None,
+        averages=bool(batches) and config.evaluated == "averaged",
+        of_last_batch=of_last_batch(network) if batches else None,
         shardings=OPTIMIZER_STATES[config.optimizer_state],
         init_from=config.init_from,
         init_layers=tuple(config.init_layers),
-        plan=Plan(**{name: config[name] for name in Plan._fields}),
+        scaling=config.scaling,
+        trained=layers,
+        plan=plan._replace(statistics_batches=batches),
     )
 
 
@@ -106,7 +121,7 @@ def sources(config: ConfigDict) -> tuple[datasets.Source, datasets.Source]:
 def images(config: ConfigDict) -> Callable[[Callable[[], statistics.Statistics]], Images]:
     """Return (() -> statistics of the training images) -> what is done to images."""
     size, adapter = config.image_size, config.adapter
-    scaling = scalings.SCALINGS[config.scaling]
+    scaling = scaling_of(config)
     make = fields.AUGMENTATION.bind(config.augmentation)
 
     def made(measured):
@@ -117,6 +132,25 @@ def images(config: ConfigDict) -> Callable[[Callable[[], statistics.Statistics]]
     with blame(f"config.augmentation.{config.augmentation.name}, config.image_size"):
         choices.call(make, statistics=statistics.unknown, size=size)
     return made
+
+
+def scaling_of(config: ConfigDict) -> Callable[..., scalings.MeanStd]:
+    """Return (() -> statistics of the training images) -> mean and standard deviation."""
+    if config.scaling == scalings.MEAN_STD:
+        if not config.mean or len(config.mean) != len(config.std):
+            raise UserError(
+                "config.mean, config.std: scaling=mean_std takes a number of each for all channels "
+                "or for each, such as --config.mean='(0.5,)' --config.std='(0.25,)'."
+            )
+        given = tuple(np.array(config[name], np.float32) for name in ("mean", "std"))
+    elif config.scaling == scalings.AS_INIT_FROM:
+        if not config.init_from:
+            raise UserError("config.scaling: as which? config.init_from names its work directory.")
+        theirs = workdir.load_inputs(bucket.path(config.init_from))[0]
+        given = theirs.mean, theirs.std
+    else:
+        return scalings.SCALINGS[config.scaling]
+    return lambda measured: given
 
 
 def model(config: ConfigDict, num_classes: int) -> nn.Module:
@@ -196,11 +230,33 @@ def optimizer(
     return rule_for
 
 
+def trained_layers(config: ConfigDict, params: Any) -> tuple[str, ...]:
+    """Return the layers that are trained, empty for all; UserError where there is none such."""
+    layers = tuple(config.trained_layers)
+    if layers and optimizers.OPTIMIZERS[config.optimizer.name].factors:
+        raise UserError(
+            f"config.trained_layers: {config.optimizer.name} trains all layers at once."
+        )
+    paths = traverse_util.flatten_dict(params)
+    names = {"/".join(path[:end]) for path in paths for end in range(1, len(path))}
+    for layer in layers:
+        if layer not in names:
+            raise UserError(
+                f"config.trained_layers: there is no layer '{layer}' with parameters; "
+                f"{nearest(layer, names)}"
+            )
+    return layers
+
+
 def evaluated(config: ConfigDict) -> Callable:
-    """Return (params, optimizer's state) -> the parameters that are evaluated."""
+    """Return (params, optimizer's state) -> the parameters that are evaluated.
+
+    Of layers that are not trained no average is kept.
+    """
     if config.evaluated == "averaged" and config.averaging.name == "none":
         raise UserError("config.evaluated: nothing is averaged; config.averaging.name says how.")
-    return optimizers.EVALUATED[config.evaluated]
+    chosen = optimizers.EVALUATED[config.evaluated]
+    return lambda params, opt_state: trained.put(chosen(params, opt_state), params)
 
 
 def biases(params):
@@ -220,7 +276,7 @@ def differentiate(config: ConfigDict) -> Callable:
 def _check_input(
     config: ConfigDict, network: nn.Module, data: datasets.Source
 ) -> tuple[jax.ShapeDtypeStruct, Any]:
-    """Return the shapes of a batch of one and of the parameters.
+    """Return the shapes of a batch of one and of the variables.
 
     Raises UserError if images cannot reach the network.
     """
@@ -234,7 +290,20 @@ def _check_input(
     image = jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32)
     with blame("config.model, config.image_size"):
         init = functools.partial(network.init, train=False)
-        return image, jax.eval_shape(init, jax.random.key(0), image)["params"]
+        return image, jax.eval_shape(init, jax.random.key(0), image)
+
+
+def _check_channels(config: ConfigDict, prepare: Callable, data: datasets.Source) -> None:
+    """Raise UserError where a mean or standard deviation that is given is of other channels."""
+    if config.scaling in scalings.GIVEN:
+        preprocessing, channels = prepare(statistics.unknown).preprocessing, data.shape[-1]
+        for name in ("mean", "std"):
+            shape = np.shape(getattr(preprocessing, name))
+            if shape and shape[-1] not in (1, channels):
+                raise UserError(
+                    f"config.scaling: {config.scaling} has a {name} of {shape[-1]} channels, and "
+                    f"the images have {channels}."
+                )
 
 
 def _check_batches(config: ConfigDict) -> None:

@@ -12,7 +12,9 @@ from ml_collections import ConfigDict
 
 from cnn_history import initializers, layers, losses, models, optimizers, schedules
 from cnn_history.choices import (
+    ABOVE_0,
     COUNT,
+    FINITE,
     FLAG,
     GROUP,
     NOT_NEGATIVE,
@@ -110,6 +112,9 @@ FIELDS = {
     "dtype": Field("float32", one_of(*DTYPES), imported=True),  # of the computation
     "init_from": Field("", TEXT),  # a work directory whose parameters to start from
     "init_layers": Field((), several(TEXT)),  # of these layers alone; empty: of all
+    "trained_layers": Field(
+        (), several(TEXT)
+    ),  # these alone, as `summarize` names them; empty: all
     # Data.
     "dataset": Field("", TEXT, imported=True),
     "data_dir": Field("", TEXT, changeable=True, imported=True),  # empty: $TFDS_DATA_DIR
@@ -118,7 +123,10 @@ FIELDS = {
     "image_size": Field(32, POSITIVE, imported=True),
     # How images of another size reach it.
     "adapter": Field("resize", one_of(*adapters.ADAPTERS), imported=True),
-    "scaling": Field("unit", one_of(*scalings.SCALINGS)),  # of values
+    # Of values; as_init_from: that of the network that it starts from; mean_std: by these.
+    "scaling": Field("unit", one_of(*scalings.SCALINGS, *scalings.GIVEN)),
+    "mean": Field((), several(FINITE, 0, 3)),
+    "std": Field((), several(ABOVE_0, 0, 3)),
     # Images that cannot be decoded, until a run stops.
     "skipped_images": Field(50, COUNT, changeable=True, imported=True),
     # Steps with a loss, gradient, ... that is not finite, until it stops.
@@ -151,7 +159,8 @@ FIELDS = {
     "averaging": Field("none", AVERAGE, imported=True),  # of the parameters
     # Evaluation and records, in steps.
     "evaluated": Field("newest", one_of(*optimizers.EVALUATED), imported=True),  # parameters
-    # Batches whose mean statistics norms test with; 0: moving averages.
+    # Batches whose mean statistics norms test with; 0: moving averages, and where averaged
+    # parameters are evaluated, their own statistics of 50 batches, or of one pass.
     "statistics_batches": Field(0, COUNT),
     "eval_batch_size": Field(500, POSITIVE, changeable=True, imported=True),
     "log_every": Field(100, POSITIVE, changeable=True),

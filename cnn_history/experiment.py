@@ -47,11 +47,14 @@ class Experiment(NamedTuple):
       schedule: the learning rate of each step, as the optimizer has it.
       differentiate: how a step gets its gradient, and what else the optimizer asks for.
       evaluated: (params, optimizer's state) -> the parameters that are evaluated.
+      averages: whether those are averages.
       of_last_batch: the network whose running statistics are those of the last batch alone; None
         where the run keeps moving averages of them.
       shardings: (optimizer's state, mesh) -> where its arrays live.
       init_from: the work directory whose parameters the run starts from; empty for none.
       init_layers: the layers that take those; empty for all.
+      scaling: name of what is done to values.
+      trained: the layers that are trained; empty for all.
       plan: the numbers.
     """
 
@@ -68,8 +71,11 @@ class Experiment(NamedTuple):
     schedule: optimizers.Rate
     differentiate: Callable
     evaluated: Callable[[Any, Any], Any]
+    averages: bool
     of_last_batch: nn.Module | None
     shardings: Callable[[Any, jax.sharding.Mesh], Any]
     init_from: str
     init_layers: tuple[str, ...]
+    scaling: str
+    trained: tuple[str, ...]
     plan: Plan

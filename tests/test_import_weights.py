@@ -10,12 +10,16 @@ import pytest
 
 import cnn_history
 from cnn_history import loading, models
+from cnn_history.datasets import Source
 from cnn_history.errors import UserError
 from cnn_history.files import workdir
 from tests.shared import SHARED, needs_shared
 from tests.training import runs
 from tests.weights.test_load import RESNET20
 from tests.weights.test_reader import Evil
+
+# Ten classes in the order of a data set that has one.
+TEN = Source("ten", "train", tuple("abcdefghij"), (32, 32, 3), 0, read=None)
 
 torch = pytest.importorskip("torch", reason="needs the extra torch: EXTRAS=torch ./launch.sh test")
 
@@ -68,10 +72,11 @@ def test_evaluate_has_to_be_told_the_data_set(imported):
 
 def test_training_starts_from_it(imported):
     _, variables, _ = cnn_history.load(imported)
-    fresh = jax.tree.map(np.zeros_like, variables["params"])
-    started = loading.start_from(str(imported), fresh, 10)
-    same = jax.tree.map(np.array_equal, started, variables["params"])
+    fresh = jax.tree.map(lambda leaf: np.full_like(leaf, 7), variables)
+    started, line = loading.start_from(str(imported), fresh, TEN, "fc", scaling="unit")
+    same = jax.tree.map(np.array_equal, started, variables)
     assert all(jax.tree.leaves(same))
+    assert "59 arrays of parameters, 38 of statistics are taken; the scaling is this run's" in line
 
 
 def test_a_deeper_network_starts_from_some_layers(imported):
@@ -82,15 +87,15 @@ def test_a_deeper_network_starts_from_some_layers(imported):
     shapes = jax.eval_shape(init, jax.random.key(0), image)["params"]
     fresh = jax.tree.map(lambda p: np.zeros(p.shape, p.dtype), shapes)
     layers = ("conv1", "conv4_1", "fc")
-    started = loading.start_from(str(imported), fresh, 10, layers)
+    started = loading.start_from(str(imported), {"params": fresh}, TEN, "fc", layers)[0]["params"]
     for name, leaves in started.items():
         expected = variables["params"][name] if name in layers else fresh[name]
         jax.tree.map(np.testing.assert_array_equal, leaves, expected)
     assert np.any(started["conv4_1"]["conv1"]["kernel"])
     with pytest.raises(UserError, match=r"config.init_layers: .* no layer 'conv41'; did you mean"):
-        loading.start_from(str(imported), fresh, 10, ("conv41",))
+        loading.start_from(str(imported), {"params": fresh}, TEN, "fc", ("conv41",))
     with pytest.raises(UserError, match=r"has no parameter conv4_5"):
-        loading.start_from(str(imported), fresh, 10, ("conv4_5",))
+        loading.start_from(str(imported), {"params": fresh}, TEN, "fc", ("conv4_5",))
 
 
 @needs_shared

@@ -62,6 +62,8 @@ def per_channel_mean_255(statistics: MakeStatistics) -> MeanStd:
     return statistics().channel_mean, GREY_LEVEL
 
 
+MEAN_STD, AS_INIT_FROM = GIVEN = ("mean_std", "as_init_from")  # by the config, or another network
+
 # (() -> statistics of the training images) -> mean and std of a Preprocessing
 SCALINGS: dict[str, Callable[[MakeStatistics], MeanStd]] = {
     "unit": unit,

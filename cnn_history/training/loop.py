@@ -17,6 +17,7 @@ from cnn_history.experiment import Experiment
 from cnn_history.files import bucket, checkpoint, private, record, workdir
 from cnn_history.files.checkpoint import Damaged, NotSaved
 from cnn_history.reporting import figures
+from cnn_history.schedules import Plateau
 from cnn_history.training import processes
 from cnn_history.training.session import Session
 from cnn_history.training.signals import Asked, Stop, StopRequest
@@ -54,8 +55,11 @@ def _run(config: ml_collections.ConfigDict, place: bucket.Place, stop: StopReque
             start = _start(experiment)
             check_lock = locked.enter_context(_lock(place))
             data = _data(experiment, place)
+            before = _steps_before(place)
             kept = workdir.config_json(config)
             run = Session(experiment, kept, data, place, check_lock, stop, opened, start)
+            if before and run.step and processes.chief():
+                _say_stretched(config, before, run.step)
         _train(run, stop)
         with stop.at_once():
             opened.close()
@@ -105,15 +109,39 @@ def _data(experiment: Experiment, place: bucket.Place) -> dict[str, Identity]:
 
 
 def _start(experiment: Experiment) -> Callable | None:
-    """Return (params) -> those that the run starts from; None where fresh ones are."""
+    """Return (variables) -> those that the run starts from, in words too; None for fresh ones."""
     if not experiment.init_from:
         return None
     workdir.check_run(bucket.path(experiment.init_from))
     return functools.partial(
         loading.start_from,
         experiment.init_from,
-        num_classes=len(experiment.train.classes),
+        train=experiment.train,
+        classifier=experiment.network.classifier,
         layers=experiment.init_layers,
+        scaling=experiment.scaling,
+    )
+
+
+def _steps_before(place: bucket.Place) -> int | None:
+    """Return the steps of the run so far, as its config says them."""
+    if not (place.files / workdir.CONFIG).exists():
+        return None
+    return workdir.read_config(place.files).steps
+
+
+def _say_stretched(config: ml_collections.ConfigDict, before: int, step: int) -> None:
+    """Say how the rate goes on where another number of steps makes it another."""
+    earlier = config.copy_and_resolve_references()
+    earlier.steps = before
+    then, now = build.schedule(earlier), build.schedule(config)
+    if isinstance(now, Plateau) or then(step) == now(step):
+        return
+    print(
+        f"config.steps was {before:,} and is {config.steps:,}, over which the schedule "
+        f"{config.schedule.name} is stretched: the learning rate of step {step - 1:,} was "
+        f"{then(step - 1):.4g}, and that of step {step:,} is {now(step):.4g}.",
+        file=sys.stderr,
     )
 
 

@@ -14,7 +14,7 @@ from cnn_history.datasets.prepare import Images
 from cnn_history.datasets.prepare import Keys as ImageKeys
 from cnn_history.experiment import Experiment
 from cnn_history.schedules import Plateau
-from cnn_history.training import curvature, devices, keys
+from cnn_history.training import curvature, devices, keys, trained
 from cnn_history.training.feed import Feed
 from cnn_history.training.state import State
 from cnn_history.training.step import train_step
@@ -69,11 +69,12 @@ def make(
     optimizer = devices.whole_outside(experiment.optimizer, mesh)
     update = functools.partial(
         train_step,
-        apply=network.apply,
+        apply=trained.frozen(network.apply, experiment.trained),
         loss=loss,
         optimizer=optimizer,
         applied_rate=optimizers.applied_rate,
         differentiate=experiment.differentiate,
+        layers=experiment.trained,
         skips=experiment.plan.skipped_steps,
     )
     divide = functools.partial(devices.divide, mesh)
@@ -84,7 +85,14 @@ def make(
         variables = dict(network.init(key.init, image, train=False))
         params = variables.pop("params")
         zero = jnp.zeros((), jnp.int32)
-        return State(zero, params, variables, optimizer.init(params), key.step, zero)
+        return State(
+            zero,
+            params,
+            variables,
+            optimizer.init(trained.pick(params, experiment.trained)),
+            key.step,
+            zero,
+        )
 
     def step(state: State, data: dict, cursor: dict) -> tuple[State, dict]:
         return update(
@@ -100,9 +108,10 @@ def make(
         """The diagonal of the Hessian, on examples drawn for this step."""
         draw = jax.random.fold_in(jax.random.fold_in(state.key, state.step), curvature.EXAMPLES)
         raw, labels = feed.sample(data, cursor, draw, curvature.EXAMPLES)
-        variables = {"params": params, **state.model_state}
+        variables = {"params": trained.put(params, state.params), **state.model_state}
         values = images.preprocessing(raw)
-        return curvature.diagonal(network.apply, loss, variables, values, labels)
+        found = curvature.diagonal(network.apply, loss, variables, values, labels)
+        return trained.pick(found, experiment.trained)
 
     def steps(state: State, data: dict, cursors: dict) -> tuple[State, dict]:
         return jax.lax.scan(
@@ -117,7 +126,8 @@ def make(
             rngs={"dropout": jax.random.fold_in(state.key, cursor["step"])},
             mutable=["batch_stats"],
         )
-        return updated["batch_stats"]
+        found = trained.pick(updated["batch_stats"], experiment.trained)
+        return trained.put(found, state.model_state["batch_stats"])
 
     def observe(state: State, error: float) -> State:
         return state.replace(

@@ -16,7 +16,7 @@ from cnn_history.errors import UserError
 from cnn_history.experiment import Experiment
 from cnn_history.files import bucket, record, workdir
 from cnn_history.files.checkpoint import BEST, Checkpoints
-from cnn_history.training import devices, events, feed, finite, processes, program
+from cnn_history.training import devices, events, feed, finite, processes, program, trained
 from cnn_history.training.log import Log
 from cnn_history.training.progress import ProgressBar
 from cnn_history.training.signals import StopRequest
@@ -63,11 +63,14 @@ class Session:
           check_lock: raises FileNotFoundError once that is another.
           stop: notes signals.
           stack: closes what is opened here.
-          start: fresh parameters -> those that a run begins with; None for the fresh ones.
+          start: fresh variables -> those that a run begins with, and what they are, in words; None
+            for the fresh ones.
         """
         self.experiment, self.place = experiment, place
         self.check_lock, self._stop, self._mesh = check_lock, stop, devices.mesh()
         self.tested, self._called = None, set()  # programs: the first call compiles
+        self._true_at = None  # the step whose statistics are no moving averages
+        self._taken = ""  # of another network, in words
         plan, chief, folder = experiment.plan, processes.chief(), place.files
         say = functools.partial(print, file=sys.stderr, flush=True)
         self._skipped = skip = Skipped(plan.skipped_images, say)
@@ -97,10 +100,14 @@ class Session:
         self.metrics = stack.enter_context(record.Metrics(folder, seen, writes=chief))
         bar = stack.enter_context(ProgressBar(self.step, plan.steps, quiet=not chief))
         bar.say(self._headline())
+        if self._taken:
+            bar.say(self._taken)
         for source in (experiment.train, experiment.test):
             if source.left_out:
                 bar.say(source.left_out)
-        quantities = finite.quantities(self.state.params, self.state.model_state)
+        quantities = finite.quantities(
+            trained.pick(self.state.params, experiment.trained), self.state.model_state
+        )
         of_step = experiment.train.split, quantities, self._feed.examples
         self._log = Log(self.metrics, bar, plan, *of_step)
 
@@ -116,8 +123,9 @@ class Session:
         state = self._program.init()
         if start is None:
             return state
-        params = jax.device_put(start(state.params), devices.replicated(self._mesh))
-        return state.replace(params=params)
+        variables, self._taken = start({"params": state.params, **state.model_state})
+        variables = jax.device_put(variables, devices.replicated(self._mesh))
+        return state.replace(params=variables.pop("params"), model_state=variables)
 
     def _headline(self) -> str:
         train, test = self.experiment.train, self.experiment.test
@@ -179,6 +187,9 @@ class Session:
 
     def _with_true_averages(self) -> State:
         """Return the state with its norms' statistics of the batches that come next."""
+        if self._true_at == self.step:
+            return self.state
+        self._true_at = self.step
         batches = range(self.step, self.step + self.experiment.plan.statistics_batches)
         found = recompute(
             functools.partial(self._program.statistics, self.state, self._feed.data),
@@ -192,6 +203,8 @@ class Session:
         self.check_lock()
         if processes.chief():
             self.place.push()
+        if self.experiment.averages:
+            self.state = self._with_true_averages()
         self._checkpoints.save(self.step, self.state)
 
     def advance(self, count: int) -> None:

@@ -1,7 +1,7 @@
 """One step of training: pure, to be jitted by the caller."""
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from cnn_history import losses
-from cnn_history.training import finite
+from cnn_history.training import finite, trained
 from cnn_history.training.differentiate import plainly
 from cnn_history.training.state import State
 
@@ -26,6 +26,7 @@ def train_step(
     applied_rate: Callable[[Any], jax.Array],
     differentiate: Callable = plainly,
     extra: Mapping[str, Any] = types.MappingProxyType({}),
+    layers: Sequence[str] = (),
     skips: int = 0,
 ) -> tuple[State, Metrics]:
     """Return the state after one update, and what is to be known of it.
@@ -54,29 +55,33 @@ def train_step(
       applied_rate: optimizer state -> the learning rate of its last update.
       differentiate: as those of `training/differentiate.py`.
       extra: further extra arguments for the optimizer, such as `curvature_fn`.
+      layers: that are trained, `fc` or `conv2_1/conv1`; empty for all. The optimizer's state is of
+        these alone.
       skips: how many steps of a run may be skipped.
     """
     key = jax.random.fold_in(state.key, state.step)
 
     def forward(params, images, key):
         return apply(
-            {"params": params, **state.model_state},
+            {"params": trained.put(params, state.params), **state.model_state},
             images,
             train=True,
             rngs={"dropout": key},
             mutable=list(state.model_state) or ["batch_stats"],
         )
 
+    params = trained.pick(state.params, layers)
+
     def objective(logits, labels):
         return jnp.mean(loss(logits, labels))
 
     value, grads, (logits, model_state), found = differentiate(
-        forward, objective, state.params, batch["image"], batch["label"], key
+        forward, objective, params, batch["image"], batch["label"], key
     )
     updates, opt_state = optax.with_extra_args_support(optimizer).update(
         grads,
         state.opt_state,
-        state.params,
+        params,
         value=value,
         grad=grads,
         value_fn=lambda params: objective(forward(params, batch["image"], key)[0], batch["label"]),
@@ -85,7 +90,7 @@ def train_step(
     )
     new = State(
         step=state.step + 1,
-        params=optax.apply_updates(state.params, updates),
+        params=trained.put(optax.apply_updates(params, updates), state.params),
         model_state=model_state,
         opt_state=opt_state,
         key=state.key,

@@ -21,10 +21,19 @@ def test_mean_of_what_each_batch_gives():
     assert made == {"a": pytest.approx(3.0), "b": {"c": pytest.approx(6.0)}}
 
 
-def test_a_run_tests_with_the_true_average_of_the_next_batches(tmp_path, monkeypatch):
-    """Of the first norm, whose input is a convolution of the images, by NumPy."""
+@pytest.mark.parametrize("averaging", ["none", "polyak"])
+def test_a_run_tests_with_the_true_average_of_the_next_batches(tmp_path, monkeypatch, averaging):
+    """Of the first norm, whose input is a convolution of the images, by NumPy.
+
+    Where averaged parameters are evaluated it is theirs, of a pass, without being asked for.
+    """
     config = resnet_cifar10.get_config("smoke,dataset=digits")
-    config.update(steps=STEPS, image_size=8, statistics_batches=BATCHES)
+    config.update(steps=STEPS, image_size=8)
+    if averaging == "none":
+        config.statistics_batches = BATCHES
+    else:
+        config.update(train_split=f"train[:{BATCHES * BATCH}]", evaluated="averaged")
+        config.averaging.name = averaging
     config.augmentation.name = "none"
     whole = build.model
     small = {"blocks": 1, "features": (4, 4, 4)}
