@@ -113,6 +113,7 @@ def _union(views: list[View], shape: tuple[int, ...]) -> View:
 def _slide(view: View, axis: int, before: int, window: int = 1, stride: int = 1) -> View:
     """Return the view behind a window of `window` positions, `stride` apart, after padding."""
     _, first, size, jump = view
+    before, window, stride = map(int, (before, window, stride))  # some are NumPy's, as no JSON is
     return View(axis, first - before * jump, size + (window - 1) * jump, jump * stride)
 
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from cnn_history import initializers, layers
 from cnn_history.choices import whole
-from cnn_history.models.network import Classifier, Dropout, Network, check_size
+from cnn_history.models.network import Dropout, FittedClassifier, Network, check_size
 from cnn_history.models.trunk import Convolution, trunk
 from cnn_history.papers import KRIZHEVSKY_2012, KRIZHEVSKY_2014
 
@@ -46,7 +46,6 @@ ONE_TOWER = (
 )
 FC6 = FC7 = 4096
 FC_BIAS = 1.0
-POOL5 = (6, 6)  # the maps that fc6 takes
 CLASSES = 1000
 
 IMAGE_SIZE = 227
@@ -54,7 +53,7 @@ ONE_TOWER_IMAGE_SIZE = 224
 ONE_TOWER_SMALLEST = 63  # pool5 still has a position
 
 
-class AlexNet(Classifier):
+class AlexNet(FittedClassifier):
     """Five convolutions and three fully-connected layers; logits, before the softmax.
 
     `alexnet_2012`: 60,965,224 parameters. Readings of the paper: its 224x224 images give no whole
@@ -78,6 +77,7 @@ class AlexNet(Classifier):
       norm: what stands at the paper's two local response normalizations, `norm(name=, dtype=)(x,
         use_running_average=)`, or None.
       dropout: rate on fc6 and fc7.
+      fit_classifier: whether fc6 is built for the map that comes, of images from 67x67 on.
     """
 
     convolutions: tuple[Convolution, ...]
@@ -88,16 +88,20 @@ class AlexNet(Classifier):
     norm: Callable | None = layers.LocalResponseNorm
     activation: Callable = nn.relu
     dropout: Dropout = 0.5
+    fit_classifier: bool = False
 
     classifier: ClassVar[str] = "fc8"
+    window: ClassVar[tuple[int, int]] = (6, 6)
+    smallest: ClassVar[int] = IMAGE_SIZE
+    smallest_fitted: ClassVar[int] = 67
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
-        """[n, h, w, c], h and w at least 227 -> logits [n, num_classes], float32 or wider."""
-        check_size(images, IMAGE_SIZE, "this AlexNet")
+        """[n, h, w, c], of side `smallest` or more -> logits [n, num_classes], float32 or wider."""
+        self.check(images, "this AlexNet")
         bias = initializers.constant(FC_BIAS)
         x = trunk(self, images, train, self.groups)
-        x = self.activation(self.fully_connected(FC6, POOL5, bias_init=bias, name="fc6")(x))
+        x = self.activation(self.first_fully_connected(x, FC6, "fc6", bias_init=bias))
         x = self.drop(x, train, "drop6")
         x = self.activation(self.dense(FC7, bias_init=bias, name="fc7")(x))
         x = self.drop(x, train, "drop7")
@@ -122,9 +126,9 @@ class AlexNetOWT(AlexNet):
         check_size(images, ONE_TOWER_SMALLEST, "alexnet_owt")
         bias = initializers.constant(FC_BIAS)
         x = trunk(self, images, train)
-        x = layers.AdaptiveAvgPool(POOL5, name="avgpool")(x)
+        x = layers.AdaptiveAvgPool(self.window, name="avgpool")(x)
         x = self.drop(x, train, "drop6")
-        x = self.activation(self.fully_connected(FC6, POOL5, bias_init=bias, name="fc6")(x))
+        x = self.activation(self.fully_connected(FC6, self.window, bias_init=bias, name="fc6")(x))
         x = self.drop(x, train, "drop7")
         x = self.activation(self.dense(FC7, bias_init=bias, name="fc7")(x))
         return self.mean_over_positions(self.dense(self.num_classes, name="fc8")(x))
@@ -146,7 +150,7 @@ NETWORKS = {
         CLASSES,
     ),
     "alexnet_owt": Network(
-        functools.partial(AlexNetOWT, convolutions=ONE_TOWER, groups=1),
+        functools.partial(AlexNetOWT, convolutions=ONE_TOWER, groups=1, fit_classifier=False),
         KRIZHEVSKY_2014.at("(as torchvision has it)"),
         ONE_TOWER_INPUT,
         CLASSES,

@@ -32,14 +32,22 @@ class Network:
     classes: int
 
 
-def check_size(images: jax.Array, smallest: int, name: str) -> None:
-    """Raise ValueError unless `images` is [n, h, w, c] with h and w of at least `smallest`."""
+def check_size(images: jax.Array, smallest: int, name: str, otherwise: str = "") -> None:
+    """Raise ValueError unless `images` is [n, h, w, c] with h and w of at least `smallest`.
+
+    Args:
+      images: of a call.
+      smallest: side of an image that leaves the last map a position.
+      name: of the network.
+      otherwise: how smaller images can be taken after all, if they can.
+    """
     if images.ndim != 4:
         raise ValueError(f"{name} takes images [n, h, w, c], not an array {list(images.shape)}.")
     if min(images.shape[1:3]) < smallest:
         h, w = images.shape[1:3]
         raise ValueError(
-            f"{name} cannot take images of {h}x{w}; the smallest is {smallest}x{smallest}."
+            f"{name} cannot take images of {h}x{w}; the smallest is {smallest}x{smallest}"
+            + (f" ({otherwise})." if otherwise else ".")
         )
 
 
@@ -111,6 +119,40 @@ class Classifier(nn.Module):
         if pool is not None:
             return layers.GlobalAvgPool(name=pool)(x)
         return mean_over_positions(x)
+
+
+class FittedClassifier(Classifier):
+    """A network that can build its first fully-connected layer for the map that comes.
+
+    `fit_classifier` does so: the usual departure from the paper for training on small images. The
+    layer then slides over larger images, as the paper's does.
+
+    Attributes:
+      window: of the maps that the paper's layer takes.
+      smallest: side of an image with such maps.
+      smallest_fitted: side of an image whose last maps have one position.
+    """
+
+    window: ClassVar[tuple[int, int]]
+    smallest: ClassVar[int]
+    smallest_fitted: ClassVar[int]
+
+    def check(self, images: jax.Array, name: str) -> None:
+        """Raise ValueError, with the network's name, for images that are too small."""
+        if self.fit_classifier:
+            check_size(images, self.smallest_fitted, name)
+        else:
+            check_size(
+                images, self.smallest, name, f"{self.smallest_fitted} by fit_classifier=true"
+            )
+
+    def first_fully_connected(self, x: jax.Array, features: int, name: str, **options) -> jax.Array:
+        """[n, h, w, c], the last maps -> [n, positions, positions, features]."""
+        window = self.window
+        if self.fit_classifier:  # as its kernel is, or before there is one, as the map is
+            made = self.variables.get("params", {}).get(name)
+            window = made["kernel"].shape[:2] if made else x.shape[1:3]
+        return self.fully_connected(features, window, name=name, **options)(x)
 
 
 def mean_over_positions(logits: jax.Array) -> jax.Array:

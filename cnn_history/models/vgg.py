@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from cnn_history import initializers, layers
-from cnn_history.models.network import Classifier, Dropout, Network, check_size, normalize
+from cnn_history.models.network import Dropout, FittedClassifier, Network, normalize
 from cnn_history.papers import SIMONYAN_2014
 
 # Table 1, a column a line, a group of rows between two max-pools a string; conv3-64 is a 3x3
@@ -64,10 +64,9 @@ TABLE_1 = {
     ),
 }
 FC6 = FC7 = 4096
-POOL5 = (7, 7)  # the maps that fc6 takes
 CLASSES = 1000
 
-IMAGE_SIZE = 224  # also the smallest: pool5 is 7x7 from here on
+IMAGE_SIZE = 224
 
 
 def rows(column: str) -> list[tuple[str, str]]:
@@ -81,7 +80,7 @@ def rows(column: str) -> list[tuple[str, str]]:
     return named
 
 
-class VGG(Classifier):
+class VGG(FittedClassifier):
     """Stacks of 3x3 convolutions and three fully-connected layers; logits, before the softmax.
 
     Parameters: A and A-LRN 132,863,336, B 133,047,848, C 133,638,952, D 138,357,544,
@@ -100,6 +99,7 @@ class VGG(Classifier):
       norm: normalization between each convolution and its activation, `norm(name=, dtype=)(x,
         use_running_average=)`, or None.
       dropout: rate on fc6 and fc7.
+      fit_classifier: whether fc6 is built for the map that comes, of images from 32x32 on.
     """
 
     column: str
@@ -109,13 +109,17 @@ class VGG(Classifier):
     norm: Callable | None = None
     activation: Callable = nn.relu
     dropout: Dropout = 0.5
+    fit_classifier: bool = False
 
     classifier: ClassVar[str] = "fc8"
+    window: ClassVar[tuple[int, int]] = (7, 7)
+    smallest: ClassVar[int] = IMAGE_SIZE
+    smallest_fitted: ClassVar[int] = 32
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
-        """[n, h, w, c], h and w at least 224 -> logits [n, num_classes], float32 or wider."""
-        check_size(images, IMAGE_SIZE, "VGG")
+        """[n, h, w, c], of side `smallest` or more -> logits [n, num_classes], float32 or wider."""
+        self.check(images, "VGG")
         x = images
         for name, entry in rows(self.column):
             if entry == "maxpool":
@@ -127,7 +131,7 @@ class VGG(Classifier):
                 x = self.conv(maps, (kernel, kernel), padding=kernel // 2, name=name)(x)
                 x = normalize(self, x, train, name.replace("conv", "norm"))
                 x = self.activation(x)
-        x = self.activation(self.fully_connected(FC6, POOL5, name="fc6")(x))
+        x = self.activation(self.first_fully_connected(x, FC6, "fc6"))
         x = self.drop(x, train, "drop6")
         x = self.activation(self.dense(FC7, name="fc7")(x))
         x = self.drop(x, train, "drop7")

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from cnn_history import initializers, layers
-from cnn_history.models.network import Classifier, Dropout, Network, check_size
+from cnn_history.models.network import Dropout, FittedClassifier, Network
 from cnn_history.models.trunk import Convolution, trunk
 from cnn_history.papers import ZEILER_2013
 
@@ -34,14 +34,12 @@ VARIANT_B = (
     Convolution("conv5", 512, 3, 1, 1, then=("pool",)),
 )
 FC6 = FC7 = 4096
-POOL5 = (6, 6)  # the maps that fc6 takes
 CLASSES = 1000
 
 IMAGE_SIZE = 224
-SMALLEST = 207  # that of which pool5 is 6x6
 
 
-class ZFNet(Classifier):
+class ZFNet(FittedClassifier):
     """Five convolutions and three fully-connected layers; logits, before the softmax.
 
     62,357,608 parameters; 107,627,624 with the maps of variant (b).
@@ -59,6 +57,7 @@ class ZFNet(Classifier):
       norm: what stands at the paper's two contrast normalizations, `norm(name=, dtype=)(x,
         use_running_average=)`, or None.
       dropout: rate on fc6 and fc7.
+      fit_classifier: whether fc6 is built for the map that comes, of images from 47x47 on.
     """
 
     convolutions: tuple[Convolution, ...]
@@ -68,15 +67,19 @@ class ZFNet(Classifier):
     norm: Callable | None = layers.LocalResponseNorm
     activation: Callable = nn.relu
     dropout: Dropout = 0.5
+    fit_classifier: bool = False
 
     classifier: ClassVar[str] = "fc8"
+    window: ClassVar[tuple[int, int]] = (6, 6)
+    smallest: ClassVar[int] = 207
+    smallest_fitted: ClassVar[int] = 47
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
-        """[n, h, w, c], h and w at least 207 -> logits [n, num_classes], float32 or wider."""
-        check_size(images, SMALLEST, "ZFNet")
+        """[n, h, w, c], of side `smallest` or more -> logits [n, num_classes], float32 or wider."""
+        self.check(images, "ZFNet")
         x = trunk(self, images, train, ceil_mode=True)
-        x = self.activation(self.fully_connected(FC6, POOL5, name="fc6")(x))
+        x = self.activation(self.first_fully_connected(x, FC6, "fc6"))
         x = self.drop(x, train, "drop6")
         x = self.activation(self.dense(FC7, name="fc7")(x))
         x = self.drop(x, train, "drop7")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cnn_history import layers, models
-from cnn_history.models import alexnet, vgg, zfnet
+from cnn_history.models import alexnet, network, vgg, zfnet
 from tests.models import checks
 
 NETWORKS = {*alexnet.NETWORKS, *zfnet.NETWORKS, *vgg.NETWORKS}
@@ -20,7 +20,10 @@ NAMES = [name for name in checks.DISTINCT if name in NETWORKS]
 SMALLEST = {"alexnet": 227, "alexnet_2012": 227, "alexnet_owt": 63, "zfnet": 207, "zfnet_b": 207}
 POSITIONS = {"alexnet": 2, "alexnet_2012": 2, "alexnet_owt": 1, "zfnet": 3, "zfnet_b": 3}
 POOL5 = {**dict.fromkeys(SMALLEST, 6), **dict.fromkeys(vgg.NETWORKS, 7), "alexnet_owt": 1}
-MODULES = {**dict.fromkeys(SMALLEST, alexnet), "zfnet": zfnet, "zfnet_b": zfnet}
+# The same where fc6 is built for one position, by hand: AlexNet 67 -> 15, 7, 3, 1; ZFNet 47 -> 22,
+# 11, 4, 2, 1; VGG 32 -> 16, 8, 4, 2, 1. And the positions of 32 pixels more.
+FITTED = {"alexnet": 67, "alexnet_2012": 67, "zfnet": 47, "zfnet_b": 47}
+FITTED_POSITIONS = {"alexnet": 2, "alexnet_2012": 2, "zfnet": 2, "zfnet_b": 2}
 
 
 def logits(model, batch):
@@ -52,9 +55,27 @@ def test_sizes(name, monkeypatch):
     below = checks.images(name, smallest - 1)
     with pytest.raises(ValueError, match=f"the smallest is {smallest}x{smallest}"):
         checks.variables(model, below)
-    monkeypatch.setattr(MODULES.get(name, vgg), "check_size", lambda *_: None)
+    for module in (alexnet, network):
+        monkeypatch.setattr(module, "check_size", lambda *_: None)
     variables = checks.variables(model, checks.images(name, smallest))
     assert checks.shapes(model, below, variables)["pool5"][0] == POOL5[name] - 1
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "alexnet_owt"])
+def test_a_classifier_that_is_built_for_the_map_that_comes(name):
+    """It takes one position at the least, slides over larger ones, and is named where it helps."""
+    fitted = models.create(name, fit_classifier=True)
+    smallest = FITTED.get(name, 32)
+    variables = checks.variables(fitted, checks.images(name, smallest))
+    assert variables["params"]["fc6"]["kernel"].shape[:2] == (1, 1)
+    larger = checks.shapes(fitted, checks.images(name, smallest + 32), variables)
+    assert larger["fc8"] == (FITTED_POSITIONS.get(name, 2),) * 2 + (1000,)
+    with pytest.raises(ValueError, match=f"the smallest is {smallest}x{smallest}"):
+        checks.variables(fitted, checks.images(name, smallest - 1))
+    with pytest.raises(ValueError, match=f"{smallest} by fit_classifier=true"):
+        checks.variables(models.create(name), checks.images(name, smallest))
+    own = checks.images(name)
+    assert checks.variables(fitted, own) == checks.variables(models.create(name), own)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -95,7 +95,7 @@ def test_against_pytorch():
 
 def test_smallest_size():
     """207 pixels still give 6x6 maps, 206 do not."""
-    assert zfnet.SMALLEST == 207
+    assert zfnet.ZFNet.smallest == 207
     ours = checks.shapes(models.create("zfnet"), checks.images("zfnet", 207))
     assert ours["pool5"] == (6, 6, 256)
 
