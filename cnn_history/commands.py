@@ -15,11 +15,14 @@ from collections.abc import Callable
 from absl import app, flags, logging
 from ml_collections import ConfigDict
 
+from cnn_history import models
+from cnn_history.choices import options
 from cnn_history.errors import WRONG_INPUT, Ending, UserError
 from cnn_history.lookup import nearest
 
 CONFIG = "config"  # the flag of a config file, where a verb has one
 NEEDED = r"Flag --(\w+) must have a value other than None\."  # in absl's words
+FIELD = r"^--?(?:no)?config\.([^=]*)=?(.*)"  # a flag that changes one: its path, its value
 CHECKOUT = pathlib.Path(__file__).parents[1]  # experiments/ stands there, beside the package
 
 
@@ -105,10 +108,21 @@ def read_config(path: str) -> ConfigDict:
         raise UserError(f"--config={path}: {error}") from error
     except Exception as error:
         raise UserError(f"--config={path} fails: {type(error).__name__}: {error}") from error
-    for flag in sys.argv:
-        if said := re.match(r"--?(?:no)?config\.([^=]*)", flag):
-            _check_field(config, said[1])
+    changed = dict(said for flag in sys.argv for said in re.findall(FIELD, flag))
+    _add_options(config, changed)
+    for field in changed:
+        _check_field(config, field)
     return config.lock()
+
+
+def _add_options(config: ConfigDict, changed: dict[str, str]) -> None:
+    """Add the options of the network that flags change and the file leaves to the paper."""
+    model = config.get("model", {})
+    network = changed.get("model.name", model.get("name"))
+    known = options(models.NETWORKS[network].build) if network in models.NETWORKS else {}
+    for option in known.keys() - model.keys():
+        if f"model.{option}" in changed:
+            model[option] = known[option].default
 
 
 def _check_field(config: ConfigDict, path: str) -> None:

@@ -3,10 +3,11 @@
 import importlib
 import json
 import pathlib
+import sys
 
 import pytest
 
-from cnn_history import build, choices, config
+from cnn_history import build, choices, commands, config
 from cnn_history.datasets import statistics
 from cnn_history.training import loop
 from experiments import lenet5_digits, resnet_cifar10
@@ -129,3 +130,11 @@ def test_seeds_evaluate_load_and_start_from(tmp_path):
     recipe.update(init_from=members[0], learning_rate=0.0)
     summary = loop.run(recipe, tmp_path / "again")
     assert summary["test"] == errors[0]
+
+
+def test_a_flag_sets_an_option_that_the_file_leaves_to_the_paper(monkeypatch):
+    flags = ["--config.model.name=vgg11", "--config.model.fit_classifier=true"]
+    monkeypatch.setattr(sys, "argv", ["train", *flags])
+    config = commands.read_config(lenet5_digits.__file__)
+    assert config.model.fit_classifier is False  # the paper's, until the flag changes it
+    assert "groups" not in config.model
