@@ -10,13 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnn_history import datasets, evaluation, loading, models
+from cnn_history import datasets, evaluation, layers, loading, models
 from cnn_history.cpu import compiler
 from cnn_history.datasets import adapters, examples, identity, prepare, stream
 from cnn_history.errors import UserError, blame
 from cnn_history.files import workdir
 from cnn_history.lookup import lookup
 from cnn_history.training import devices, feed, processes
+
+PROGRAMS = 16  # kept at a time: one for each scale at least, as the shapes of views come in order
 
 
 class Measure(NamedTuple):
@@ -116,7 +118,7 @@ def predictions(
     made = [
         feed.over_examples(predict, chosen, batch_size, mesh)
         if chosen
-        else feed.one_by_one(predict, source, mesh, skip)
+        else feed.one_by_one(predict, source, skip)
         for predict, chosen in members
     ]
     mean = np.mean([one["probabilities"] for one in made], axis=0)
@@ -146,35 +148,61 @@ def member(
     everywhere = devices.replicated(mesh)
     scores = models.scores_by_position if measure.softmax_first else _scores
 
-    @functools.partial(
-        jax.jit,
-        out_shardings=everywhere,
-        compiler_options=compiler.options(devices.platform(mesh), training=False),
-    )
     def probabilities(variables, view):
-        return jax.nn.softmax(scores(model, variables, scaling.values(view)))
+        made = jax.nn.softmax(scores(model, variables, scaling.values(view)))
+        return evaluation.over_positions(made)
 
     cuts = examples.streamed(source)
     shown = _shown(measure, scaling, cuts)
 
-    def evaluated(probabilities, images):
-        return shown.protocol(probabilities, shown.start(images), size=scaling.size)
-
     chosen, one = None, (scaling.size, scaling.size, channels)  # any is scaled
+    start = shown.start
     if not (cuts and shown.whole):
         with blame("--dataset"):
             chosen = examples.examples(source, *shown.streamed, skip)
         one = chosen.shape
+        start = jax.jit(start)
+
+    def evaluated(probabilities, images):
+        return shown.protocol(probabilities, start(images), size=scaling.size)
+
     with blame("--protocol"):  # do the views fit? the network is not asked
         shape = jax.ShapeDtypeStruct((1, *one), jnp.uint8)
         jax.eval_shape(functools.partial(evaluated, lambda view: view[:, 0, 0]), shape)
     variables = devices.put(variables, everywhere)
 
+    if chosen is None:
+        ask = _by_shape(probabilities, variables, mesh)
+    else:
+        options = compiler.options(devices.platform(mesh), training=False)
+        compiled = jax.jit(probabilities, out_shardings=everywhere, compiler_options=options)
+        ask = functools.partial(compiled, variables)
+
     def predict(batch):
-        made = evaluated(functools.partial(probabilities, variables), batch["image"])
+        made = evaluated(ask, batch["image"])
         return {"probabilities": made[:, own], "label": batch["label"]}
 
     return predict, chosen
+
+
+def _by_shape(probabilities: Callable, variables: dict, mesh: jax.sharding.Mesh) -> Callable:
+    """Return a function of NumPy's views, compiled for each shape; it lets go of older programs.
+
+    For few calls each: layers as they are written, and XLA's own options, are quicker to compile.
+    """
+    everywhere = devices.replicated(mesh)
+    compiled = jax.jit(probabilities, out_shardings=everywhere)
+
+    @functools.lru_cache(PROGRAMS)
+    def program(shape, dtype):
+        view = jax.ShapeDtypeStruct(shape, dtype, sharding=everywhere)
+        with layers.forms.as_written():
+            return compiled.lower(variables, view).compile()
+
+    def ask(view):
+        return program(view.shape, view.dtype)(variables, devices.put(view, everywhere))
+
+    return ask
 
 
 class _Shown(NamedTuple):
@@ -182,7 +210,7 @@ class _Shown(NamedTuple):
 
     Attributes:
       protocol: (probabilities, images, size=) -> probabilities.
-      start: compiled, uint8 [n, h, w, c] -> the images in [0, 1] that its views are cut from.
+      start: uint8 [n, h, w, c] -> the images in [0, 1] that its views are cut from.
       whole: whether it sees all of a photo.
       streamed: size and adapter of photos that a loader cuts, for one that does not.
     """
@@ -210,7 +238,7 @@ def _shown(measure: Measure, scaling: prepare.Preprocessing, cuts: bool) -> _Sho
         def start(images):
             return evaluation.at_scale(adapters.unit(images), scale)
 
-    return _Shown(run, jax.jit(start), protocol.sees is evaluation.Sees.WHOLE, streamed)
+    return _Shown(run, start, protocol.sees is evaluation.Sees.WHOLE, streamed)
 
 
 def check(measure: Measure) -> None:

@@ -113,8 +113,8 @@ def shown(pixels: np.ndarray, size: int, name: str) -> np.ndarray:
 
 
 def unit(images: jax.Array) -> jax.Array:
-    """uint8 -> values in [0, 1]; float64 where jax has it on."""
-    return jnp.asarray(images).astype(float) / 255
+    """uint8 -> values in [0, 1]; float64 where jax has it on. NumPy's arrays stay NumPy's."""
+    return images.astype(jnp.result_type(float)) / 255
 
 
 def unit_range(images: jax.Array, size: int, adapter: str) -> jax.Array:

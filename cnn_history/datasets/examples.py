@@ -88,6 +88,24 @@ class Streamed:
 Examples = Whole | Streamed
 
 
+def by_aspect(source: Source) -> np.ndarray:
+    """Return all indices, images of one aspect beside each other: scaled, they have one shape.
+
+    Read from the files' headers; of data without files, or not to be decoded, as they stand.
+    """
+
+    def aspect(i: int) -> float:
+        try:
+            h, w = images.size(source.encoded(i).image)
+        except images.Damaged:
+            return math.inf
+        return w / h
+
+    if source.encoded is None:
+        return np.arange(len(source))
+    return np.argsort([aspect(i) for i in range(len(source))], kind="stable")
+
+
 def examples(source: Source, size: int, adapter: str, skip: stream.Skip) -> Examples:
     """Return the examples of a source; size, adapter and skip matter where they are streamed."""
     return Streamed(source, size, adapter, skip) if streamed(source) else Whole(source)

@@ -9,7 +9,7 @@ and its entry below.
 
 from cnn_history.evaluation.crops144 import crops144
 from cnn_history.evaluation.crops150 import crops150
-from cnn_history.evaluation.dense import dense
+from cnn_history.evaluation.dense import dense, over_positions
 from cnn_history.evaluation.errors import errors, per_class
 from cnn_history.evaluation.multi_crop_and_dense import multi_crop_and_dense
 from cnn_history.evaluation.multi_scale_dense import multi_scale_dense
@@ -29,4 +29,13 @@ PROTOCOLS = {
     "multi_crop_and_dense": Protocol(multi_crop_and_dense, Sees.WHOLE, by_position=True),
 }
 
-__all__ = ["PROTOCOLS", "Sees", "at_scale", "errors", "over_batches", "per_class", *PROTOCOLS]
+__all__ = [
+    "PROTOCOLS",
+    "Sees",
+    "at_scale",
+    "errors",
+    "over_batches",
+    "over_positions",
+    "per_class",
+    *PROTOCOLS,
+]

@@ -1,9 +1,13 @@
-"""Views of images: what the protocols cut, mirror and enlarge, and the mean over them."""
+"""Views of images: what the protocols cut, mirror and enlarge, and the mean over them.
+
+Of NumPy's arrays they are made on the host, without a compiled program for each size of image.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from cnn_history.datasets import crops
 
@@ -69,9 +73,32 @@ def resize(images: jax.Array, size: int) -> jax.Array:
 
 
 def _resize(images: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    if isinstance(images, np.ndarray):
+        return _resize_on_the_host(images, shape)
     return _compiled_resize(jnp.asarray(images), shape)
 
 
 _compiled_resize = jax.jit(
     lambda images, shape: jax.image.resize(images, shape, "bilinear"), static_argnums=1
 )
+
+
+def _resize_on_the_host(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Resize without a program for each size: a product of matrices for rows, and for columns."""
+    _, h, w, _ = images.shape
+    _, rows, columns, _ = shape
+    made = np.tensordot(_weights(h, rows, images.dtype), images, (1, 1))
+    made = np.tensordot(made, _weights(w, columns, images.dtype), (2, 1))
+    return made.transpose(1, 0, 3, 2)
+
+
+def _weights(old: int, new: int, dtype: np.dtype) -> np.ndarray:
+    """Return what each old position counts for in each new one, [new, old]: triangles.
+
+    Places are rounded as `jax.image.resize` rounds them, so that both see the same image to 1e-6.
+    """
+    step = dtype.type(1 / (new / old))
+    places = ((np.arange(new) + 0.5) * float(step) - 0.5).astype(dtype)
+    distances = np.abs(np.arange(old, dtype=dtype) - places[:, None]) / max(step, dtype.type(1))
+    weights = np.maximum(0, 1 - distances)
+    return weights / weights.sum(1, keepdims=True)

@@ -5,6 +5,7 @@ import math
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from cnn_history.layers import forms
 
@@ -81,16 +82,21 @@ class AvgPool(nn.Module):
         """[n, h, w, c] -> [n, h', w', c]; summed in float32 or wider."""
         padding = _paddings(x, self.window, self.strides, self.padding, self.ceil_mode)
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        counted = jnp.ones((1, *x.shape[1:3], 1), wide.dtype)
-        if self.count_padding:
-            p = self.padding
-            counted = jnp.pad(counted, ((0, 0), (p, p), (p, p), (0, 0)), constant_values=1)
-            beyond = [(before - p, behind - p) for before, behind in padding]
-        else:
-            beyond = padding
         sums = window_sums(wide, self.window, self.strides, tuple(padding))
-        counts = nn.pooling.pool(counted, 0.0, jax.lax.add, self.window, self.strides, beyond)
-        return (sums / counts).astype(x.dtype)
+        around = self.padding if self.count_padding else 0
+        rows, columns = (
+            _counts(*axis, around)
+            for axis in zip(x.shape[1:3], self.window, self.strides, padding, strict=True)
+        )
+        return (sums / np.outer(rows, columns)[..., None].astype(wide.dtype)).astype(x.dtype)
+
+
+def _counts(
+    size: int, window: int, stride: int, padding: tuple[int, int], around: int
+) -> np.ndarray:
+    """Return how many positions of an axis, and `around` it, lie in each window."""
+    starts = np.arange(0, size + sum(padding) - window + 1, stride) - padding[0]
+    return np.minimum(starts + window, size + around) - np.maximum(starts, -around)
 
 
 @forms.replaceable

@@ -165,10 +165,12 @@ def over_examples(
     return _counted(evaluation.over_batches(function, batches, len(chosen), put))
 
 
-def one_by_one(
-    function: Callable[[dict], dict], source: Source, mesh: Mesh, skip: stream.Skip
-) -> dict:
-    """Return the same of images as they are, of whatever sizes: each is a batch, on all devices."""
+def one_by_one(function: Callable[[dict], dict], source: Source, skip: stream.Skip) -> dict:
+    """Return the same of images as they are, of whatever sizes: each is a batch of NumPy's arrays.
+
+    Those of one aspect follow each other, so that what is compiled for it is compiled once.
+    """
+    order = examples.by_aspect(source)
 
     def batch(index: int) -> dict[str, np.ndarray]:
         file = source.encoded(index)
@@ -179,9 +181,8 @@ def one_by_one(
             image, label = np.zeros((1, 1, source.shape[-1]), np.uint8), examples.UNCOUNTED
         return {"image": image[None], "label": np.array([label], np.int32)}
 
-    put = functools.partial(devices.put, sharding=devices.replicated(mesh))
-    made = evaluation.over_batches(function, map(batch, range(len(source))), len(source), put)
-    return _counted(made)
+    made = evaluation.over_batches(function, map(batch, order), len(source), lambda batch: batch)
+    return _counted({name: values[np.argsort(order)] for name, values in made.items()})
 
 
 def _counted(made: dict) -> dict:

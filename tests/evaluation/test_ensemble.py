@@ -5,11 +5,12 @@ import types
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from cnn_history import datasets, ensemble, evaluation
-from cnn_history.datasets import adapters, crops, prepare
+from cnn_history.datasets import adapters, prepare
 from cnn_history.errors import UserError
 from cnn_history.training import devices
 from tests.datasets import files
@@ -58,9 +59,8 @@ def predictions(source, **measure):
 
 def loaded(source, size, adapter):
     """Return the photos as a loader cuts them, in [0, 1]."""
-    crop = adapters.for_any_size(adapter)
-    data = [source.encoded(i).image for i in range(len(source))]
-    return adapters.unit(np.stack([crops.decode(one, 3, crop, None, size) for one in data]))
+    photos, _ = source.read(range(len(source)))
+    return adapters.unit(np.stack([adapters.shown(one, size, adapter) for one in photos]))
 
 
 def test_one_crop_is_what_a_run_itself_sees(source):
@@ -82,14 +82,40 @@ def test_ten_crops_are_of_the_central_square(source):
 def test_whole_photos_one_by_one(source, protocol):
     run = evaluation.PROTOCOLS[protocol].run
     photos, _ = source.read(range(3))
-    units = [adapters.unit(photo[None]) for photo in photos]
+    units = [jnp.asarray(adapters.unit(photo[None])) for photo in photos]  # by jax, not the host
     if protocol == "dense":
         wanted = [run(by_hand, evaluation.at_scale(unit, 9), SIZE) for unit in units]
         made, _ = predictions(source, protocol=protocol, scale=9)
     else:
         wanted = [run(by_hand, unit, SIZE, SCALES) for unit in units]
         made, _ = predictions(source, protocol=protocol, scales=SCALES)
-    np.testing.assert_allclose(made, np.concatenate(wanted), atol=1e-5)
+    np.testing.assert_allclose(made, np.concatenate(wanted), atol=1e-6)
+
+
+def test_a_program_for_each_shape_of_view_is_compiled_once(tmp_path, monkeypatch):
+    """Crops have one shape whatever the photos'; dense sees photos of one aspect in a row."""
+    traced = []
+
+    class Counted(Scores):
+        @nn.compact
+        def __call__(self, images, train):
+            traced.append(images.shape)
+            return super().__call__(images, train)
+
+    sizes = [(12, 30), (20, 20), (31, 12), (24, 60), (16, 16), (18, 45)]
+    for i, (height, width) in enumerate(sizes):
+        (tmp_path / "val" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "val" / "ab"[i % 2] / f"{i}.JPEG").write_bytes(files.jpeg(height, width, i))
+    monkeypatch.setattr(ensemble.loading, "load", lambda folder, best: (Counted(), {}, SCALING))
+    monkeypatch.setattr(ensemble.workdir, "load_inputs", lambda folder: (SCALING, 3, ("a", "b")))
+    monkeypatch.setattr(ensemble, "PROGRAMS", 1)
+    source = datasets.source("folder", "val", str(tmp_path))
+    _, labels = predictions(source, protocol="crops144", scales=SCALES)
+    assert traced == [(1, SIZE, SIZE, 3)]
+    assert labels.tolist() == [source.encoded(i).label for i in range(6)]
+    traced.clear()
+    predictions(source, protocol="dense", scale=10)
+    assert sorted(traced) == [(1, 10, 10, 3), (1, 10, 25, 3), (1, 25, 10, 3)]
 
 
 def test_an_ensemble_is_the_mean_of_its_members(source, monkeypatch):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from cnn_history import datasets, evaluation
-from cnn_history.training import devices, feed
+from cnn_history.training import feed
 from tests.datasets import files
 
 SCALES = (9,)
@@ -27,7 +27,7 @@ def test_each_once_and_whole(tmp_path):
         made = evaluation.crops144(means, batch["image"] / 255, size=8, scales=SCALES)
         return {"probabilities": made, "label": batch["label"]}
 
-    made = feed.one_by_one(predict, source, devices.mesh(), print)
+    made = feed.one_by_one(predict, source, print)
     np.testing.assert_array_equal(made["label"], labels)
     expected = [
         np.asarray(evaluation.crops144(means, image[None] / np.float32(255), 8, SCALES))[0]

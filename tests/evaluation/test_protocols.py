@@ -87,8 +87,9 @@ def test_crops144(shape):
         for crop in (*five(square), resized(square, SIZE, SIZE))
     )
     assert count == 144
-    made = evaluation.crops144(probabilities, x, size=SIZE, scales=scales)
-    np.testing.assert_allclose(made, expected, atol=1e-6)
+    for where in (x, jnp.asarray(x)):  # resized on the host, and by a program
+        made = evaluation.crops144(probabilities, where, size=SIZE, scales=scales)
+        np.testing.assert_allclose(made, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [LANDSCAPE, PORTRAIT])
@@ -103,8 +104,9 @@ def test_crops150(shape):
                 crops.append(scaled[:, top : top + SIZE, left : left + SIZE])
     expected, count = by_hand(crops)
     assert count == 150
-    made = evaluation.crops150(probabilities, x, size=SIZE, scales=scales)
-    np.testing.assert_allclose(made, expected, atol=1e-6)
+    for where in (x, jnp.asarray(x)):
+        made = evaluation.crops150(probabilities, where, size=SIZE, scales=scales)
+        np.testing.assert_allclose(made, expected, atol=1e-6)
 
 
 def test_the_papers_scales():
