@@ -91,7 +91,7 @@ Examples = Whole | Streamed
 def by_aspect(source: Source) -> np.ndarray:
     """Return all indices, images of one aspect beside each other: scaled, they have one shape.
 
-    Read from the files' headers; of data without files, or not to be decoded, as they stand.
+    Read from the files' headers; those that cannot be read come last.
     """
 
     def aspect(i: int) -> float:
@@ -101,8 +101,6 @@ def by_aspect(source: Source) -> np.ndarray:
             return math.inf
         return w / h
 
-    if source.encoded is None:
-        return np.arange(len(source))
     return np.argsort([aspect(i) for i in range(len(source))], kind="stable")
 
 

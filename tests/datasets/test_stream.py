@@ -110,11 +110,12 @@ def test_damaged_images_are_named_once_and_replaced(tmp_path):
         for index, label in zip(batch["ids"], batch["label"], strict=True):
             stands = next(i % 12 for i in range(index, index + 12) if good[i % 12])
             assert label == source.encoded(stands).label
-    # In evaluation it is black, and its label its own.
+    # In evaluation it is black, and not counted.
     shown = examples.examples(source, SIZE, "square", skip)
     (batch,) = shown.batches(12, range(12))
     assert [bool(image.any()) for image in batch["image"]] == good
-    assert batch["label"].tolist() == [source.encoded(i).label for i in range(12)]
+    wanted = [source.encoded(i).label if good[i] else examples.UNCOUNTED for i in range(12)]
+    assert batch["label"].tolist() == wanted
 
 
 def test_one_too_many_stops_and_no_thread_is_left(tmp_path):
