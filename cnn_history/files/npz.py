@@ -12,8 +12,8 @@ LARGEST = 1 << 30  # bytes that a file may unpack to; what a work directory hold
 def read(path: pathlib.Path) -> dict[str, np.ndarray]:
     """Return the arrays of a file, by name.
 
-    Raises FileNotFoundError if there is none, and ValueError, naming it, if it is damaged, would
-    unpack to more than LARGEST, or holds objects, which only code that it brings could make.
+    Raises FileNotFoundError if there is none, and ValueError, which says why, if it is damaged,
+    would unpack to more than LARGEST, or holds objects, which only code that it brings could make.
     """
     if not path.exists():
         raise FileNotFoundError(path)
@@ -29,8 +29,7 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
                 raise ValueError(f"'{name}' is no array")
         return arrays
     except Exception as error:  # whatever a hostile file makes the readers raise
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise ValueError(f"'{path}' is damaged: {reason}") from error
+        raise ValueError(str(error).partition("\n")[0] or type(error).__name__) from error
 
 
 def write(path: pathlib.Path, **arrays: Any) -> None:

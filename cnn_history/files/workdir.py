@@ -1,11 +1,12 @@
 """A work directory: what a run was, from the files that it left."""
 
+import contextlib
 import dataclasses
 import functools
 import json
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import ml_collections
 import numpy as np
@@ -17,32 +18,38 @@ from cnn_history.datasets.identity import Identity
 from cnn_history.datasets.prepare import Preprocessing
 from cnn_history.datasets.statistics import Statistics
 from cnn_history.errors import UserError
-from cnn_history.files import npz, private, record
+from cnn_history.files import bucket, npz, private, record
 
 CONFIG, INPUTS, SUMMARY = "config.json", "inputs.npz", "summary.json"
 DATA = "data.json"  # what the examples were, by use: training, test
 STATISTICS = "statistics.npz"
 
 
+@contextlib.contextmanager
+def _reading(path: bucket.Folder, mend: str = "") -> Iterator[None]:
+    """Raise UserError, which names the file, where it is missing or not as a run wrote it."""
+    try:
+        yield
+    except FileNotFoundError:
+        lacks = f"'{path.parent}' is no work directory of a run: it has no {path.name}."
+        raise UserError(lacks) from None
+    except (UserError, ValueError, TypeError, KeyError, OSError, RecursionError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise UserError(f"'{path}' is damaged: {reason}{mend}") from error
+
+
 def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
     """Return the config of a run; raise UserError if the directory holds none, or leads out."""
     check_links(workdir)
-    try:
+    with _reading(workdir / CONFIG):
         read = json.loads((workdir / CONFIG).read_text())
         if not isinstance(read, dict):
             raise ValueError("it holds no object")
         if "model" not in read:
             raise ValueError("it names no network")
         config = ml_collections.ConfigDict(read)
-    except FileNotFoundError:
-        raise UserError(f"'{workdir}' is no work directory of a run: it has no {CONFIG}.") from None
-    except (ValueError, TypeError, OSError, RecursionError) as error:
-        raise UserError(f"'{workdir / CONFIG}' is damaged: {error}") from error
-    try:
         for name in config.keys() & fields.FIELDS.keys():
             fields.FIELDS[name].kind.check(config[name], f"config.{name}")
-    except UserError as error:
-        raise UserError(f"'{workdir / CONFIG}' is damaged: {error}") from error
     if lacked := fields.complete(config):
         _say(f"'{workdir}' is of an earlier version: {', '.join(lacked)} by default.")
     return config
@@ -62,13 +69,8 @@ def read_summary(workdir: pathlib.Path) -> dict | None:
     path = workdir / SUMMARY
     if not path.exists():
         return None
-    try:
+    with _reading(path, "; remove it, and the run makes it again from its newest checkpoint."):
         return {"steps": None, **json.loads(path.read_bytes())}
-    except (ValueError, TypeError, RecursionError) as error:
-        raise UserError(
-            f"'{path}' is damaged: {error}; remove it, and the run makes it again from its newest "
-            "checkpoint."
-        ) from error
 
 
 def config_json(config: ml_collections.ConfigDict) -> dict:
@@ -129,14 +131,12 @@ def read_data(workdir: pathlib.Path) -> dict[str, Identity] | None:
         if "imported" not in read_config(workdir):
             _say(f"'{workdir}' is of an earlier version: today's images are taken for its own.")
         return None
-    try:
+    with _reading(path):
         kept = json.loads(path.read_bytes())
         return {
             use: Identity(**{**kept[use], "classes": tuple(kept[use]["classes"])})
             for use in ("training", "test")
         }
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise UserError(f"'{path}' is damaged: {error!r}") from error
 
 
 def check_same_data(workdir: pathlib.Path, data: dict[str, Identity]) -> None:
@@ -178,27 +178,17 @@ def statistics(
         if writes:
             npz.write(path, **dataclasses.asdict(found))
         return found
-    try:
+    with _reading(path):
         kept = npz.read(path)
         return Statistics(kept["mean"], kept["covariance"], int(kept["examples"]))
-    except (ValueError, TypeError) as error:
-        raise UserError(error) from error
-    except KeyError as error:
-        raise UserError(f"'{path}' is damaged: it has no {error}.") from error
 
 
 def load_inputs(workdir: pathlib.Path) -> tuple[Preprocessing, int, tuple[str, ...]]:
     """Return the preprocessing, the number of channels and the classes of a run."""
-    try:
+    with _reading(workdir / INPUTS):
         values = npz.read(workdir / INPUTS)
         classes = tuple(map(str, values["classes"]))
         preprocessing = Preprocessing(
             int(values["size"]), str(values["adapter"]), values["mean"], values["std"], classes
         )
         return preprocessing, int(values["channels"]), classes
-    except FileNotFoundError:
-        raise UserError(f"'{workdir}' is no work directory of a run: it has no {INPUTS}.") from None
-    except ValueError as error:
-        raise UserError(error) from error
-    except (KeyError, TypeError) as error:
-        raise UserError(f"'{workdir / INPUTS}' is damaged: {error}") from error
