@@ -25,7 +25,7 @@ from absl import flags
 from cnn_history import commands
 from cnn_history.benchmarks.suite import Effort, Suite
 from cnn_history.benchmarks.suites import SUITES
-from cnn_history.errors import UserError
+from cnn_history.errors import UserError, blame
 from cnn_history.files import record
 from cnn_history.lookup import lookup, nearest
 from cnn_history.reporting import benchmarks as report
@@ -123,10 +123,8 @@ def _go_on(output: pathlib.Path | None, document: dict) -> set[str]:
 
 def _asked() -> tuple[Suite, set[str], Effort]:
     """Return the suite, the names of its rows, and how to measure."""
-    try:
+    with blame("--suite"):
         suite = lookup(SUITES, SUITE.value, "suite")
-    except ValueError as error:
-        raise UserError(f"--suite: {error}") from error
     for name in NETWORKS.value or ():
         if name not in suite.names:
             raise UserError(

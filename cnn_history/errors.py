@@ -2,6 +2,7 @@
 
 import contextlib
 
+Kinds = type[Exception] | tuple[type[Exception], ...]
 WRONG_INPUT = 2  # the exit status after a UserError
 
 
@@ -18,11 +19,11 @@ class Ending(SystemExit):
 
 
 @contextlib.contextmanager
-def blame(what: str):
-    """Turn a ValueError raised inside into a UserError that names the flag or field `what`."""
+def blame(what: str, kinds: Kinds = ValueError):
+    """Turn a ValueError, or one of these kinds, into a UserError that names the flag `what`."""
     try:
         yield
-    except ValueError as error:
+    except kinds as error:
         raise UserError(f"{what}: {error}") from error
 
 

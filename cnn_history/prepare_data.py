@@ -50,11 +50,10 @@ def prepare(name: str, root: pathlib.Path) -> pathlib.Path:
     # Archives of different data sets share file names (mnist, fashion_mnist): a folder for each, or
     # the second would hold the first one's images.
     config = tfds.download.DownloadConfig(extract_dir=root / "downloads" / f"extracted_{name}")
-    try:
-        builder.download_and_prepare(download_config=config)
     # AssertionError: archives that one has to fetch by hand, as ImageNet's, are not there.
-    except (OSError, AssertionError, tfds.download.DownloadError) as error:
-        raise UserError(f"{name} could not be prepared in {root}: {error}") from error
+    failures = OSError, AssertionError, tfds.download.DownloadError
+    with errors.blame(f"{name} could not be prepared in {root}", failures):
+        builder.download_and_prepare(download_config=config)
     return pathlib.Path(builder.data_dir)
 
 

@@ -13,7 +13,7 @@ import time
 from absl import flags
 
 from cnn_history import commands, lecture, studies
-from cnn_history.errors import UserError
+from cnn_history.errors import UserError, blame
 from cnn_history.files import record
 from cnn_history.reporting import page
 from cnn_history.reporting.results import RESULTS
@@ -28,12 +28,10 @@ def main(argv: list[str]) -> None:
     runs, output = (pathlib.Path(flag.value).expanduser() for flag in (RUNS, OUTPUT))
     if not runs.is_dir():
         raise UserError(f"--runs: there is no folder '{runs}'.")
-    try:
+    with blame("--output", (PermissionError, NotADirectoryError, FileExistsError)):
         if output.exists() and any(output.iterdir()) and not page.is_page(output):
             raise UserError(f"--output: '{output}' holds something else; name an empty folder.")
         output.mkdir(parents=True, exist_ok=True)
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        raise UserError(f"--output: {error}") from error
     begun = time.monotonic()
     searched = [folder for folder in (RESULTS, runs) if folder.is_dir()]
     made = record.versions()

@@ -37,14 +37,13 @@ def main(argv: list[str]) -> None:
     config, folder = CONFIG.value, pathlib.Path(WORKDIR.value).expanduser()
     options = config.to_dict()
     run = _study(options)
-    try:
+    taken = PermissionError, NotADirectoryError, FileExistsError, record.InUse
+    with blame("--workdir", taken):
         private.make(folder)
         with record.lock(folder):
             begun = time.monotonic()
             findings = run(**options)
             keep(folder, config.study, options, findings, time.monotonic() - begun)
-    except (PermissionError, NotADirectoryError, FileExistsError, record.InUse) as error:
-        raise UserError(f"--workdir: {error}") from error
     tables.rows(findings.rows)
     print()
     for text in (f"The lecture: {findings.question}", f"Here: {findings.answer}"):

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from etils import epath
 
-from cnn_history.errors import UserError
+from cnn_history.errors import UserError, blame
 
 FETCHED = (
     *("config.json", "data.json", "metrics.jsonl", "inputs.npz", "statistics.npz"),
@@ -49,10 +49,9 @@ def path(text: str | os.PathLike) -> Folder:
         ) from None
     logging.getLogger("gcsfs").setLevel(logging.ERROR)  # its guesses about a bucket's kind
     folder = epath.Path(text)
-    try:
+    failures = OSError, aiohttp.ClientError, GoogleAuthError, gcsfs.retry.HttpError
+    with blame(f"--workdir: '{text}' cannot be reached", failures):
         folder.exists()
-    except (OSError, aiohttp.ClientError, GoogleAuthError, gcsfs.retry.HttpError) as error:
-        raise UserError(f"--workdir: '{text}' cannot be reached: {error}") from error
     return folder
 
 
