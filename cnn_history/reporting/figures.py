@@ -82,8 +82,15 @@ def predictions(
     _tiles(path, shown, 10, 1.18, title, texts)
 
 
-def _tiles(path, tiles: Sequence, columns: int, height: float, title: str, texts=()) -> None:
-    """Draw small pictures [n, h, w, c] in rows of `height` inches, with (text, colour) above."""
+def _tiles(
+    path: pathlib.Path,
+    tiles: Sequence[np.ndarray],
+    columns: int,
+    height: float,
+    title: str,
+    texts: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Draw small pictures [h, w, c] in rows of `height` inches, with (text, colour) above."""
     rows = -(-len(tiles) // columns)
     size = (9, height * rows + 0.5)
     with style.figure(path, rows, columns, figsize=size) as (drawing, grid):

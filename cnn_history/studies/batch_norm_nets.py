@@ -7,6 +7,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.traverse_util import flatten_dict
 
 from cnn_history import initializers, layers, optimizers
 from cnn_history.models.conv_unit import ConvUnit
@@ -98,12 +99,11 @@ class Setup:
 
 def kernels_rms(gradient: Any) -> dict[str, jax.Array]:
     """Return the root mean square of each kernel's gradient, by the layer's name."""
-    found = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
-        if name.endswith("/kernel"):
-            found[name.removesuffix("/kernel")] = jnp.sqrt(jnp.mean(jnp.square(leaf)))
-    return found
+    return {
+        name.removesuffix("/kernel"): jnp.sqrt(jnp.mean(jnp.square(leaf)))
+        for name, leaf in flatten_dict(gradient, sep="/").items()
+        if name.endswith("/kernel")
+    }
 
 
 def batch_statistics(network: nn.Module) -> Callable[[Any, jax.Array], Any]:

@@ -115,7 +115,9 @@ def _different(weights: np.ndarray) -> int:
 
 
 def _answer(rows: list[dict], steps: int) -> str:
-    constant, random = ([r for r in rows if (r["start"] in RANDOM) == kind] for kind in (0, 1))
+    constant, random = (
+        [r for r in rows if (r["start"] in RANDOM) == kind] for kind in (False, True)
+    )
     units = max(row["different_hidden_units"] for row in constant)
     zero = constant[0]["hidden_weights_moved"]
     return (

@@ -169,6 +169,7 @@ def _trained(
     steps: int,
     batch_size: int,
 ) -> Prepared:
+    """Prepare a network, and its training on the source for each seed."""
     with field("source"):
         examples = datasets.source(source, "train", data_dir)
         pixels, labels = examples.arrays()

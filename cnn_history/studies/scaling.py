@@ -118,12 +118,11 @@ def goyal() -> float:
 
 def run() -> Findings:
     """Make the table."""
-    rows = [row(*case) for case in itertools.product(NETWORKS, IMAGES, CHIPS)]
-    return Findings(QUESTION, _answer(rows), rows, {"scaling.png": _draw(rows)})
+    at = {case: row(*case) for case in itertools.product(NETWORKS, IMAGES, CHIPS)}
+    return Findings(QUESTION, _answer(at), list(at.values()), {"scaling.png": _draw(at)})
 
 
-def _answer(rows: list[dict]) -> str:
-    at = {(r["network"], r["images_per_chip"], r["chips"]): r for r in rows}
+def _answer(at: dict[tuple[str, int, int], dict]) -> str:
     full, thin = (at["resnet50", images, 4096] for images in IMAGES)
     vgg = at["vgg16", IMAGES[1], 4096]
     model = thin["efficiency_torus"] * TPU_V3.rate
@@ -146,17 +145,16 @@ def _answer(rows: list[dict]) -> str:
 
 
 @picture(CAPTION, 1, 2, figsize=(8, 3.2), sharey=True)
-def _draw(panels, rows: list[dict]) -> None:
+def _draw(panels, at: dict[tuple[str, int, int], dict]) -> None:
     curves = {
         "efficiency_torus": ("torus", style.RIGHT),
         "efficiency_ring": ("one ring", style.TRAIN),
         "efficiency_norms_over_all": ("torus, norms over all images", style.TEST),
     }
-    by_case = {(r["network"], r["images_per_chip"], r["chips"]): r for r in rows}
     for axes, network in zip(panels, NETWORKS, strict=True):
         for (name, (label, colour)), images in itertools.product(curves.items(), IMAGES):
             if NETWORKS[network] or "norms" not in name:
-                found = [by_case[network, images, chips][name] for chips in CHIPS]
+                found = [at[network, images, chips][name] for chips in CHIPS]
                 line = "-" if images == IMAGES[0] else "--"
                 look = {"marker": ".", "color": colour, "label": f"{label}, {images} a chip"}
                 axes.plot(list(CHIPS), found, line, **look)

@@ -3,6 +3,8 @@
 import numbers
 from typing import Any
 
+from cnn_history.reporting.benchmarks import UNITS
+
 
 def cell(value: Any) -> str:
     """Return a value as a table shows it: numbers to four digits, groups as `name=value`."""
@@ -27,10 +29,8 @@ def cell(value: Any) -> str:
 
 def short(number: float) -> str:
     """Return three digits and a unit: 61.7 k, 7.00 M, 11.3 G."""
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if number >= size:
-            return f"{number / size:#.3g}".removesuffix(".") + f" {unit}"
-    return f"{number:.3g}"
+    size, unit = next((it for it in UNITS if number >= it[0]), UNITS[-1])
+    return f"{number / size:#.3g}".removesuffix(".") + f" {unit}" if unit else f"{number:.3g}"
 
 
 def percent(fraction: float) -> str:
