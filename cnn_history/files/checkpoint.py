@@ -154,16 +154,24 @@ def saved(workdir: Folder, step: int) -> bool:
 def restore_variables(workdir: Folder, best: bool = False) -> dict:
     """Return params and model_state of the newest whole checkpoint as numpy-like trees.
 
-    Or of the `best`. Raises ValueError if there is none; what is damaged is told, and left where it
-    is.
+    Or of the `best`. One that a run removes meanwhile is chosen again. Raises ValueError if there is
+    none; what is damaged is told, and left where it is.
     """
     folder = _folder(workdir / BEST if best else workdir)
-    step = _newest_whole(folder) if folder.is_dir() else None
-    if step is None and best:
-        raise ValueError(f"'{workdir}' keeps no best checkpoint; config.keep_best=true does.")
-    if step is None:
-        raise ValueError(f"'{workdir}' holds no checkpoint; it is no work directory of a run.")
-    path = folder / str(step) / STATE
+    while True:
+        step = _newest_whole(folder) if folder.is_dir() else None
+        if step is None and best:
+            raise ValueError(f"'{workdir}' keeps no best checkpoint; config.keep_best=true does.")
+        if step is None:
+            raise ValueError(f"'{workdir}' holds no checkpoint: the run has not saved one yet.")
+        try:
+            return _restore(folder / str(step) / STATE)
+        except Exception:  # whatever Orbax makes of a step that a run removes meanwhile
+            if step in _steps(folder):
+                raise
+
+
+def _restore(path: Folder) -> dict:
     with ocp.StandardCheckpointer() as checkpointer:
         metadata = checkpointer.metadata(path).item_metadata
         sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
@@ -209,10 +217,10 @@ def _newest_whole(
 ) -> int | None:
     """Return the newest step without damage, None if there are no steps.
 
-    Damage is told, and when an older step is found, `set_aside` is called with each damaged one.
+    A step that is gone when it was looked at was removed by a run, which has written others. Damage is told, and when an older step is found, `set_aside` is called with each damaged one.
     """
-    damaged = {}
-    for step in reversed(_steps(folder)):
+    damaged, steps = {}, _steps(folder)
+    for step in reversed(steps):
         found = checksums.damage(folder / str(step))
         if found and (folder / str(step) / EARLIER_VERSION).exists():
             _warn(f"Step {step} was saved by an earlier version, without checksums: not verified.")
@@ -222,9 +230,10 @@ def _newest_whole(
                 _warn(f"The checkpoint of step {bad} is damaged: {what}. Step {step} is used.")
                 set_aside(bad)
             return step
-        damaged[step] = found
+        if step in _steps(folder):
+            damaged[step] = found
     if not damaged:
-        return None
+        return _newest_whole(folder, set_aside) if steps else None
     what = "; ".join(f"of step {step}, {found}" for step, found in damaged.items())
     raise Damaged(
         f"every checkpoint is damaged: {what}. Bring one back from a copy, or choose another "

@@ -93,8 +93,8 @@ class Session:
         self.step = int(self.state.step)
         if chief:
             workdir.save_data(folder, data)
-            record.write_json(folder / workdir.CONFIG, kept)
             workdir.save_inputs(folder, images.preprocessing, experiment.train)
+            record.write_json(folder / workdir.CONFIG, kept)  # last: then there is a run to read
         # Killed before its first checkpoint, a run begins anew: no schedule has seen a line.
         seen = -1 if self._checkpoints.latest() is None else self.step
         self.metrics = stack.enter_context(record.Metrics(folder, seen, writes=chief))
