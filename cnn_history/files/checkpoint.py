@@ -154,7 +154,7 @@ def saved(workdir: Folder, step: int) -> bool:
 def restore_variables(workdir: Folder, best: bool = False) -> dict:
     """Return params and model_state of the newest whole checkpoint as numpy-like trees.
 
-    Or of the `best`. One that a run removes meanwhile is chosen again. Raises ValueError if there is
+    Or of the `best`. If a run removes it meanwhile, another is chosen. Raises ValueError if there is
     none; what is damaged is told, and left where it is.
     """
     folder = _folder(workdir / BEST if best else workdir)
@@ -217,7 +217,8 @@ def _newest_whole(
 ) -> int | None:
     """Return the newest step without damage, None if there are no steps.
 
-    A step that is gone when it was looked at was removed by a run, which has written others. Damage is told, and when an older step is found, `set_aside` is called with each damaged one.
+    A step that goes while it is looked at was removed by a run that has written others. Damage is
+    told, and when an older step is found, `set_aside` is called with each damaged one.
     """
     damaged, steps = {}, _steps(folder)
     for step in reversed(steps):

@@ -22,6 +22,7 @@ from cnn_history.files import bucket, npz, private, record
 
 CONFIG, INPUTS, SUMMARY = "config.json", "inputs.npz", "summary.json"
 DATA = "data.json"  # what the examples were, by use: training, test
+PARTS = "parts.json"  # in which a run was made, each by a process
 STATISTICS = "statistics.npz"
 
 
@@ -71,6 +72,23 @@ def read_summary(workdir: pathlib.Path) -> dict | None:
         return None
     with _reading(path, "; remove it, and the run makes it again from its newest checkpoint."):
         return {"steps": None, **json.loads(path.read_bytes())}
+
+
+def parts(workdir: pathlib.Path, step: int, now: dict) -> list[dict]:
+    """Return the parts that a run was made in, the last of which, `now`, begins at `step`.
+
+    Each is `from`, its first step, and what it was made with: `steps` of its config, `versions` and
+    `devices`; nothing of those that an earlier version of this program made. Raises UserError where
+    the file is damaged.
+    """
+    path = workdir / PARTS
+    kept = [{"from": 0}]
+    if path.exists():
+        with _reading(path):
+            kept = [{"from": int(part["from"]), **part} for part in json.loads(path.read_bytes())]
+    made = [part for part in kept if part["from"] < step]
+    same = made and {**made[-1], **now} == made[-1]
+    return made if same else [*made, {"from": step, **now}]
 
 
 def config_json(config: ml_collections.ConfigDict) -> dict:

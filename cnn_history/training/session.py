@@ -91,7 +91,9 @@ class Session:
         )
         self.state = self._first_state(start)
         self.step = int(self.state.step)
+        self._parts = workdir.parts(folder, self.step, {"steps": plan.steps, **_made_with()})
         if chief:
+            record.write_json(folder / workdir.PARTS, self._parts)
             workdir.save_data(folder, data)
             workdir.save_inputs(folder, images.preprocessing, experiment.train)
             record.write_json(folder / workdir.CONFIG, kept)  # last: then there is a run to read
@@ -241,7 +243,11 @@ class Session:
             "skipped_images": len(self._skipped),
             "skipped_steps": int(self.state.skipped),
             **self._log.totals(),
-            "versions": record.versions(),
+            **_made_with(),
+            "parts": self._parts,
             **({"photos": stream.made_by()} if examples.streamed(experiment.train) else {}),
-            "devices": record.devices(),
         }
+
+
+def _made_with() -> dict:
+    return {"versions": record.versions(), "devices": record.devices()}

@@ -35,13 +35,15 @@ def test_every_read_beside_a_run_that_saves_all_the_time_is_good(tmp_path, capfd
     try:
         while not checkpoint._steps(tmp_path / checkpoint.FOLDER):
             assert writer.is_alive()
-        read = [restore_variables(tmp_path) for _ in range(READS)]
+        read = []
+        while len(read) < READS or read[-1]["step"] == read[0]["step"]:
+            read.append(restore_variables(tmp_path))
+            assert writer.is_alive()
     finally:
         done.set()
         writer.join()
     steps = [int(each["step"]) for each in read]
     assert steps == sorted(steps)
-    assert len(set(steps)) > 1
     for each, step in zip(read, steps, strict=True):
         np.testing.assert_array_equal(each["params"]["kernel"], step)
     assert "damaged" not in capfd.readouterr().err

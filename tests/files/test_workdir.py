@@ -33,3 +33,25 @@ def test_a_config_without_a_network_is_damaged(tmp_path):
     record.write_json(tmp_path / workdir.CONFIG, {"dataset": "digits"})
     with pytest.raises(UserError, match="names no network"):
         workdir.read_config(tmp_path)
+
+
+def test_the_parts_of_a_run_say_what_each_was_made_with(tmp_path):
+    """What was resumed as it was is one part; steps that were lost belong to the later one."""
+    first, longer = ({"steps": n, "versions": {"jax": "1"}, "devices": "2 cpu"} for n in (10, 20))
+
+    def resumed(step, now):
+        made = workdir.parts(tmp_path, step, now)
+        record.write_json(tmp_path / workdir.PARTS, made)
+        return made
+
+    assert resumed(0, first) == [{"from": 0, **first}]
+    assert resumed(5, first) == [{"from": 0, **first}]
+    assert resumed(10, longer) == [{"from": 0, **first}, {"from": 10, **longer}]
+    newer = {**longer, "versions": {"jax": "2"}}
+    assert resumed(10, newer) == [{"from": 0, **first}, {"from": 10, **newer}]
+    assert resumed(0, longer) == [{"from": 0, **longer}]
+    (tmp_path / workdir.PARTS).unlink()
+    assert resumed(5, first) == [{"from": 0}, {"from": 5, **first}]  # of an earlier version
+    (tmp_path / workdir.PARTS).write_text('[{"steps": 1}]')
+    with pytest.raises(UserError, match=r"parts\.json' is damaged"):
+        resumed(5, first)

@@ -47,6 +47,7 @@ def check_end(folder, whole):
 def test_files_of_a_run(whole):
     found = {path.name for path in whole.iterdir() if not path.name.startswith("events")}
     expected = {"config.json", "metrics.jsonl", "summary.json", "inputs.npz", "lock"}
+    expected |= {"data.json", "parts.json"}
     assert found == expected | {"checkpoints", "figures"}
     assert list(whole.glob("events.out.tfevents*"))
     figures = {path.name for path in (whole / "figures").iterdir()}

@@ -55,6 +55,7 @@ def _shown(run: Run, pictures: Pictures) -> dict[str, Any]:
             "devices": str(summary["devices"]),
             "jax": str(summary["versions"].get("jax", "")),
             "commit": str(summary["versions"].get("commit", "")),
+            "made in parts": _parts(summary.get("parts", [])),
         }
     return {
         "name": run.name,
@@ -67,6 +68,19 @@ def _shown(run: Run, pictures: Pictures) -> dict[str, Any]:
         "figures": list(filter(None, _figures(run, pictures))),
         "config": json.dumps(config, indent=2, ensure_ascii=False),
     }
+
+
+def _parts(parts: list[dict]) -> str:
+    """Return in words under what each part of a run was made; "" of one made at once."""
+    if len(parts) < 2:
+        return ""
+    said = []
+    for part in parts:
+        versions = part.get("versions", {})
+        made = [f"jax {versions['jax']}", versions["commit"], part["devices"]] if versions else []
+        until = f"of {part['steps']:,} steps" if "steps" in part else "by an earlier version"
+        said.append(", ".join([f"from step {part['from']:,} {until}", *filter(None, made)]))
+    return "; ".join(said)
 
 
 def comparisons(material: Material, pictures: Pictures) -> list[PageImage]:
