@@ -144,7 +144,7 @@ def scan(case, params, images):
     alike = layers_alike(case, params)
     if alike is not None:
         layer, shape, several = alike
-        x = jnp.ones(shape, images.dtype)
+        x = jnp.ones(shape, case.network.dtype)
 
         def step(x, variables):
             return layer.apply(variables, x), None

@@ -154,8 +154,8 @@ def saved(workdir: Folder, step: int) -> bool:
 def restore_variables(workdir: Folder, best: bool = False) -> dict:
     """Return params and model_state of the newest whole checkpoint as numpy-like trees.
 
-    Or of the `best`. If a run removes it meanwhile, another is chosen. Raises ValueError if there is
-    none; what is damaged is told, and left where it is.
+    Or of the `best`. If a run removes it meanwhile, another is chosen. What is damaged is told, and
+    left where it is. Raises ValueError if there is none.
     """
     folder = _folder(workdir / BEST if best else workdir)
     while True:
