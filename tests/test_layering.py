@@ -22,7 +22,7 @@ LAYERS = (
 )
 VERBS = {
     *("train", "evaluate", "summarize", "claims", "study", "report"),
-    *("import_weights", "export_weights", "prepare_data", "benchmark"),
+    *("import_weights", "export_weights", "prepare_data", "benchmark", "predict"),
 }
 # Files in which a config is a parameter; all else takes what is made of it.
 MOST_WITH_CONFIG = 8

@@ -51,11 +51,7 @@ def source(split: str, data_dir: str) -> Source:
 
     def encoded(index: int) -> Encoded:
         name, label = files[index]
-        try:
-            data = (root / split / name).read_bytes()
-        except OSError as error:
-            raise images.Unreadable(f"{shown(error.filename)}: {error.strerror}") from error
-        return Encoded(data, label, name_of(index))
+        return Encoded(_read(root / split / name), label, name_of(index))
 
     def name_of(index: int) -> str:
         return shown(f"{split}/{files[index][0]}")
@@ -76,6 +72,46 @@ def source(split: str, data_dir: str) -> Source:
         stamps=stamps,
         left_out=_words(left_out, root / split),
     )
+
+
+def photos(path: pathlib.Path, channels: int, classes: tuple[str, ...]) -> Source:
+    """Return photos without labels, one or those in a folder and the folders in it, by name.
+
+    Raises ValueError if there are none.
+    """
+    if path.is_file():
+        root, names, others = path.parent, [path.name], []
+    elif path.is_dir():
+        found = (one.relative_to(path) for one in sorted(path.rglob("*")) if one.is_file())
+        seen = [str(one) for one in found if not any(part.startswith(".") for part in one.parts)]
+        names = [name for name in seen if name.lower().endswith(ENDINGS)]
+        root, others = path, [name for name in seen if not name.lower().endswith(ENDINGS)]
+    else:
+        raise ValueError(f"'{shown(path)}' is neither a folder nor a file.")
+    if not names:
+        raise ValueError(f"'{shown(path)}' holds no *.JPEG (or .jpg, .png, ...).")
+
+    def encoded(index: int) -> Encoded:
+        return Encoded(_read(root / names[index]), 0, shown(names[index]))
+
+    return Source(
+        name="photos",
+        split="",
+        classes=classes,
+        shape=(None, None, channels),
+        size=len(names),
+        read=lambda indices: images.decode_all(map(encoded, indices), channels),
+        encoded=encoded,
+        name_of=lambda index: shown(names[index]),
+        left_out=_words(others, root),
+    )
+
+
+def _read(path: pathlib.Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise images.Unreadable(f"{shown(error.filename)}: {error.strerror}") from error
 
 
 def _words(left_out: list[str], folder: pathlib.Path) -> str:
