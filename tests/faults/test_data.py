@@ -1,0 +1,35 @@
+"""Data that change between two starts of a run, or differ between its processes."""
+
+import pytest
+
+from tests.faults import data_mutations, hosts
+from tests.shared import needs_shared
+
+
+def check(row):
+    assert row["statuses"] == (hosts.STATUS, hosts.STATUS), row
+    assert max(row["seconds"]) < 60, row
+    assert all(len(said) == 1 for said in row["said"]), row
+
+
+@needs_shared
+def test_a_start_goes_on_with_the_same_data_alone():
+    rows = data_mutations.campaign(range(8))
+    assert {row["end"] for row in rows} == {"refused", "goes on"}
+    assert not data_mutations.wrong(rows)
+
+
+@pytest.mark.slow
+@needs_shared
+def test_and_in_two_hundred_tries():
+    assert not data_mutations.wrong(data_mutations.campaign())
+
+
+def test_an_error_of_one_host_is_that_of_both():
+    check(hosts.one(hosts.no_data))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("differ", hosts.DIFFERENCES)
+def test_hosts_that_differ_end_together(differ):
+    check(hosts.one(differ))
