@@ -3,12 +3,12 @@
 import importlib.util
 import pathlib
 import re
-import runpy
 import shlex
+import sys
 
 import pytest
 
-from cnn_history import build, lecture, models
+from cnn_history import build, commands, lecture, models
 from cnn_history.lookup import lookup
 from cnn_history.reporting import results
 
@@ -22,7 +22,7 @@ BEFORE_A_VERB = {"processes": 1, "tpu": 2, "slurm": 0}  # words that come betwee
 PLACEHOLDERS = ("...", "ARGS", "TOPIC")
 
 
-def commands():
+def named():
     """Return each command, as words behind `./launch.sh`, once."""
     found = {}
     for text in DOCUMENTS.values():
@@ -35,8 +35,8 @@ def commands():
     return list(found.values())
 
 
-@pytest.mark.parametrize("words", commands(), ids=" ".join)
-def test_the_command_exists(words):
+@pytest.mark.parametrize("words", named(), ids=" ".join)
+def test_the_command_exists(words, monkeypatch):
     verb, *flags = words
     if verb == "test":
         return
@@ -54,8 +54,8 @@ def test_the_command_exists(words):
         assert claim in lecture.claims()
     if "config" not in values:
         return
-    path, _, arg = values["config"].partition(":")
-    config = runpy.run_path(str(CHECKOUT / path))["get_config"](arg)
+    monkeypatch.setattr(sys, "argv", words)
+    config = commands.read_config(f"{CHECKOUT}/{values['config']}")
     for name, value in values.items():
         if name.startswith("config."):
             *groups, field = name.split(".")[1:]
