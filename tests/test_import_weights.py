@@ -15,6 +15,7 @@ from cnn_history.errors import UserError
 from cnn_history.files import workdir
 from tests.shared import SHARED, needs_shared
 from tests.training import runs
+from tests.weights import caffe_answers
 from tests.weights.test_load import RESNET20
 from tests.weights.test_reader import Evil
 
@@ -147,3 +148,87 @@ def test_wrong_flags_are_one_line_and_status_2(tmp_path, flags, message):
     done = call("import_weights", **{**given, **flags})
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert message in done.stderr
+
+
+@pytest.fixture(scope="module")
+def from_caffe(tmp_path_factory):
+    """GoogLeNet of Caffe's, heads and constants of its release, with another mean."""
+    if not SHARED.is_dir():
+        pytest.skip("no reference values here")
+    folder = tmp_path_factory.mktemp("caffe")
+    path = folder / "net.caffemodel"
+    caffe_answers.generator().write(path, "googlenet_heads")
+    flags = {"model": "googlenet", "checkpoint": path, "mean": "123.68,116.779,103.939"}
+    done = call("import_weights", workdir=folder / "run", **flags)
+    assert done.returncode == 0, done.stderr
+    assert "k=1, n=5, alpha=2e-05, beta=0.75" in done.stdout
+    assert "mean 123.68,116.779,103.939" in done.stdout
+    return folder / "run"
+
+
+def test_load_restores_what_a_caffemodel_says(from_caffe):
+    model, variables, preprocessing = cnn_history.load(from_caffe)
+    assert model.aux_heads
+    assert "aux_4a" in variables["params"]
+    norm = model.norm()
+    assert (norm.k, norm.n, norm.alpha, norm.beta) == (1, 5, 2e-5, 0.75)
+    rgb = np.array([[[[200, 100, 50]]]], np.uint8)
+    grey = preprocessing.values(rgb / np.float32(255))
+    np.testing.assert_allclose(grey[0, 0, 0], [76.32, -16.779, -53.939], rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("net", ["caffenet", "resnet50_ceil_bias", "googlenet_bvlc"])
+def test_what_was_imported_computes_what_caffe_computed(tmp_path, net):
+    answers = np.load(caffe_answers.FOLDER / "answers.npz")
+    path = tmp_path / "net.caffemodel"
+    caffe_answers.generator().write(path, net)
+    flags = {"model": caffe_answers.NETWORKS[net], "checkpoint": path}
+    done = call("import_weights", workdir=tmp_path / "run", mean="123.68,116.779,103.939", **flags)
+    assert done.returncode == 0, done.stderr
+    model, variables, preprocessing = cnn_history.load(tmp_path / "run")
+    grey = caffe_answers.image(preprocessing.size) + caffe_answers.generator().MEAN_BGR[::-1]
+    images = preprocessing.values(grey.round() / np.float32(255))  # no crop of it
+    logits = jax.jit(lambda v, x: model.apply(v, x, train=False))(variables, images)
+    assert caffe_answers.difference(logits, answers[f"{net}:logits"]) < caffe_answers.BOUND
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"mean": "0.485,0.456,0.406"}, "--mean is of values from 0 to 255 for this file"),
+        ({"key": "model"}, "holds one set of weights, and takes no --key"),
+        ({"prototxt": "none.prototxt"}, "--prototxt: 'none.prototxt'"),
+        ({"model": "vgg16"}, "the weights lack"),
+        ({"model": "resnet20"}, "unknown network with a Caffe release 'resnet20'"),
+    ],
+)
+def test_wrong_flags_for_a_caffemodel_are_one_line(from_caffe, tmp_path, flags, message):
+    given = {"model": "googlenet", "checkpoint": from_caffe.parent / "net.caffemodel"}
+    done = call("import_weights", **{**given, "workdir": tmp_path / "run", **flags})
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
+    assert message in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@needs_shared
+@pytest.mark.parametrize("kept", [10, 1000, 30_000])
+def test_a_truncated_caffemodel_is_one_line_and_status_2(tmp_path, kept):
+    path = tmp_path / "net.caffemodel"
+    whole = (caffe_answers.FOLDER / "layers" / "trained.caffemodel").read_bytes()
+    path.write_bytes((whole * 20)[:kept])
+    done = call("import_weights", model="vgg16", checkpoint=path, workdir=tmp_path / "run")
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
+
+
+@needs_shared
+def test_a_mean_beyond_1_is_not_for_values_in_0_to_1(tmp_path):
+    done = call(
+        "import_weights",
+        model="resnet20",
+        checkpoint=RESNET20,
+        workdir=tmp_path,
+        mean="103,116,123",
+    )
+    assert done.returncode == 2
+    assert "--mean is of values from 0 to 1 for this file" in done.stderr
