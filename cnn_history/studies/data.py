@@ -14,7 +14,7 @@ BOTH = ("train", "test")
 def digits() -> Data:
     """Return the embedded training digits, values in [0, 1], [n, 8, 8, 1]."""
     pixels, labels = datasets.source("digits", "train").arrays()
-    return adapters.unit(pixels), jnp.asarray(labels)
+    return adapters.unit(jnp.asarray(pixels)), jnp.asarray(labels)
 
 
 def images(
