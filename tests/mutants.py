@@ -54,8 +54,8 @@ MUTANTS = (
     ),
     Mutant(
         "an inner fork's meeting is taken for the outer one's",
-        "inner = meeting != stop",
-        "inner = meeting == stop",
+        "operation if name != stop else None",
+        "operation if name == stop else None",
         "tests/accounting/test_structure.py",
     ),
     # benchmarks
@@ -67,8 +67,8 @@ MUTANTS = (
     ),
     Mutant(
         "a kernel's bound is the shorter of arithmetic and traffic",
-        "sum(max(operations / peak, moved / bandwidth)",
-        "sum(min(operations / peak, moved / bandwidth)",
+        "(max(o / peak, n / bandwidth)",
+        "(min(o / peak, n / bandwidth)",
         "tests/benchmarks/test_bounds.py",
     ),
     Mutant(
@@ -456,8 +456,8 @@ MUTANTS = (
     ),
     Mutant(
         "what has changed is not copied to a bucket again",
-        "self._copied[file] = copied",
-        "self._copied[file] = copied = _state(self.files)",
+        "self._copied[file] = state",
+        "self._copied[file] = _state(self.files)",
         "tests/files/test_bucket.py",
     ),
     Mutant(
