@@ -1,9 +1,10 @@
 """From an encoded image to pixels, of whatever kind it is.
 
 Files that are called JPEG are often something else. Greyscale and CMYK become RGB (and RGB grey,
-where grey is asked for), transparency is dropped, 16 bits become 8; PNG and the like are recognised
-by their content. Orientation tags are not obeyed, nor are they in the papers' pipelines. What
-remains raises Damaged: files that are no image, truncated ones, and those of a senseless size.
+where grey is asked for), the inks being inverted where Adobe's marker is in the file; transparency
+is dropped, 16 bits become 8; PNG and the like are recognised by their content. Orientation tags are
+not obeyed, nor are they in the papers' pipelines. docs/pixels.md has them beside other libraries.
+What remains raises Damaged: files that are no image, truncated ones, and those of a senseless size.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ import warnings
 from collections.abc import Iterable
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 from cnn_history.datasets.source import Encoded
 
@@ -140,6 +141,8 @@ def _check_size(height: int, width: int) -> None:
 
 def _pixels(image: Image.Image, channels: int) -> np.ndarray:
     try:
+        if (image.format, image.mode) == ("JPEG", "CMYK") and "adobe" not in image.info:
+            image = ImageChops.invert(image)  # as Pillow has done, which takes all for Adobe's
         if image.mode.startswith("I"):  # Pillow would clip 16 bits at 255
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
         pixels = np.asarray(image.convert(COLOURS[channels][1]))
