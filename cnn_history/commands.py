@@ -101,7 +101,8 @@ def read_config(path: str) -> ConfigDict:
     file, _, arg = path.partition(":")
     if not os.path.isfile(file):
         there = [os.path.relpath(path) for path in CHECKOUT.glob("experiments/**/*_*.py")]
-        raise UserError(f"there is no config file '{file}'; {nearest(file, there)}")
+        advice = nearest(file, there) if there else "experiments/ is part of the checkout alone."
+        raise UserError(f"there is no config file '{file}'; {advice}")
     try:
         config = runpy.run_path(file)["get_config"](arg or None)
     except (UserError, ValueError) as error:

@@ -7,6 +7,12 @@ of which an input reaches only its group's: fan_out is too large by the number o
 
 Biases start as the networks' files say, whatever the kernels' initializer: at 0, but for AlexNet's
 (`models/alexnet.py`, sec. 5) and GoogLeNet's.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from cnn_history import initializers
+    >>> kernel = initializers.he()(jax.random.key(0), (3, 3, 64, 128), jnp.float32)
+    >>> round(float(kernel.std() * (3 * 3 * 64 / 2) ** 0.5), 2)  # He et al. 2015, eq. 10
+    1.0
 """
 
 import math

@@ -1,4 +1,11 @@
-"""Losses: (logits [n, classes], labels int [n]) -> [n]."""
+"""Losses: (logits [n, classes], labels int [n]) -> [n].
+
+>>> import jax.numpy as jnp
+>>> from cnn_history import losses
+>>> loss = losses.smoothed_cross_entropy(epsilon=0.1)
+>>> round(float(loss(jnp.zeros((2, 10)), jnp.array([3, 7]))[0]), 4)  # log 10, of equal logits
+2.3026
+"""
 
 from collections.abc import Callable
 from typing import Annotated, Any

@@ -2,6 +2,11 @@
 
 Steps are updates of the parameters. A decay stated in epochs is converted by the caller. `plateau`
 alone looks at more than the step: at the validation error.
+
+    >>> from cnn_history import schedules
+    >>> rate = schedules.step_decay(0.5, factor=0.5, every=30)
+    >>> [float(rate(step)) for step in (0, 29, 30, 60)]
+    [0.5, 0.5, 0.25, 0.125]
 """
 
 import dataclasses

@@ -1,4 +1,10 @@
-"""What a network costs: shapes, parameters, multiply-adds, activations, receptive fields."""
+"""What a network costs: shapes, parameters, multiply-adds, activations, receptive fields.
+
+>>> from cnn_history import accounting
+>>> account = accounting.account("alexnet_2012")
+>>> account.parameters, account.layers[0].name, account.layers[0].output
+(60965224, 'conv1', (55, 55, 96))
+"""
 
 from cnn_history.accounting.account import Account, Layer, account, trace
 

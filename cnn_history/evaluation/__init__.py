@@ -5,6 +5,15 @@ Each is `protocol(probabilities, images, size=, ...)`: `probabilities` maps imag
 ensembles. Every mean over views is one of probabilities. The views are made and seen one after
 another, in Python: compile `probabilities`, not the protocol. A new one is a file, and its import
 and its entry below.
+
+    >>> import jax.numpy as jnp
+    >>> from cnn_history import evaluation
+    >>> bright = lambda images: images.mean((1, 2))  # stands for a network
+    >>> images = jnp.ones((2, 8, 8, 3)).at[:, 2:6, 2:6].set(0.0)
+    >>> evaluation.single_crop(bright, images, size=4)[0].tolist()  # the centre alone
+    [0.0, 0.0, 0.0]
+    >>> round(float(evaluation.ten_crop(bright, images, size=4)[0, 0]), 2)  # corners: 3/4 bright
+    0.6
 """
 
 from cnn_history.evaluation.crops144 import crops144

@@ -2,6 +2,14 @@
 
 A new normalization is a file, with a subclass of `Norm`, and a line in NORMS; its fields declare
 its options (`choices`).
+
+    >>> import jax, jax.numpy as jnp
+    >>> from cnn_history import layers
+    >>> norm = layers.BatchNorm()
+    >>> x = jax.random.normal(jax.random.key(0), (8, 4, 4, 3)) + 5
+    >>> y, statistics = norm.init_with_output(jax.random.key(1), x, use_running_average=False)
+    >>> bool(abs(y.mean()) < 1e-5), sorted(statistics)
+    (True, ['batch_stats', 'params'])
 """
 
 import functools

@@ -2,6 +2,11 @@
 
 A claim is the lecture's words, the verdict on record and the function that computes; the lecture's
 numbers are its arguments. Whether the lecture is right is decided anew in every run.
+
+    >>> from cnn_history import lecture
+    >>> result = lecture.evaluate(lecture.claims()["C050"])
+    >>> result.finding.computed
+    '15,237,608 = 15.2M -> 60.95 MB'
 """
 
 from cnn_history.lecture import lenet_to_resnet

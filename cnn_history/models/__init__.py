@@ -1,6 +1,13 @@
 """The networks, one file a paper; `create` makes one by its name.
 
 A new network is a file with its `NETWORKS` and a line below.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from cnn_history import models
+    >>> lenet = models.create("lenet5")
+    >>> variables = lenet.init(jax.random.key(0), jnp.zeros((1, 32, 32, 1)), train=False)
+    >>> lenet.apply(variables, jnp.zeros((2, 32, 32, 1)), train=False).shape
+    (2, 10)
 """
 
 import dataclasses

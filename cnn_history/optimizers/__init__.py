@@ -2,6 +2,14 @@
 
 `learning_rate` comes first, a number or a schedule; updates are added to the parameters. A new
 optimizer is a file and a line in OPTIMIZERS; its signature declares its options (`choices`).
+
+    >>> import jax, jax.numpy as jnp, optax
+    >>> from cnn_history import optimizers
+    >>> rule = optimizers.momentum(0.1, decay=0.9)
+    >>> w = jnp.array([1.0, -2.0])
+    >>> updates, state = rule.update(2 * w, rule.init(w), w)  # the gradient of |w|^2
+    >>> [round(float(it), 4) for it in optax.apply_updates(w, updates)]
+    [0.8, -1.6]
 """
 
 import functools

@@ -1,0 +1,1 @@
+"""How fast: measurements in turns, beside PyTorch and beside what the device can do."""

@@ -1,0 +1,141 @@
+"""What the verbs share: how they start, and how they end.
+
+Exit status: 0 finished; 2 a wrong flag, config or input, after one line on standard error that says
+what and how to mend it; 143, 130, 129, 138 stopped by SIGTERM, SIGINT,
+SIGHUP, SIGUSR1 after saving; 1 else.
+"""
+
+import os
+import pathlib
+import re
+import runpy
+import sys
+from collections.abc import Callable
+
+from absl import app, flags, logging
+from ml_collections import ConfigDict
+
+from cnn_history import models
+from cnn_history.choices import options
+from cnn_history.errors import WRONG_INPUT, Ending, UserError
+from cnn_history.lookup import nearest
+
+CONFIG = "config"  # the flag of a config file, where a verb has one
+NEEDED = r"Flag --(\w+) must have a value other than None\."  # in absl's words
+FIELD = r"^--?(?:no)?config\.([^=]*)=?(.*)"  # a flag that changes one: its path, its value
+CHECKOUT = pathlib.Path(__file__).parents[1]  # experiments/ stands there, beside the package
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Parse the flags, call `main(argv)`, and exit with the status documented above."""
+    logging.set_verbosity(logging.ERROR)  # the libraries' advice is not for who runs an experiment
+    sys.path.append(str(CHECKOUT))  # config files import cnn_history, from whichever folder
+
+    def guarded(argv):
+        try:
+            if argv[1:]:
+                raise UserError(f"'{argv[1]}' is not understood; a flag looks like --name=value.")
+            main(argv)
+        except UserError as error:
+            _refuse(error)
+        except Ending as ending:
+            _say(ending.line)
+            sys.exit(ending.code)
+
+    app.run(guarded, flags_parser=_parse)
+
+
+def writable(flag: str, path: str) -> pathlib.Path:
+    """Return the path of a file to write; raise UserError if it could not be written."""
+    path = pathlib.Path(path).expanduser()
+    if not path.parent.is_dir():
+        raise UserError(f"{flag}: the folder '{path.parent}' does not exist.")
+    if path.is_dir():
+        raise UserError(f"{flag}: '{path}' is a folder; name a file.")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UserError(f"{flag}: '{path}' may not be written.")
+    return path
+
+
+def process_flags() -> tuple[flags.FlagHolder, ...]:
+    """Define and return the flags of a verb that can run as several cooperating processes."""
+    return (
+        flags.DEFINE_string("processes", "1", "How many cooperate; auto: as the cluster says."),
+        flags.DEFINE_integer("process", None, "Number of this process, from 0.", lower_bound=0),
+        flags.DEFINE_string("coordinator", None, "HOST:PORT where process 0 listens."),
+    )
+
+
+def _refuse(error) -> None:
+    _say(" ".join(str(error).split()))
+    sys.exit(WRONG_INPUT)
+
+
+def _say(line: str) -> None:
+    print(f"{pathlib.Path(sys.argv[0]).stem}: {line}", file=sys.stderr, flush=True)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    """Return what is no flag. A wrong flag, config file or config field ends the program."""
+    if CONFIG in flags.FLAGS:
+        flags.FLAGS[CONFIG].parser.parse = read_config
+    try:
+        return flags.FLAGS(argv)
+    except SystemExit:  # absl printed the help that was asked for, and calls that a failure
+        sys.exit(0)
+    except Exception as error:
+        _refuse(_needed(error) or error)
+
+
+def _needed(error: Exception) -> str:
+    """Return what a flag that is missing is for, if the error is of one."""
+    names = re.findall(NEEDED, str(error))
+    return "; ".join(f"--{name} is needed: {flags.FLAGS[name].help}" for name in names)
+
+
+def read_config(path: str) -> ConfigDict:
+    """Return the config of FILE[:ARG], locked; raise UserError for what is wrong in it.
+
+    So too for a flag `--config.FIELD` without a field, of which ml_collections says less.
+    """
+    file, _, arg = path.partition(":")
+    if not os.path.isfile(file):
+        there = [os.path.relpath(path) for path in CHECKOUT.glob("experiments/**/*_*.py")]
+        advice = nearest(file, there) if there else "experiments/ is part of the checkout alone."
+        raise UserError(f"there is no config file '{file}'; {advice}")
+    try:
+        config = runpy.run_path(file)["get_config"](arg or None)
+    except (UserError, ValueError) as error:
+        raise UserError(f"--config={path}: {error}") from error
+    except Exception as error:
+        raise UserError(f"--config={path} fails: {type(error).__name__}: {error}") from error
+    changed = dict(said for flag in sys.argv for said in re.findall(FIELD, flag))
+    _add_options(config, changed)
+    for field in changed:
+        _check_field(config, field)
+    return config.lock()
+
+
+def _add_options(config: ConfigDict, changed: dict[str, str]) -> None:
+    """Add the options of the network that flags change and the file leaves to the paper."""
+    model = config.get("model", {})
+    network = changed.get("model.name", model.get("name"))
+    known = options(models.NETWORKS[network].build) if network in models.NETWORKS else {}
+    for option in known.keys() - model.keys():
+        if f"model.{option}" in changed:
+            model[option] = known[option].default
+
+
+def _check_field(config: ConfigDict, path: str) -> None:
+    """Raise UserError where the config has no such field, or the field is a group."""
+    node, seen = config, "config"
+    for field in path.split("."):
+        if not isinstance(node, ConfigDict):
+            raise UserError(f"--config.{path}: {seen} is a value and has no field '{field}'.")
+        if field not in node:
+            advice = nearest(field, node)
+            raise UserError(f"--config.{path}: {seen} has no field '{field}'; {advice}")
+        node, seen = node[field], f"{seen}.{field}"
+    if isinstance(node, ConfigDict):
+        inside = ", ".join(f"--{seen}.{field}" for field in node)
+        raise UserError(f"--{seen} is a group; set one of {inside}.")

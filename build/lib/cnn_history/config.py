@@ -1,0 +1,330 @@
+"""Every field of a config, declared once, and what the files in experiments are written with.
+
+A field that is a choice is a group, as `choices` says. A new field is a line in FIELDS.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from cnn_history import initializers, layers, losses, models, optimizers, schedules
+from cnn_history.choices import (
+    ABOVE_0,
+    COUNT,
+    FINITE,
+    FLAG,
+    GROUP,
+    NOT_NEGATIVE,
+    POSITIVE,
+    TEXT,
+    Choice,
+    Kind,
+    check_options,
+    one_of,
+    options,
+    several,
+    whole,
+)
+from cnn_history.datasets import adapters, augment, scalings
+from cnn_history.errors import UserError
+from cnn_history.lookup import nearest
+
+# What a data set calls the images that its papers measured errors on.
+TEST_SPLITS = {"imagenet2012": "validation", "imagenette": "validation", "folder": "val"}
+IMAGENET_EXAMPLES = 1_281_167  # of imagenet2012's training split
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float64": jnp.float64}
+ACTIVATIONS = {
+    "relu": nn.relu,
+    "tanh": nn.tanh,
+    "sigmoid": nn.sigmoid,
+    "scaled_tanh": layers.scaled_tanh,
+}
+
+AUGMENTATION = Choice("augmentation", augment.AUGMENTATIONS)
+AVERAGE = Choice("average", optimizers.AVERAGES)
+INITIALIZER = Choice("initializer", initializers.INITIALIZERS)
+LOSS = Choice("loss", losses.LOSSES)
+NORM = Choice("normalization", layers.NORMS)
+OPTIMIZER = Choice("optimizer", {name: rule.make for name, rule in optimizers.OPTIMIZERS.items()})
+SCHEDULE = Choice("schedule", schedules.SCHEDULES)
+# A network's options that are not plain values: `build.network_option` makes them.
+OF_NETWORKS = {
+    **{"kernel_init": INITIALIZER, "norm": NORM},
+    **{"activation": one_of(*ACTIVATIONS), "dtype": one_of(*DTYPES)},
+}
+
+
+class Networks:
+    """The group of a network: its `name`, and its options where they are not its paper's."""
+
+    words = "the name of a network, and its options, as `summarize --help` has them"
+
+    def check(self, group: Any, where: str) -> None:
+        """Raise UserError for a network or an option that is not there, or has another kind."""
+        GROUP.check(group, where)
+        name = group.get("name")
+        TEXT.check(name, f"{where}.name")
+        if name not in models.NETWORKS:
+            advice = nearest(name, models.NETWORKS)
+            raise UserError(f"{where}.name: unknown network '{name}'; {advice}")
+        takes = network_options(name)
+        for option, value in group.items():
+            if option in ("num_classes", "dtype"):
+                raise UserError(f"{where}.{option}: the data set and config.dtype say this.")
+            if option != "name" and option not in takes:
+                advice = nearest(option, takes)
+                raise UserError(f"{where}.{option}: {name} has no option '{option}'; {advice}")
+            if option != "name":
+                takes[option].check(value, f"{where}.{option}")
+
+
+def network_options(name: str) -> dict[str, Kind | Choice]:
+    """Return what the options of a network may be, as its own fields declare them."""
+    declared = options(models.info(name).build)
+    kinds = {**{option: it.kind for option, it in declared.items()}, **OF_NETWORKS}
+    return {option: kinds[option] for option in models.options(name) if option in kinds}
+
+
+class Field(NamedTuple):
+    """A field of a config.
+
+    Attributes:
+      default: its value, or the name of a choice's candidate.
+      kind: what it may be.
+      changeable: whether it may differ between a run and the command that resumes it: how long it
+        goes on, what it records, and where data and state stand. All else would be another run.
+      imported: whether the config of an imported network has it: what is evaluated, and on what.
+    """
+
+    default: Any
+    kind: Kind | Choice | Networks
+    changeable: bool = False
+    imported: bool = False
+
+
+FIELDS = {
+    "seed": Field(0, whole(0, 2**32 - 1)),
+    "model": Field({"name": ""}, Networks(), imported=True),
+    "dtype": Field("float32", one_of(*DTYPES), imported=True),  # of the computation
+    "init_from": Field("", TEXT),  # a work directory whose parameters to start from
+    "init_layers": Field((), several(TEXT)),  # of these layers alone; empty: of all
+    "trained_layers": Field(
+        (), several(TEXT)
+    ),  # these alone, as `summarize` names them; empty: all
+    # Data.
+    "dataset": Field("", TEXT, imported=True),
+    "data_dir": Field("", TEXT, changeable=True, imported=True),  # empty: $TFDS_DATA_DIR
+    "train_split": Field("train", TEXT),
+    "test_split": Field("test", TEXT, imported=True),
+    "image_size": Field(32, POSITIVE, imported=True),
+    # How images of another size reach it.
+    "adapter": Field("resize", one_of(*adapters.ADAPTERS), imported=True),
+    # Of values; as_init_from: that of the network that it starts from; mean_std: by these.
+    "scaling": Field("unit", one_of(*scalings.SCALINGS, *scalings.GIVEN)),
+    "mean": Field((), several(FINITE, 0, 3)),
+    "std": Field((), several(ABOVE_0, 0, 3)),
+    # Images that cannot be decoded, until a run stops.
+    "skipped_images": Field(50, COUNT, changeable=True, imported=True),
+    # Steps with a loss, gradient, ... that is not finite, until it stops.
+    "skipped_steps": Field(0, COUNT, changeable=True),
+    "augmentation": Field("none", AUGMENTATION),
+    # Training.
+    "steps": Field(1000, POSITIVE, changeable=True),
+    "batch_size": Field(128, POSITIVE),
+    # Parts of a batch, one after another in memory; norms see one each.
+    "micro_batches": Field(1, POSITIVE),
+    # Sharded: each device keeps a part.
+    "optimizer_state": Field("replicated", one_of("replicated", "sharded"), changeable=True),
+    "loss": Field("cross_entropy", LOSS),
+    # Of the loss of each auxiliary head, where the network has any.
+    "aux_weight": Field(0.3, NOT_NEGATIVE),
+    "optimizer": Field("momentum", OPTIMIZER),
+    # At the start; pure Newton's is 1, and bfgs and lbfgs search for theirs in each step.
+    "learning_rate": Field(0.1, NOT_NEGATIVE),
+    # The batch that the rate is for: it grows with batch_size / rate_batch; 0: it does not.
+    "rate_batch": Field(0, COUNT),
+    "schedule": Field("constant", SCHEDULE),
+    "weight_decay": Field(0.0, NOT_NEGATIVE),  # added to the gradient, as L2 is
+    "decayed": Field("all", one_of(*optimizers.DECAYED)),  # what weight decay touches
+    "warmup": Field(0, COUNT),  # steps in which the rate rises
+    "warmup_from": Field(0.0, NOT_NEGATIVE),  # the rate that it rises from
+    "gradient_clipping": Field(0.0, NOT_NEGATIVE),  # largest norm of the whole gradient; 0: any
+    "bias_rate": Field(1.0, NOT_NEGATIVE),  # of the biases, in learning rates; Caffe's AlexNet: 2
+    # Largest root mean square of a filter; 0: any; ZFNet: 0.1.
+    "filter_radius": Field(0.0, NOT_NEGATIVE),
+    "averaging": Field("none", AVERAGE, imported=True),  # of the parameters
+    # Evaluation and records, in steps.
+    "evaluated": Field("newest", one_of(*optimizers.EVALUATED), imported=True),  # parameters
+    # Batches whose mean statistics norms test with; 0: moving averages, and where averaged
+    # parameters are evaluated, their own statistics of 50 batches, or of one pass.
+    "statistics_batches": Field(0, COUNT),
+    "eval_batch_size": Field(500, POSITIVE, changeable=True, imported=True),
+    "log_every": Field(100, POSITIVE, changeable=True),
+    "eval_every": Field(1000, POSITIVE, changeable=True),
+    "checkpoint_every": Field(1000, POSITIVE, changeable=True),
+    "keep_checkpoints": Field(2, POSITIVE, changeable=True),
+    # Beside them the one of the lowest test error, for `evaluate --checkpoint=best`.
+    "keep_best": Field(False, FLAG, changeable=True),
+}
+CHANGEABLE = tuple(name for name, field in FIELDS.items() if field.changeable)
+IMPORTED = tuple(name for name, field in FIELDS.items() if field.imported)
+
+
+def base() -> ConfigDict:
+    """Return a config with every field; an experiment sets those that its paper names."""
+    return ConfigDict({name: _start(field) for name, field in FIELDS.items()})
+
+
+def imported() -> ConfigDict:
+    """Return the config of an imported network, with its fields alone."""
+    return ConfigDict({name: _start(FIELDS[name]) for name in IMPORTED})
+
+
+def _start(field: Field) -> Any:
+    return field.kind.group(field.default) if isinstance(field.kind, Choice) else field.default
+
+
+def choose(field: str, name: str, **changed: Any) -> ConfigDict:
+    """Return the group of a choice of the config, or of its network, with some options changed.
+
+    Raises UserError for a name or an option that is not there, or a value of another kind.
+    """
+    choice = OF_NETWORKS[field] if field in OF_NETWORKS else FIELDS[field].kind
+    return choice.group(name, **changed)
+
+
+def check(config: ConfigDict) -> None:
+    """Raise UserError for a field that is missing, unknown, or holds what it cannot."""
+    check_options(config, FIELDS, "config", "field")
+    for name in FIELDS:
+        if name not in config:
+            raise UserError(f"config.{name} is missing; the files in experiments have every field.")
+
+
+def complete(config: ConfigDict) -> list[str]:
+    """Give the config of an earlier version the fields and options that it lacks, by default.
+
+    Returns them. An imported network's config has its own fields alone.
+    """
+    lacked = []
+    for name in IMPORTED if "imported" in config else FIELDS:
+        if name not in config:
+            config[name] = _start(FIELDS[name])
+            lacked.append(f"config.{name}")
+        elif isinstance(choice := FIELDS[name].kind, Choice):
+            lacked += [f"config.{name}.{option}" for option in choice.complete(config[name])]
+    for name, choice in OF_NETWORKS.items():
+        if isinstance(choice, Choice) and name in config.model:
+            missing = choice.complete(config.model[name])
+            lacked += [f"config.model.{name}.{option}" for option in missing]
+    return lacked
+
+
+def parse(arg: str | None, **defaults) -> ConfigDict:
+    """Return the options of an experiment's `:ARG`; `dataset` and `smoke` are always among them."""
+    return parse_arg(arg, dataset="", smoke=False, **defaults)
+
+
+def parse_arg(arg: str | None, **defaults) -> ConfigDict:
+    """Return the options of a config file's `:ARG`, a comma list of `name=value` and `name`.
+
+    The defaults give the options that there are, and their types.
+    Raises ValueError for an option that is not there, or of another type.
+    """
+    chosen = dict(defaults)
+    for item in filter(None, (arg or "").split(",")):
+        name, _, text = item.partition("=")
+        if name not in defaults:
+            raise ValueError(f"this config has no option '{name}'; it has {', '.join(defaults)}.")
+        kind = type(defaults[name])
+        try:
+            chosen[name] = _truth(text) if kind is bool else kind(text)
+        except ValueError:
+            raise ValueError(f"'{item}': {name} takes {kind.__name__}, not '{text}'.") from None
+    return ConfigDict(chosen)
+
+
+def photos(config: ConfigDict, dataset: str, batch_size: int) -> None:
+    """Set the data of an ImageNet recipe: `dataset`, or imagenet2012 where none is asked for.
+
+    Errors are measured after every pass over ImageNet.
+    """
+    config.dataset = dataset or "imagenet2012"
+    config.test_split = test_split(config.dataset)
+    config.batch_size = batch_size
+    config.eval_batch_size = 64
+    config.eval_every = steps(1, IMAGENET_EXAMPLES, batch_size)
+    config.checkpoint_every = 10_000
+
+
+def plateau() -> ConfigDict:
+    """Return the schedule of papers that divided the rate by 10 when the error stopped improving.
+
+    Three times, by hand; here after five evaluations without a new lowest error.
+    """
+    return choose("schedule", "plateau", factor=0.1, patience=5, drops=3)
+
+
+def test_split(dataset: str) -> str:
+    """Return the split that errors are measured on."""
+    return TEST_SPLITS.get(dataset, "test")
+
+
+def steps(passes: float, examples: int, batch_size: int) -> int:
+    """Return the number of updates in `passes` over `examples`, rounded to whole updates."""
+    return round(passes * examples / batch_size)
+
+
+def smoke(config: ConfigDict, batch_size: int = 16, steps: int = 10, tested: int = 64) -> None:
+    """Shrink batch, steps and images so that it ends within a minute on two cores.
+
+    The network, and everything else, stays what it is.
+    """
+    config.batch_size = batch_size
+    config.steps = steps
+    config.train_split = f"train[:{batch_size * steps}]"
+    config.test_split = f"{test_split(config.dataset)}[:{tested}]"
+    config.eval_batch_size = 2 * batch_size
+    config.statistics_batches = min(config.statistics_batches, 2)
+    config.log_every = 2
+    config.eval_every = steps // 2
+    config.checkpoint_every = steps // 2
+
+
+def smoke_on_photos(config: ConfigDict) -> None:
+    """Likewise for networks that take billions of operations an image.
+
+    The rate falls with the batch, without which most of them diverge within these steps; one that
+    `rate_batch` scales does so already.
+    """
+    rate_of_one = config.learning_rate / config.batch_size
+    smoke(config, batch_size=4, steps=4, tested=8)
+    if not config.rate_batch:
+        config.learning_rate = rate_of_one * config.batch_size
+
+
+def _truth(text: str) -> bool:
+    values = {"": True, "true": True, "1": True, "false": False, "0": False}
+    if text.lower() not in values:
+        raise ValueError
+    return values[text.lower()]
+
+
+def listing() -> Iterator[str]:
+    """Yield each field, and each option of a choice, with its default and what it may be."""
+    for name, field in FIELDS.items():
+        if isinstance(field.kind, Choice):
+            yield f"{name}.name={field.default}: {field.kind.words}"
+            for candidate, make in field.kind.candidates.items():
+                for option, it in options(make).items():
+                    yield f"{name}.{candidate}.{option}={it.default}: {it.kind.words}"
+        else:
+            yield f"{name}={field.default}: {field.kind.words}"
+
+
+if __name__ == "__main__":
+    print(*listing(), sep="\n")

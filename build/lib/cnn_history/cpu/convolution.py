@@ -1,0 +1,244 @@
+"""Convolution in the forms that XLA:CPU runs best, each found by measurement (docs/speed.md).
+
+* Groups: one convolution for each.
+* Few output maps: outputs that lie side by side are computed as further maps of one position.
+* 3x3 windows on many channels: Winograd's algorithm.
+* The gradient of the kernel, for which images are transposed: a barrier keeps that strided loop
+  from computing anew what led to them, and of few channels it is the sum over parts of the batch.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from cnn_history.cpu import processors, winograd
+from cnn_history.cpu.form import Form, varying_alike
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+Pads = tuple[tuple[int, int], ...]
+# The three arrays of a convolution.
+IMAGES, KERNEL, OUTPUTS = range(3)
+
+
+def convolve(
+    plain: Callable,
+    x: jax.Array,
+    kernel: jax.Array,
+    strides: tuple[int, int],
+    padding: Any,
+    feature_group_count: int = 1,
+    dimension_numbers: Any = LAYOUT,
+    **options: Any,
+) -> jax.Array:
+    """[n, h, w, c], [k, k, c / groups, f] -> [n, h', w', f]; as `layers.convolve`, `plain`.
+
+    Dilated convolutions, those of many groups, and those of a precision of their own stay plain.
+    """
+    groups = feature_group_count
+    dilated = any(set(options.get(name) or [1]) != {1} for name in ("lhs_dilation", "rhs_dilation"))
+    many = groups > processors.PROCESSOR.groups
+    if dilated or options.get("precision") is not None or x.ndim != 4 or many:
+        return plain(x, kernel, strides, padding, groups, dimension_numbers, **options)
+    if isinstance(padding, str):
+        padding = jax.lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
+    x, kernel = varying_alike(x, kernel)
+    form = _Convolution(
+        plain, tuple(strides), tuple(map(tuple, padding)), groups, jax.typeof(x), jax.typeof(kernel)
+    )
+    return form(x, kernel)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Convolution(Form):
+    """One of the three functions of a convolution: of its outputs, images or kernel.
+
+    The sum of its outputs times any weights for them is linear in images, kernel and weights; each
+    function is the derivative of that sum by one of these, `wanted`, and takes the other two. So
+    are its own derivatives.
+    """
+
+    own: Callable
+    strides: tuple[int, int]
+    padding: Pads
+    groups: int
+    images: Any
+    kernel: Any
+    wanted: int = OUTPUTS
+
+    linear = 2
+
+    def transposed(self, i, *arrays):
+        """The function that gives what array i is."""
+        others = [j for j in range(3) if j != self.wanted]
+        given = dict(zip(others, arrays, strict=True))
+        given[self.wanted] = given.pop(others[i])
+        form = dataclasses.replace(self, wanted=others[i])
+        return form(*(given[j] for j in sorted(given)))
+
+    def plain(self, *arrays):
+        """By jax's own convolution, or its transpose."""
+        return self._by(self._own, *arrays)
+
+    def cpu(self, *arrays):
+        """Each group by itself, in float32 or wider, as XLA:CPU computes it anyway.
+
+        What a form adds up is then rounded once.
+        """
+        dtype = self.images.dtype
+        wide = jnp.promote_types(dtype, jnp.float32)
+        images, kernel = self.images.update(dtype=wide), self.kernel.update(dtype=wide)
+        form = dataclasses.replace(self, images=images, kernel=kernel)
+        arrays = (array.astype(wide) for array in arrays)
+        return form._in_groups(_alone, *arrays).astype(dtype)
+
+    def cut(self, keep_whole, *arrays):
+        """The gradient of the kernel, of whole images and each group by itself.
+
+        Else XLA may multiply it by the size of an axis of the mesh that nothing is cut along.
+        """
+        if self.wanted != KERNEL:
+            return self.plain(*arrays)
+        return self._in_groups(_Convolution.plain, *map(keep_whole, arrays))
+
+    def _in_groups(self, function, *arrays):
+        if self.groups == 1:
+            return function(self, *arrays)
+        images, kernel = (
+            whole.update(shape=(*whole.shape[:-1], whole.shape[-1] // self.groups))
+            for whole in (self.images, self.kernel)
+        )
+        form = dataclasses.replace(self, groups=1, images=images, kernel=kernel)
+        parts = [
+            function(form, *(_group(i, self.groups, array) for array in arrays))
+            for i in range(self.groups)
+        ]
+        return jnp.concatenate(parts, axis=-1)
+
+    def _own(self, x, kernel):
+        return self.own(x, kernel, self.strides, self.padding, self.groups)
+
+    def _by(self, convolve, first, second):
+        """Return what is wanted by a function (images, kernel) -> outputs, or by its transpose."""
+        if self.wanted == IMAGES:
+            return jax.linear_transpose(lambda x: convolve(x, first), self.images)(second)[0]
+        if self.wanted == KERNEL:
+            return jax.linear_transpose(lambda k: convolve(first, k), self.kernel)(second)[0]
+        return convolve(first, second)
+
+
+def _alone(form, *arrays):
+    return _ALONE[form.wanted](form, *arrays)
+
+
+def _group(i, groups, array):
+    size = array.shape[-1] // groups
+    return jax.lax.slice_in_dim(array, i * size, (i + 1) * size, axis=-1)
+
+
+def _outputs(form, x, kernel):
+    if m := tile(x, kernel, form.strides):
+        return winograd.convolve(x, kernel, form.padding, m, winograd.by_window)
+    return _packed(form, x, kernel)
+
+
+def _images(form, kernel, dy):
+    """Of stride 1 it is again a convolution."""
+    if form.strides != (1, 1):
+        return form.plain(kernel, dy)
+    around = tuple(
+        (size - 1 - before, size - 1 - behind)
+        for size, (before, behind) in zip(kernel.shape[:2], form.padding, strict=True)
+    )
+    kernel = kernel[::-1, ::-1]
+    turned = kernel.swapaxes(2, 3)
+    if m := tile(dy, turned, form.strides):
+        return winograd.convolve(dy, kernel, around, m, winograd.by_turned_matrix)
+    return _packed(dataclasses.replace(form, padding=around), dy, turned)
+
+
+def _kernel(form, x, dy):
+    """By tiles, packed or in parts; of grey images parts would have too little to do."""
+    x, dy = jax.lax.optimization_barrier((x, dy))
+
+    def convolve(x, kernel):
+        if tile(x, kernel, form.strides) == 4:
+            return winograd.convolve(x, kernel, form.padding, 4, winograd.by_matrix)
+        by = _packed if x.shape[3] == 1 else _in_parts
+        return by(form, x, kernel)
+
+    return form._by(convolve, x, dy)
+
+
+_ALONE = {IMAGES: _images, KERNEL: _kernel, OUTPUTS: _outputs}
+
+
+def tile(x: jax.Array, kernel: jax.Array, strides: tuple[int, int]) -> int:
+    """Return how many outputs a side of Winograd's tiles has, or 0 where it is not faster."""
+    _, _, c, f = kernel.shape
+    positions, known = x.size // c, processors.PROCESSOR
+    many = c * f >= known.tiles_products * (c + f) and positions >= known.tiles_positions
+    much = positions * c * f >= known.tiles_work
+    if kernel.shape[:2] != (3, 3) or strides != (1, 1) or not (many and much):
+        return 0
+    return 4 if all(-side % 4 <= side * known.tiles_waste for side in x.shape[1:3]) else 2
+
+
+def _in_parts(form, x, kernel):
+    """Convolve the batch in parts, to which images are dealt out in turn."""
+    images, channels = processors.PROCESSOR.part_images, processors.PROCESSOR.part_channels
+    parts = len(x) // images
+    if x.shape[3] > channels or len(x) % images or parts <= 1:
+        return form._own(x, kernel)
+    dealt = x.reshape(images, parts, *x.shape[1:])
+    made = [form._own(dealt[:, i], kernel) for i in range(parts)]
+    return jnp.stack(made, axis=1).reshape(len(x), *made[0].shape[1:])
+
+
+def _packed(form, x, kernel):
+    """Compute outputs that lie side by side as further maps of one position.
+
+    Their kernels, each moved on by a stride, lie in a wider one, with zeros around them.
+    """
+    n, *size, _ = jax.eval_shape(form._own, x, kernel).shape
+    rows, columns = packing(size, kernel.shape)
+    if rows == columns == 1:
+        return form._own(x, kernel)
+    (down, across), maps = form.strides, kernel.shape[3]
+    moved = [
+        jnp.pad(kernel, (_around(i, rows, down), _around(j, columns, across), (0, 0), (0, 0)))
+        for i in range(rows)
+        for j in range(columns)
+    ]
+    wide = dataclasses.replace(form, strides=(rows * down, columns * across))
+    y = wide._own(x, jnp.concatenate(moved, axis=-1))
+    y = y.reshape(*y.shape[:3], rows, columns * maps).swapaxes(2, 3)
+    return y.reshape(n, *size, maps)
+
+
+def _around(i, count, step):
+    """Return the zeros before and behind the i-th of `count` kernels in their wider one."""
+    return i * step, (count - 1 - i) * step
+
+
+def packing(size: tuple[int, int], kernel: tuple[int, int, int, int]) -> tuple[int, int]:
+    """Return of how many rows, and how many columns, outputs are computed as one position.
+
+    Args:
+      size: (h', w') of the outputs.
+      kernel: its shape, [k, k, c, f].
+    """
+    height, width = size
+    *window, channels, maps = kernel
+    known = processors.PROCESSOR
+    if window[1] == 1:  # packing would double the work
+        return 1, 1
+    of_images = channels <= known.image_channels
+    most = known.packed_maps_of_images if of_images else known.packed_maps
+    fitting = (m for m in range(2, known.packed_columns + 1) if width % m == 0 and m * maps <= most)
+    columns = max(fitting, default=1)
+    large = min(window) >= known.two_rows_window and channels <= known.two_rows_channels
+    few = 2 * columns * maps <= known.two_rows_maps
+    return 2 if large and few and columns > 1 and height % 2 == 0 else 1, columns

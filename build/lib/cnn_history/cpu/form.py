@@ -1,0 +1,178 @@
+"""Functions in two forms: XLA's own, and the one that XLA:CPU runs best.
+
+A function is one primitive of jax, and each platform lowers it by itself: which form a program
+holds follows from the platform that it is lowered for, be that the default backend's or another's.
+Derivatives are given with the function. XLA runs what is written: the transpose that jax derives
+of a sum over slices is a sum of padded arrays, whatever the fastest way to the same numbers is.
+
+`jax.lax.platform_dependent` chooses at the same moment. But it traces every form and differentiates
+each, and a gradient keeps what any of them needs for its way back: LeNet-5's gradient is 1,345
+lines instead of 289 and takes three times as long to trace. The primitive traces none of the forms
+before it is lowered, and then one.
+"""
+
+import abc
+import contextlib
+import contextvars
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+import jax
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+from cnn_history.cpu import cuts
+
+
+@dataclasses.dataclass(frozen=True)
+class Form(abc.ABC):
+    """A function of arrays; what it depends on beside them are its fields, which are hashable.
+
+    Attributes:
+      linear: in how many arrays, the first ones, it is linear. By the others jax differentiates
+        `plain`.
+    """
+
+    linear: ClassVar[int] = 1
+
+    def __call__(self, *arrays: jax.Array) -> jax.Array:
+        """Return the function of the arrays."""
+        return _primitive.bind(*varying_alike(*arrays), form=self)
+
+    @abc.abstractmethod
+    def plain(self, *arrays: jax.Array) -> jax.Array:
+        """The function as XLA has it."""
+
+    @abc.abstractmethod
+    def cpu(self, *arrays: jax.Array) -> jax.Array:
+        """The same in the form that XLA:CPU runs best."""
+
+    def cut(self, keep_whole: Callable, *arrays: jax.Array) -> jax.Array:
+        """The same where XLA cuts arrays over devices, and errs with some of them.
+
+        `keep_whole` of images [n, h, w, c] lets it cut them along n and c alone.
+        """
+        return self.plain(*arrays)
+
+    def transposed(self, i: int, *arrays: jax.Array) -> jax.Array:
+        """Return the transpose by the linear array i, in whose place the cotangent stands."""
+        raise TypeError(f"{type(self).__name__} is linear in {self.linear} arrays, not in {i}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Mapped(Form):
+    """A form over a new axis of its arrays, those whose `axes` are not None."""
+
+    form: Form
+    axes: tuple[int | None, ...]
+
+    @property
+    def linear(self) -> int:
+        return self.form.linear
+
+    def plain(self, *arrays):
+        return jax.vmap(self.form.plain, self.axes)(*arrays)
+
+    def cpu(self, *arrays):
+        return jax.vmap(self.form.cpu, self.axes)(*arrays)
+
+    def cut(self, keep_whole, *arrays):
+        return jax.vmap(functools.partial(self.form.cut, keep_whole), self.axes)(*arrays)
+
+    def transposed(self, i, *arrays):
+        axes = [0 if j == i else axis for j, axis in enumerate(self.axes)]
+        back = jax.vmap(functools.partial(self.form.transposed, i), axes)(*arrays)
+        axis = self.axes[i]
+        return back.sum(0) if axis is None else jax.numpy.moveaxis(back, 0, axis)
+
+
+def varying_alike(*arrays: jax.Array) -> list[jax.Array]:
+    """Return the arrays as `jax.shard_map` wants them: each varying over the axes of all."""
+    varying = [_varying(jax.typeof(array)) for array in arrays]
+    missing = [tuple(frozenset().union(*varying) - mine) for mine in varying]
+    return [
+        jax.lax.pcast(array, axes, to="varying") if axes else array
+        for array, axes in zip(arrays, missing, strict=True)
+    ]
+
+
+def _varying(aval):
+    return aval.mat.varying if hasattr(aval, "mat") else aval.vma  # jax 0.10; later ones
+
+
+def _differentiate(primals, tangents, *, form):
+    given = [not isinstance(tangent, ad.Zero) for tangent in tangents]
+    y = form(*primals)
+    pieces = [
+        form(*primals[:i], tangents[i], *primals[i + 1 :]) for i in range(form.linear) if given[i]
+    ]
+    if any(given[form.linear :]):
+        first, others = primals[: form.linear], tuple(primals[form.linear :])
+        moves = tuple(map(ad.instantiate_zeros, tangents[form.linear :]))
+        pieces.append(jax.jvp(functools.partial(form.plain, *first), others, moves)[1])
+    return y, functools.reduce(jax.lax.add, pieces) if pieces else ad.Zero.from_primal_value(y)
+
+
+def _transpose(cotangent, *arrays, form):
+    unknown = [ad.is_undefined_primal(array) for array in arrays]
+    (i,) = (i for i, is_unknown in enumerate(unknown) if is_unknown)
+    if isinstance(cotangent, ad.Zero):
+        back = ad.Zero(arrays[i].aval)
+    else:
+        back = form.transposed(i, *arrays[:i], cotangent, *arrays[i + 1 :])
+    return [back if is_unknown else None for is_unknown in unknown]
+
+
+def _map(arrays, axes, *, form):
+    return _Mapped(form, tuple(axes))(*arrays), 0
+
+
+@functools.lru_cache(1024)
+def _shape(*arrays: Any, form: Form):
+    (made,) = jax.make_jaxpr(form.plain)(*arrays).out_avals
+    return made
+
+
+_as_on_cpu = contextvars.ContextVar("as_on_cpu", default=())
+
+
+@contextlib.contextmanager
+def as_on_cpu(*forms: type[Form]) -> Iterator[None]:
+    """Lower these as for a CPU on every platform, to measure them there."""
+    token = _as_on_cpu.set(forms)
+    try:
+        yield
+    finally:
+        _as_on_cpu.reset(token)
+
+
+def _lower(context, *arrays, form, on_cpu=False):
+    """Lower the platform's form, or that of arrays that XLA cuts.
+
+    Shapes that are not known have no CPU's form. XLA's partitioner does not find the cuts of a
+    batch again in what such a form reshapes, and errs where it cuts images.
+    """
+    known = all(isinstance(size, int) for aval in context.avals_in for size in aval.shape)
+    if isinstance(form, _as_on_cpu.get()):
+        function = form.cpu
+    elif cuts.is_cut(context):
+        function = functools.partial(form.cut, functools.partial(cuts.keep_whole, context))
+    else:
+        function = form.cpu if on_cpu and known else form.plain
+    return mlir.lower_fun(function, multiple_results=False)(context, *arrays)
+
+
+_primitive = Primitive("by_platform")
+_primitive.def_impl(
+    functools.partial(jax.jit, static_argnames="form")(
+        lambda *arrays, form: _primitive.bind(*arrays, form=form)
+    )
+)
+_primitive.def_abstract_eval(_shape)
+ad.primitive_jvps[_primitive] = _differentiate
+ad.primitive_transposes[_primitive] = _transpose
+batching.primitive_batchers[_primitive] = _map
+mlir.register_lowering(_primitive, _lower)
+mlir.register_lowering(_primitive, functools.partial(_lower, on_cpu=True), platform="cpu")

@@ -1,0 +1,51 @@
+"""Data sets: a name and a split become a `Source`, from which examples are taken by index.
+
+`digits` is embedded; `folder` is a directory of images; every other name is a TensorFlow Datasets
+image-classification data set that has been prepared as array_record. A data set of another kind is
+a file and a line below.
+
+    >>> from cnn_history import datasets
+    >>> images, labels = datasets.source("digits", "test").arrays()
+    >>> images.shape, images.dtype, labels[:3].tolist()
+    ((360, 8, 8, 1), dtype('uint8'), [7, 6, 3])
+"""
+
+import re
+
+from cnn_history.datasets import digits, folder, tfds_images
+from cnn_history.datasets.source import Source, cut
+
+# split, data_dir -> Source; what is not here is a data set of TensorFlow Datasets.
+OWN = {"digits": lambda split, data_dir: digits.source(split), "folder": folder.source}
+
+SPLIT = re.compile(r"(?P<name>\w+)(\[(?P<start>\d*):(?P<stop>\d*)\])?")
+
+
+def source(name: str, split: str, data_dir: str = "") -> Source:
+    """Return the examples of a split, `NAME` or `NAME[START:STOP]`.
+
+    Args:
+      name: of the data set.
+      split: such as `train`, or `train[:45000]` for the first 45,000 examples.
+      data_dir: folder of prepared data sets, empty for $TFDS_DATA_DIR or ~/tensorflow_datasets; or
+        the `folder` itself.
+
+    Raises:
+      ValueError: there is no such data set or split, or it is not prepared; the message says what
+        to do.
+    """
+    match = SPLIT.fullmatch(split)
+    if not match:
+        raise ValueError(f"'{split}' is no split; one looks like train or train[:45000].")
+    if name in OWN:
+        examples = OWN[name](match["name"], data_dir)
+    else:
+        examples = tfds_images.source(name, match["name"], data_dir)
+    start = int(match["start"] or 0)
+    stop = min(int(match["stop"] or len(examples)), len(examples))
+    if start >= stop:
+        raise ValueError(f"split '{split}' of {name} is empty; it has {len(examples)} examples.")
+    return cut(examples, split, start, stop)
+
+
+__all__ = ["OWN", "Source", "source"]

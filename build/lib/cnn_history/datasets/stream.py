@@ -1,0 +1,126 @@
+"""Large data sets: examples are read, decoded and cut by threads, while the device computes.
+
+Grain reads ahead by random access, so that the position in the data is the step here too: which
+examples a step takes, and how each is cut, follow from (seed, step) alone, whatever number of
+threads and processes there is and however often the run was interrupted. Threads suffice because
+decoding leaves Python's lock, and they end with their process, however it ends.
+
+What cannot be decoded is replaced by the next example of the split, image and label, and so is a
+record that is lost.
+"""
+
+import contextlib
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
+
+import numpy as np
+
+from cnn_history.datasets import crops, images, resizing
+from cnn_history.datasets.order import Order
+from cnn_history.datasets.source import Source
+
+AHEAD = 2  # batches that are decoded ahead: the bound of what the threads hold
+PART = 4  # examples that a thread makes at a time
+
+LIBRARIES = {"decoder": "simplejpeg", "resizer": resizing.LIBRARY}
+
+Batch = dict[str, np.ndarray]
+Skip = Callable[[str, str], None]  # (name, why) of an image that cannot be decoded
+
+
+def training(
+    source: Source,
+    order: Order,
+    crop: crops.CropFunction,
+    size: int,
+    seed: int,
+    batch_size: int,
+    rows: Sequence[int],
+    start: int,
+    stop: int,
+    skip: Skip,
+    threads: int | None = None,
+) -> Iterator[Batch]:
+    """Return the batches of the steps start..stop-1, as `image`, `label`, `ids`, `epochs`.
+
+    Args:
+      source: of the examples.
+      order: which of them each position takes.
+      crop: what becomes of each.
+      size: images are uint8 [len(rows), size, size, c].
+      seed: of the crops' draws, with epoch and example.
+      batch_size: of all processes together.
+      rows: of a batch that this process makes.
+      start: first step.
+      stop: step after the last.
+      skip: is told of images that cannot be decoded.
+      threads: of which each makes examples; as many as processors if None.
+    """
+
+    def example(i: int) -> Batch:
+        step, row = divmod(i, len(rows))
+        position = (start + step) * batch_size + rows[row]
+        (index,), (epoch,) = order(position, position + 1)
+        draws = crops.draws(seed, int(epoch), int(index))
+        image, label = _this_or_next(source, int(index), crop, draws, size, skip)
+        return {"image": image, "label": np.int32(label), "ids": index, "epochs": epoch}
+
+    return read_ahead(example, (stop - start) * len(rows), len(rows), threads)
+
+
+def _this_or_next(
+    source: Source, index: int, crop: Callable, draws: np.ndarray, size: int, skip: Skip
+) -> tuple[np.ndarray, int]:
+    for i in range(len(source)):
+        place = (index + i) % len(source)
+        try:
+            file = source.encoded(place)
+            return crops.decode(file.image, source.shape[-1], crop, draws, size), file.label
+        except images.Lost as error:
+            skip(f"{source.name}/{source.split}[{place}]", str(error))
+        except images.Damaged as error:
+            skip(file.name, str(error))
+    raise ValueError(f"no image of {source.name} {source.split} can be decoded.")
+
+
+def made_by() -> dict[str, str]:
+    """Return which libraries decode and resize training photos, with their versions."""
+    return {part: f"{name} {metadata.version(name)}" for part, name in LIBRARIES.items()}
+
+
+class _Parts:
+    """Parts of batches, by their number, as Grain takes a source."""
+
+    def __init__(self, part: Callable[[int], list[Batch]], count: int):
+        self._part, self._count = part, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, i: int) -> list[Batch]:
+        return self._part(i)
+
+
+def read_ahead(
+    example: Callable[[int], Batch], count: int, batch: int, threads: int | None = None
+) -> Iterator[Batch]:
+    """Return `example(0)` ... `example(count - 1)` in batches, made by threads meanwhile.
+
+    The batch divides `count`. What Grain spends on an element is spent on PART of them.
+    """
+    import grain  # 1.3 s to import, and not needed by who trains on data that fit on the device
+
+    firsts = range(0, batch, PART)
+
+    def part(i: int) -> list[Batch]:
+        of, which = divmod(i, len(firsts))
+        return [example(of * batch + row) for row in range(batch)[firsts[which] :][:PART]]
+
+    parts = grain.MapDataset.source(_Parts(part, count // batch * len(firsts)))
+    options = grain.ReadOptions(threads or os.cpu_count(), AHEAD * len(firsts))
+    with contextlib.closing(iter(parts.to_iter_dataset(options))) as made:
+        for first in made:
+            rows = [*first, *itertools.chain(*itertools.islice(made, len(firsts) - 1))]
+            yield {name: np.stack([row[name] for row in rows]) for name in first[0]}

@@ -1,0 +1,273 @@
+"""What a run, or an ensemble of several, says of the examples of a data set."""
+
+import functools
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnn_history import datasets, evaluation, layers, loading, models
+from cnn_history.cpu import compiler
+from cnn_history.datasets import adapters, examples, identity, prepare, stream
+from cnn_history.errors import UserError, blame
+from cnn_history.files import workdir
+from cnn_history.lookup import lookup
+from cnn_history.training import devices, feed, processes
+
+PROGRAMS = 16  # kept at a time: one for each scale at least, as the shapes of views come in order
+
+
+class Measure(NamedTuple):
+    """How a network is shown the examples.
+
+    Attributes:
+      protocol: a name in `evaluation.PROTOCOLS`.
+      scale: the shorter side of the images that views are cut from; None for 8/7 of the network's
+        size, and for what a run sees itself when it measures its error by one crop.
+      scales: of a protocol that makes several; None for those of its paper.
+      softmax_first: take the softmax at each position, then the mean over positions.
+    """
+
+    protocol: str = "single_crop"
+    scale: int | None = None
+    scales: tuple[int, ...] | None = None
+    softmax_first: bool = False
+
+
+class Predictions(NamedTuple):
+    """Of the examples that could be decoded: mean probabilities [n, classes], labels, numbers."""
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    ids: np.ndarray
+
+
+def matched(folders: Sequence[pathlib.Path], source: datasets.Source, own: bool) -> datasets.Source:
+    """Return the examples with the labels that the members know, and compare the members' data.
+
+    What differs and is harmless, since classes are matched by name, is said.
+
+    Args:
+      folders: of the members.
+      source: of the examples.
+      own: whether they are to be those that the first member was tested on, as it was trained.
+
+    Raises:
+      UserError: the classes cannot be matched, or the examples are no longer those.
+    """
+    unnamed = [workdir.unnamed(folder) for folder in folders]
+    namesake = folders[unnamed.index(False)] if False in unnamed else folders[0]
+    classes = workdir.load_inputs(namesake)[2]
+    with blame(f"--workdir={namesake}"):
+        found = identity.matched(source, classes, all(unnamed))
+    if all(unnamed) and found.classes != classes:
+        _say(f"the classes of {source.name} are matched to the network's by number")
+    first, *others = [workdir.read_data(folder) for folder in folders]
+    same = first and (first["test"].name, first["test"].split) == (found.name, found.split)
+    if same and (differences := identity.differences(first["test"], identity.of(found))):
+        said = f"the test images of '{folders[0]}' were others: {differences}"
+        if own:
+            raise UserError(
+                f"--workdir: {said}. Bring them back; or --dataset={found.name} "
+                f"--split={found.split} measures the error on today's."
+            )
+        _say(said)
+    for folder, data in zip(folders[1:], others, strict=True):
+        both = first and data and (first["training"], data["training"])
+        if both and (differences := identity.differences(*both)):
+            _say(f"'{folder}' was trained on other images than '{folders[0]}': {differences}")
+    return found
+
+
+def _say(line: str) -> None:
+    if processes.chief():
+        print(f"{line}.", file=sys.stderr)
+
+
+def predictions(
+    folders: Sequence[pathlib.Path],
+    source: datasets.Source,
+    measure: Measure,
+    batch_size: int,
+    skip: stream.Skip,
+    mesh: jax.sharding.Mesh,
+    best: bool = False,
+) -> Predictions:
+    """Return the mean of the members' probabilities.
+
+    Args:
+      folders: of the members, work directories.
+      source: of the examples, with the classes that all members know, in whichever order.
+      measure: how they are shown.
+      batch_size: the least; it is rounded up to a multiple of the devices.
+      skip: is told of images that cannot be decoded, which are left out.
+      mesh: of the devices.
+      best: take their checkpoints of the lowest error.
+
+    Raises:
+      UserError: the measure contradicts itself, or does not fit a member and the examples.
+      TooManySkipped, Unreadable: images cannot be decoded.
+    """
+    check(measure)
+    batch_size = -(-batch_size // mesh.size) * mesh.size
+    members = [member(folder, source, measure, skip, mesh, best) for folder in folders]
+    made = [
+        feed.over_examples(predict, chosen, batch_size, mesh)
+        if chosen
+        else feed.one_by_one(predict, source, skip)
+        for predict, chosen in members
+    ]
+    mean = np.mean([one["probabilities"] for one in made], axis=0)
+    return Predictions(mean, made[0]["label"], made[0]["ids"])
+
+
+def member(
+    folder: pathlib.Path,
+    source: datasets.Source,
+    measure: Measure,
+    skip: stream.Skip,
+    mesh: jax.sharding.Mesh,
+    best: bool = False,
+) -> tuple[Callable[[dict], dict], examples.Examples | None]:
+    """Return (batch -> `probabilities` and `label`, examples) of one work directory.
+
+    The examples are None where the protocol sees whole photos of varying sizes: one at a time.
+    Arguments and errors are those of `predictions`; nothing is compiled.
+    """
+    model, variables, scaling = loading.load(folder, best)
+    _, channels, classes = workdir.load_inputs(folder)
+    _check_fits(folder, channels, classes, source)
+    own = np.arange(len(classes))  # where the member has each class of the source
+    if classes != source.classes:
+        with blame(f"--workdir={folder}"):
+            own = np.array(identity.places(source, classes, workdir.unnamed(folder)))
+    everywhere = devices.replicated(mesh)
+    scores = models.scores_by_position if measure.softmax_first else _scores
+
+    def probabilities(variables, view):
+        made = jax.nn.softmax(scores(model, variables, scaling.values(view)))
+        return evaluation.over_positions(made)
+
+    cuts = examples.streamed(source)
+    shown = _shown(measure, scaling, cuts)
+
+    chosen, one = None, (scaling.size, scaling.size, channels)  # any is scaled
+    start = shown.start
+    if not (cuts and shown.whole):
+        with blame("--dataset"):
+            chosen = examples.examples(source, *shown.streamed, skip)
+        one = chosen.shape
+        start = jax.jit(start)
+
+    def evaluated(probabilities, images):
+        return shown.protocol(probabilities, start(images), size=scaling.size)
+
+    with blame("--protocol"):  # do the views fit? the network is not asked
+        shape = jax.ShapeDtypeStruct((1, *one), jnp.uint8)
+        jax.eval_shape(functools.partial(evaluated, lambda view: view[:, 0, 0]), shape)
+    variables = devices.put(variables, everywhere)
+
+    if chosen is None:
+        ask = _by_shape(probabilities, variables, mesh)
+    else:
+        options = compiler.options(devices.platform(mesh), training=False)
+        compiled = jax.jit(probabilities, out_shardings=everywhere, compiler_options=options)
+        ask = functools.partial(compiled, variables)
+
+    def predict(batch):
+        made = evaluated(ask, batch["image"])
+        return {"probabilities": made[:, own], "label": batch["label"]}
+
+    return predict, chosen
+
+
+def _by_shape(probabilities: Callable, variables: dict, mesh: jax.sharding.Mesh) -> Callable:
+    """Return a function of NumPy's views, compiled for each shape; it lets go of older programs.
+
+    For few calls each: layers as they are written, and XLA's own options, are quicker to compile.
+    """
+    everywhere = devices.replicated(mesh)
+    compiled = jax.jit(probabilities, out_shardings=everywhere)
+
+    @functools.lru_cache(PROGRAMS)
+    def program(shape, dtype):
+        view = jax.ShapeDtypeStruct(shape, dtype, sharding=everywhere)
+        with layers.forms.as_written():
+            return compiled.lower(variables, view).compile()
+
+    def ask(view):
+        return program(view.shape, view.dtype)(variables, devices.put(view, everywhere))
+
+    return ask
+
+
+class _Shown(NamedTuple):
+    """What a protocol is given of a data set.
+
+    Attributes:
+      protocol: (probabilities, images, size=) -> probabilities.
+      start: uint8 [n, h, w, c] -> the images in [0, 1] that its views are cut from.
+      whole: whether it sees all of a photo.
+      streamed: size and adapter of photos that a loader cuts, for one that does not.
+    """
+
+    protocol: Callable
+    start: Callable
+    whole: bool
+    streamed: tuple[int, str]
+
+
+def _shown(measure: Measure, scaling: prepare.Preprocessing, cuts: bool) -> _Shown:
+    """Return what a protocol is given; `cuts`: a loader brings photos to the network's size."""
+    protocol = evaluation.PROTOCOLS[measure.protocol]
+    scale, run = measure.scale or adapters.with_margin(scaling.size), protocol.run
+    streamed = scale, "square"
+    if measure.scales:
+        run = functools.partial(run, scales=measure.scales)
+    if "scales" in protocol.options:
+        start = adapters.unit
+    elif protocol.sees is evaluation.Sees.NETWORK and measure.scale is None:
+        streamed = scaling.size, scaling.adapter
+        start = (scaling.after_a_loader() if cuts else scaling).unit
+    else:
+
+        def start(images):
+            return evaluation.at_scale(adapters.unit(images), scale)
+
+    return _Shown(run, start, protocol.sees is evaluation.Sees.WHOLE, streamed)
+
+
+def check(measure: Measure) -> None:
+    """Raise UserError where options do not fit the protocol."""
+    name = measure.protocol
+    with blame("--protocol"):
+        protocol = lookup(evaluation.PROTOCOLS, name, "protocol")
+    if measure.scale is not None and "scales" in protocol.options:
+        raise UserError(f"--scale: {name} makes its own; --scales=256,... sets them.")
+    if measure.softmax_first and not protocol.by_position:
+        raise UserError(f"--softmax_first: {name} has no positions; dense has.")
+    if measure.scales is not None and "scales" not in protocol.options:
+        raise UserError(f"--scales: {name} has one scale; --scale=256 sets it.")
+
+
+def _check_fits(
+    folder: pathlib.Path, channels: int, classes: Sequence[str], source: datasets.Source
+) -> None:
+    if len(classes) != len(source.classes):
+        raise UserError(
+            f"--workdir: '{folder}' knows {len(classes)} classes, {source.name} has "
+            f"{len(source.classes)}."
+        )
+    if channels != source.shape[-1]:
+        raise UserError(
+            f"--workdir: '{folder}' takes images of {channels} channels, those of {source.name} "
+            f"have {source.shape[-1]}."
+        )
+
+
+def _scores(model, variables: dict, images: jax.Array) -> jax.Array:
+    return model.apply(variables, images, train=False)

@@ -1,0 +1,32 @@
+"""The error for wrong input, and how a ValueError becomes one."""
+
+import contextlib
+
+Kinds = type[Exception] | tuple[type[Exception], ...]
+WRONG_INPUT = 2  # the exit status after a UserError
+
+
+class UserError(Exception):
+    """A flag, config or input is wrong; the message is one line and says how to mend it."""
+
+
+class Ending(SystemExit):
+    """The program ends with a status, after one line on standard error."""
+
+    def __init__(self, status: int, line: str):
+        super().__init__(status)
+        self.line = line
+
+
+@contextlib.contextmanager
+def blame(what: str, kinds: Kinds = ValueError):
+    """Turn a ValueError, or one of these kinds, into a UserError that names the flag `what`."""
+    try:
+        yield
+    except kinds as error:
+        raise UserError(f"{what}: {error}") from error
+
+
+def field(name: str):
+    """Blame the config's field `name`."""
+    return blame(f"config.{name}")

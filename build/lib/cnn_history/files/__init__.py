@@ -1,0 +1,1 @@
+"""A work directory and what stands in it: records, checkpoints, arrays."""

@@ -1,0 +1,212 @@
+"""A work directory: what a run was, from the files that it left."""
+
+import contextlib
+import dataclasses
+import functools
+import json
+import pathlib
+import sys
+from collections.abc import Callable, Iterator
+
+import ml_collections
+import numpy as np
+from flax import traverse_util
+
+from cnn_history import config as fields
+from cnn_history.datasets import Source, identity
+from cnn_history.datasets.identity import Identity
+from cnn_history.datasets.prepare import Preprocessing
+from cnn_history.datasets.statistics import Statistics
+from cnn_history.errors import UserError
+from cnn_history.files import bucket, npz, private, record
+
+CONFIG, INPUTS, SUMMARY = "config.json", "inputs.npz", "summary.json"
+DATA = "data.json"  # what the examples were, by use: training, test
+PARTS = "parts.json"  # in which a run was made, each by a process
+STATISTICS = "statistics.npz"
+
+
+@contextlib.contextmanager
+def _reading(path: bucket.Folder, mend: str = "") -> Iterator[None]:
+    """Raise UserError, which names the file, where it is missing or not as a run wrote it."""
+    try:
+        yield
+    except FileNotFoundError:
+        lacks = f"'{path.parent}' is no work directory of a run: it has no {path.name}."
+        raise UserError(lacks) from None
+    except (UserError, ValueError, TypeError, KeyError, OSError, RecursionError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise UserError(f"'{path}' is damaged: {reason}{mend}") from error
+
+
+def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
+    """Return the config of a run; raise UserError if the directory holds none, or leads out."""
+    check_links(workdir)
+    with _reading(workdir / CONFIG):
+        read = json.loads((workdir / CONFIG).read_text())
+        if not isinstance(read, dict):
+            raise ValueError("it holds no object")
+        if "model" not in read:
+            raise ValueError("it names no network")
+        config = ml_collections.ConfigDict(read)
+        for name in config.keys() & fields.FIELDS.keys():
+            fields.FIELDS[name].kind.check(config[name], f"config.{name}")
+    if lacked := fields.complete(config):
+        _say(f"'{workdir}' is of an earlier version: {', '.join(lacked)} by default.")
+    return config
+
+
+@functools.cache
+def _say(line: str) -> None:
+    """Print a line on standard error, once."""
+    print(line, file=sys.stderr)
+
+
+def read_summary(workdir: pathlib.Path) -> dict | None:
+    """Return the summary of a run, in which `steps` is always; None where there is none.
+
+    Raises UserError where it is damaged.
+    """
+    path = workdir / SUMMARY
+    if not path.exists():
+        return None
+    with _reading(path, "; remove it, and the run makes it again from its newest checkpoint."):
+        return {"steps": None, **json.loads(path.read_bytes())}
+
+
+def parts(workdir: pathlib.Path, step: int, now: dict) -> list[dict]:
+    """Return the parts that a run was made in, the last of which, `now`, begins at `step`.
+
+    Each is `from`, its first step, and what it was made with: `steps` of its config, `versions` and
+    `devices`; nothing of those that an earlier version of this program made. Raises UserError where
+    the file is damaged.
+    """
+    path = workdir / PARTS
+    kept = [{"from": 0}]
+    if path.exists():
+        with _reading(path):
+            kept = [{"from": int(part["from"]), **part} for part in json.loads(path.read_bytes())]
+    made = [part for part in kept if part["from"] < step]
+    same = made and {**made[-1], **now} == made[-1]
+    return made if same else [*made, {"from": step, **now}]
+
+
+def config_json(config: ml_collections.ConfigDict) -> dict:
+    """Return the config as JSON gives it back: tuples are lists."""
+    return json.loads(config.to_json())
+
+
+def check_links(workdir: pathlib.Path) -> None:
+    """Raise UserError for a link in the directory that leads out of it: to be read, or written."""
+    if link := private.leading_out(workdir):
+        raise UserError(
+            f"'{link}' is a link that leads out of the work directory, which is not followed; "
+            "remove it, or copy what it names."
+        )
+
+
+def check_run(workdir: pathlib.Path) -> None:
+    """Raise UserError unless the directory holds a run, or an imported network."""
+    read_config(workdir)
+    load_inputs(workdir)
+
+
+def check_same(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
+    """Raise UserError if the directory holds a run of another config."""
+    if not (workdir / CONFIG).exists():
+        return
+    before = read_config(workdir)
+    if "imported" in before:
+        raise UserError(
+            f"'{workdir}' holds an imported network; choose another --workdir, and start from it "
+            f"by --config.init_from={workdir}."
+        )
+    old, new = (traverse_util.flatten_dict(config_json(c), sep=".") for c in (before, config))
+    changeable = set(fields.CHANGEABLE)
+    if config.schedule.name == "plateau":  # which is moved by evaluations
+        changeable.remove("eval_every")
+    for name in sorted({*old, *new}):
+        field = name.split(".")[0]  # fields that are no more, such as `paper`, say nothing
+        if field in config and field not in changeable and old.get(name) != new.get(name):
+            raise UserError(
+                f"'{workdir}' holds a run with config.{name}={old.get(name)}, and this one has "
+                f"{new.get(name)}; choose another --workdir."
+            )
+
+
+def save_data(workdir: pathlib.Path, data: dict[str, Identity]) -> None:
+    """Keep what the data of a run are, by use: `training` and `test`."""
+    record.write_json(workdir / DATA, {use: one._asdict() for use, one in data.items()})
+
+
+def read_data(workdir: pathlib.Path) -> dict[str, Identity] | None:
+    """Return what the data of a run were; None for an imported network, and an earlier version.
+
+    The latter is said. Raises UserError where the file is damaged.
+    """
+    path = workdir / DATA
+    if not path.exists():
+        if "imported" not in read_config(workdir):
+            _say(f"'{workdir}' is of an earlier version: today's images are taken for its own.")
+        return None
+    with _reading(path):
+        kept = json.loads(path.read_bytes())
+        return {
+            use: Identity(**{**kept[use], "classes": tuple(kept[use]["classes"])})
+            for use in ("training", "test")
+        }
+
+
+def check_same_data(workdir: pathlib.Path, data: dict[str, Identity]) -> None:
+    """Raise UserError if the directory holds a run whose data were others, as far as it knows."""
+    if not (workdir / CONFIG).exists():
+        return
+    kept = read_data(workdir)
+    if kept is None and (workdir / INPUTS).exists():
+        classes = load_inputs(workdir)[2]
+        kept = {use: one._replace(classes=classes) for use, one in data.items()}
+    for use, was in (kept or {}).items():
+        if differences := identity.differences(was, data[use]):
+            raise UserError(
+                f"config.data_dir: the {use} images of '{workdir}' were others: {differences}. "
+                "Bring them back, or choose another --workdir; --config.init_from="
+                f"{workdir} starts there from what this run has learnt."
+            )
+
+
+def unnamed(workdir: pathlib.Path) -> bool:
+    """Say whether the classes are but numbers: of an imported network whose names none has said."""
+    classes = load_inputs(workdir)[2]
+    return "imported" in read_config(workdir) and classes == tuple(map(str, range(len(classes))))
+
+
+def save_inputs(workdir: pathlib.Path, preprocessing: Preprocessing, data: Source) -> None:
+    """Keep what turns images into the network's, and what its outputs mean."""
+    meant = {"channels": data.shape[-1], "classes": np.array(data.classes)}
+    npz.write(workdir / INPUTS, **{**dataclasses.asdict(preprocessing), **meant})
+
+
+def statistics(
+    workdir: pathlib.Path, measure: Callable[[], Statistics], writes: bool
+) -> Statistics:
+    """Return the statistics of a run's training images: measured once, and kept if it `writes`."""
+    path = workdir / STATISTICS
+    if not path.exists():
+        found = measure()
+        if writes:
+            npz.write(path, **dataclasses.asdict(found))
+        return found
+    with _reading(path):
+        kept = npz.read(path)
+        return Statistics(kept["mean"], kept["covariance"], int(kept["examples"]))
+
+
+def load_inputs(workdir: pathlib.Path) -> tuple[Preprocessing, int, tuple[str, ...]]:
+    """Return the preprocessing, the number of channels and the classes of a run."""
+    with _reading(workdir / INPUTS):
+        values = npz.read(workdir / INPUTS)
+        classes = tuple(map(str, values["classes"]))
+        preprocessing = Preprocessing(
+            int(values["size"]), str(values["adapter"]), values["mean"], values["std"], classes
+        )
+        return preprocessing, int(values["channels"]), classes

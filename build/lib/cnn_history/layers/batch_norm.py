@@ -1,0 +1,147 @@
+"""Batch normalization (Ioffe & Szegedy 2015)."""
+
+import functools
+from collections.abc import Callable
+from typing import Annotated, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from cnn_history.choices import COUNT, SHARE
+from cnn_history.layers import forms
+from cnn_history.layers.norm import Norm
+
+
+class BatchNorm(Norm):
+    """Normalize each channel by the statistics of the batch, then scale and shift.
+
+    Source: Ioffe & Szegedy 2015, algorithm 1 (training) and 2 (inference). What the papers and
+    their programs differ in is an attribute each; the true average of algorithm 2 in the place of
+    the moving one is `training/statistics.py`.
+
+    Statistics are float32 or wider, and of differences from the mean, so that they stay exact and
+    the variance positive where |mean| is far above the deviation; E[x²] - E[x]² does not.
+
+    Attributes:
+      momentum: share of the old running statistics that an update keeps; 0: those of the last
+        batch alone.
+      epsilon: added to the variance.
+      unbiased: whether the running variance is m/(m-1) times the batch's, m being the number of
+        values of a channel (algorithm 2; torch), or the batch's own.
+      group_size: number of consecutive examples that are normalized together; 0: the batch,
+        which under `jax.jit` is the global one, however many devices it lies on. With the number
+        of examples on a device, each uses its own statistics, as the papers' GPUs did. Running
+        statistics are those of the whole batch.
+      scale_init: of the scale.
+      dtype: of the output; statistics and parameters are float32 or wider.
+    """
+
+    momentum: Annotated[float, SHARE] = 0.9
+    epsilon: float = 1e-5
+    unbiased: bool = True
+    group_size: Annotated[int, COUNT] = 0
+    scale_init: Callable = nn.initializers.ones
+    dtype: jnp.dtype = jnp.float32
+
+    keeps_statistics: ClassVar[bool] = True
+    has_scale: ClassVar[bool] = True
+
+    @nn.compact
+    def __call__(self, x: jax.Array, use_running_average: bool) -> jax.Array:
+        """[n, ..., c] -> the same; updates `batch_stats` (mean, var: [c]) unless told to use them.
+
+        Raises ValueError if n is no multiple of the group's size.
+        """
+        wide = jnp.promote_types(self.dtype, jnp.float32)
+        channels = x.shape[-1:]
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, channels, wide)
+        running_var = self.variable("batch_stats", "var", jnp.ones, channels, wide)
+        scale = self.param("scale", self.scale_init, channels, wide)
+        bias = self.param("bias", nn.initializers.zeros, channels, wide)
+
+        shape, x = x.shape, x.astype(wide)
+        if use_running_average:
+            factor = scale * jax.lax.rsqrt(running_var.value + self.epsilon)
+            y = (x - running_mean.value) * factor + bias
+        else:
+            y, mean, var = normalize(in_groups(x, self.group_size), scale, bias, self.epsilon)
+            if not self.is_initializing():
+                total = jnp.mean(mean, 0)
+                spread = jnp.mean(var, 0) + jnp.mean(jnp.square(mean - total), 0)
+                m = x.size // x.shape[-1]
+                if self.unbiased:
+                    spread *= m / max(m - 1, 1)
+                keep = self.momentum
+                running_mean.value = keep * running_mean.value + (1 - keep) * total.ravel()
+                running_var.value = keep * running_var.value + (1 - keep) * spread.ravel()
+        return y.reshape(shape).astype(self.dtype)
+
+
+def in_groups(x: jax.Array, size: int) -> jax.Array:
+    """[n, ..., c] -> [n / size, size, ..., c]; one group if `size` is 0.
+
+    Raises ValueError if n is no multiple of `size`.
+    """
+    size = size or x.shape[0]
+    if x.shape[0] % size:
+        raise ValueError(f"a batch of {x.shape[0]} does not divide into groups of {size} examples.")
+    return x.reshape(-1, size, *x.shape[1:])
+
+
+def moments(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """[groups, ..., c] -> x less its mean; mean and variance of groups, [groups, 1, ..., c]."""
+    off, rest, mean, var = statistics(x)
+    return off - rest, mean, var
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
+def normalize(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """[groups, ..., c], [c], [c] -> x normalized, scaled and shifted; mean and variance of x.
+
+    Its derivative is written out: what is transposed then sums twice over the images, once for the
+    shift and once for the scale, and both sums serve the images' gradient too, as in sec. 3 of the
+    paper; left to itself it sums three times, each time other products (docs/speed.md).
+    """
+    off, rest, mean, var = statistics(x)
+    factor = scale * jax.lax.rsqrt(var + epsilon)
+    return _affine(off, rest, factor, bias), mean, var
+
+
+@normalize.defjvp
+def _differentiate(epsilon, primals, tangents):
+    (x, scale, bias), (dx, dscale, dbias) = primals, tangents
+    off, rest, mean, var = statistics(x)
+    inverse = jax.lax.rsqrt(var + epsilon)
+    factor = scale * inverse
+    dmean = _mean(dx)
+    covariance = _mean(off * dx) - rest * dmean
+    slope = inverse * (dscale - factor * inverse * covariance)
+    dy = factor * dx + _affine(off, rest, slope, dbias - factor * dmean)
+    return (_affine(off, rest, factor, bias), mean, var), (dy, dmean, 2 * covariance)
+
+
+def _affine(off, rest, factor, shift):
+    """Return (off - rest) * factor + shift, in one pass over `off`."""
+    return off * factor + (shift - rest * factor)
+
+
+@forms.replaceable
+def statistics(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """[groups, ..., c] -> x less a first mean, the mean of that, mean and variance of x.
+
+    Rounding may have left the last digits of the first mean wrong; the second, of small numbers,
+    makes up for them, and the variance is that of small numbers.
+    """
+    # Nothing depends on the value taken off, so that no gradient goes through it.
+    first = jax.lax.stop_gradient(_mean(x))
+    off = x - first
+    rest = _mean(off)
+    var = _mean(jnp.square(off)) - jnp.square(rest)
+    return off, rest, first + rest, jnp.maximum(var, 0)
+
+
+def _mean(x):
+    return jnp.mean(x, tuple(range(1, x.ndim - 1)), keepdims=True)

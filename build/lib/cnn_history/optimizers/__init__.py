@@ -1,0 +1,95 @@
+"""Optimizers as optax transformations, one file a method.
+
+`learning_rate` comes first, a number or a schedule; updates are added to the parameters. A new
+optimizer is a file and a line in OPTIMIZERS; its signature declares its options (`choices`).
+
+    >>> import jax, jax.numpy as jnp, optax
+    >>> from cnn_history import optimizers
+    >>> rule = optimizers.momentum(0.1, decay=0.9)
+    >>> w = jnp.array([1.0, -2.0])
+    >>> updates, state = rule.update(2 * w, rule.init(w), w)  # the gradient of |w|^2
+    >>> [round(float(it), 4) for it in optax.apply_updates(w, updates)]
+    [0.8, -1.6]
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import optax
+
+from cnn_history import choices
+from cnn_history.optimizers.adagrad import adagrad
+from cnn_history.optimizers.adam import adam
+from cnn_history.optimizers.adam_uncorrected import adam_uncorrected
+from cnn_history.optimizers.averaging import averaged_params, exponential_average, polyak_average
+from cnn_history.optimizers.bfgs import bfgs
+from cnn_history.optimizers.filter_norms import limit_filter_rms as limit_filter_rms
+from cnn_history.optimizers.kfac import kfac
+from cnn_history.optimizers.l2 import add_l2 as add_l2
+from cnn_history.optimizers.lars import lars
+from cnn_history.optimizers.lbfgs import lbfgs
+from cnn_history.optimizers.momentum import momentum
+from cnn_history.optimizers.nesterov import nesterov
+from cnn_history.optimizers.newton import newton
+from cnn_history.optimizers.rmsprop import rmsprop
+from cnn_history.optimizers.rule import Rate
+from cnn_history.optimizers.rule import applied_rate as applied_rate
+from cnn_history.optimizers.rule import observe as observe
+from cnn_history.optimizers.sgd import sgd
+from cnn_history.optimizers.stochastic_diagonal_lm import stochastic_diagonal_lm
+
+
+class Rule(NamedTuple):
+    """An optimizer that a config may choose.
+
+    Attributes:
+      make: (learning_rate, **options) -> transformation; a line search takes no rate. One that
+        takes `weight_decay` and what is `decayed` decays the parameters itself.
+      factors: whether its `update` takes `factors`, as `differentiate.with_factors` makes them.
+      whole_batch: whether it asks for more of a batch than one gradient, and so for all of it.
+    """
+
+    make: Callable[..., optax.GradientTransformation]
+    factors: bool = False
+    whole_batch: bool = False
+
+    def __call__(self, learning_rate: Rate, **options) -> optax.GradientTransformation:
+        """Return the transformation, with those of the arguments that it takes."""
+        return choices.call(self.make, learning_rate=learning_rate, **options)
+
+
+OPTIMIZERS = {
+    "sgd": Rule(sgd),
+    "momentum": Rule(momentum),
+    "nesterov": Rule(nesterov),
+    "adagrad": Rule(adagrad),
+    "rmsprop": Rule(rmsprop),
+    "adam_uncorrected": Rule(adam_uncorrected),
+    "adam": Rule(adam),
+    # A config trains for many steps, and an estimate is for a pass.
+    "stochastic_diagonal_lm": Rule(functools.partial(stochastic_diagonal_lm, every=1000)),
+    "newton": Rule(newton, whole_batch=True),
+    "bfgs": Rule(bfgs, whole_batch=True),
+    "lbfgs": Rule(lbfgs, whole_batch=True),
+    "kfac": Rule(kfac, factors=True, whole_batch=True),
+    "lars": Rule(lars),
+}
+
+# What is evaluated in place of the newest parameters: transformations that keep an average of them.
+AVERAGES = {
+    "none": optax.identity,
+    "exponential": exponential_average,
+    "polyak": polyak_average,
+}
+# (params, opt_state) -> the parameters that are evaluated
+EVALUATED = {
+    "newest": lambda params, opt_state: params,
+    "averaged": lambda params, opt_state: averaged_params(opt_state),
+}
+# params -> which of them weight decay touches
+DECAYED = {
+    "all": lambda params: True,
+    "kernels": lambda params: jax.tree.map(lambda p: p.ndim > 1, params),
+}

@@ -1,0 +1,56 @@
+"""L-BFGS: BFGS from the last few pairs, without a matrix."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.flatten_util import ravel_pytree
+
+from cnn_history.optimizers import size, wolfe
+
+
+def scale_by_lbfgs(memory_size: int) -> optax.GradientTransformation:
+    """$d = H_k g$ by the two-loop recursion: optax's, but for a pair without positive curvature.
+
+    Such a pair, which gradients of different batches can make, is as one of zeros, where optax's
+    would make $H_k$ indefinite.
+    """
+    rule = optax.scale_by_lbfgs(memory_size)
+
+    def init(params):
+        size.check_precision(params, "lbfgs")
+        return rule.init(params)
+
+    def update(updates: Any, state: optax.ScaleByLBFGSState, params: Any):
+        step, _ = ravel_pytree(optax.tree.sub(params, state.params))
+        change, _ = ravel_pytree(optax.tree.sub(updates, state.updates))
+        usable = wolfe.is_curved(step, change)
+        params_before, updates_before = jax.tree.map(
+            lambda before, now: jnp.where(usable, before, now),
+            (state.params, state.updates),
+            (params, updates),
+        )
+        state = state._replace(params=params_before, updates=updates_before)
+        return rule.update(updates, state, params)
+
+    return optax.GradientTransformation(init, update)
+
+
+def lbfgs(memory_size: int = 10) -> optax.GradientTransformationExtraArgs:
+    r"""$w_{k+1} = w_k - \alpha_k H_k g_k$, $H_k$ never formed (Liu & Nocedal 1989; lecture).
+
+    $H_k$ is `bfgs.inverse_update` over the last m pairs $(s, y)$, from
+    $(s^T y / y^T y) I$ of the newest (Nocedal & Wright 2006, alg. 7.4 and 7.5);
+    $\alpha_k$ by a strong Wolfe line search, `wolfe.follow`; there is no learning rate to set.
+
+    Memory: 2 m + 3 times the parameters. Cost of a step: O(m n), and a value and gradient a trial
+    of the search, mostly one. It is made for one deterministic function, such as the loss of all
+    the examples at once; of mini-batches, a pair mixes two functions (lecture, "L-BFGS").
+
+    `init` raises ValueError for bfloat16 parameters, and `memory_size` below 1 raises one here.
+
+    Args:
+      memory_size: m.
+    """
+    return wolfe.follow(scale_by_lbfgs(memory_size))

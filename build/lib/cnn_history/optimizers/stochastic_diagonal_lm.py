@@ -1,0 +1,55 @@
+"""Stochastic diagonal Levenberg-Marquardt, which trained LeNet-5."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from cnn_history.optimizers.rule import Rate, float32_state, scale_by_rate
+
+
+class CurvatureState(NamedTuple):
+    """Number of updates made, and the second derivatives in use, of the parameters' shapes."""
+
+    count: jax.Array
+    curvature: Any
+
+
+def scale_by_curvature(mu: float = 0.02, every: int = 1) -> optax.GradientTransformationExtraArgs:
+    r"""$u_k = g_k / (\mu + h_{kk})$, h being estimated anew before every `every` updates.
+
+    `update` takes `curvature_fn`, params -> the diagonal h, of the parameters' shapes and not
+    negative; it is called only when an estimate is due.
+    """
+
+    def init(params):
+        return CurvatureState(jnp.zeros((), jnp.int32), optax.tree.zeros_like(params))
+
+    def update(updates, state, params=None, *, curvature_fn: Callable[[Any], Any], **extra):
+        curvature = jax.lax.cond(
+            state.count % every == 0, lambda: curvature_fn(params), lambda: state.curvature
+        )
+        updates = jax.tree.map(lambda g, h: g / (mu + h), updates, curvature)
+        return updates, CurvatureState(optax.safe_increment(state.count), curvature)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def stochastic_diagonal_lm(
+    learning_rate: Rate, mu: float = 0.02, every: int = 1
+) -> optax.GradientTransformationExtraArgs:
+    r"""$w_k \leftarrow w_k - \frac{\eta_t}{\mu + h_{kk}} g_k$, a rate of its own for each weight.
+
+    LeCun et al. 1998, appendix C, eq. 21. $h_{kk}$ approximates $\partial^2 E / \partial w_k^2$; it
+    comes from outside, as `curvature_fn` of `update` (`training/curvature.py` has the paper's), and
+    is kept for a whole pass (sec. III-B).
+
+    Args:
+      learning_rate: η, a number or a schedule.
+      mu: μ, which keeps the rate of a flat direction finite.
+      every: updates from one estimate to the next; the paper's is one pass of the training set.
+    """
+    scale = scale_by_curvature(mu, every)
+    return float32_state(optax.chain(scale, scale_by_rate(learning_rate)))

@@ -1,0 +1,1 @@
+"""Figures and tables: what a person looks at."""

@@ -1,0 +1,183 @@
+"""Learning-rate schedules: `step -> rate`, step counted from 0, as optax takes them.
+
+Steps are updates of the parameters. A decay stated in epochs is converted by the caller. `plateau`
+alone looks at more than the step: at the validation error.
+
+    >>> from cnn_history import schedules
+    >>> rate = schedules.step_decay(0.5, factor=0.5, every=30)
+    >>> [float(rate(step)) for step in (0, 29, 30, 60)]
+    [0.5, 0.5, 0.25, 0.125]
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Annotated, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from cnn_history.choices import COUNT, NOT_NEGATIVE, Count, NotNegative, checked, several
+
+Schedule = Callable[[jax.typing.ArrayLike], jax.Array]
+
+
+def constant(initial: float) -> Schedule:
+    """Return the same rate at every step."""
+    return lambda step: jnp.full(jnp.shape(step), initial)
+
+
+def step_decay(initial: float, factor: NotNegative = 0.1, every: int = 1000) -> Schedule:
+    """a0 · factor^floor(t / every) (lecture, "step decay")."""
+    return lambda step: initial * jnp.power(factor, jnp.floor_divide(step, every))
+
+
+def exponential_decay(initial: float, k: NotNegative = 1e-4) -> Schedule:
+    """a0 · exp(-k t) (lecture, "exponential decay")."""
+    return lambda step: initial * jnp.exp(-k * jnp.asarray(step))
+
+
+def inverse_time_decay(initial: float, k: NotNegative = 1e-4) -> Schedule:
+    """a0 / (1 + k t) (lecture, "1/t decay")."""
+    return lambda step: initial / (1 + k * jnp.asarray(step))
+
+
+def polynomial_decay(initial: float, steps: int, power: NotNegative = 1.0) -> Schedule:
+    """a0 · (1 - t / steps)^power, and 0 from `steps` on (Caffe's "poly" policy)."""
+
+    def schedule(step):
+        # Compiled, t / steps is t times a rounded 1 / steps: 1 - t / steps may lie below 0 at the
+        # end, and its root is NaN. What is left of the steps is exact.
+        left = jnp.maximum(steps - jnp.asarray(step), 0) / steps
+        return initial * jnp.power(jnp.minimum(left, 1), power)
+
+    return schedule
+
+
+def piecewise(initial: float, factors: Mapping[int, float]) -> Schedule:
+    """Multiply the current rate by a factor at each step of `{step: factor}`.
+
+    He et al. 2015, sec. 4.2: `piecewise(0.1, {32_000: 0.1, 48_000: 0.1})`; step 32,000 is the
+    first at the divided rate.
+    """
+
+    def schedule(step):
+        rate = jnp.full(jnp.shape(step), initial)
+        for boundary, factor in sorted(factors.items()):
+            rate = jnp.where(jnp.asarray(step) >= boundary, rate * factor, rate)
+        return rate
+
+    return schedule
+
+
+def piecewise_at(
+    initial: float,
+    steps: Annotated[tuple[int, ...], several(COUNT)] = (1000,),
+    factors: Annotated[tuple[float, ...], several(NOT_NEGATIVE)] = (0.1,),
+) -> Schedule:
+    """`piecewise`, its steps and their factors apart, as a config says them.
+
+    Raises ValueError where they do not belong together.
+    """
+    if len(steps) != len(factors):
+        raise ValueError(f"piecewise has {len(steps)} steps, but {len(factors)} factors.")
+    if len(set(steps)) < len(steps):
+        raise ValueError(f"piecewise has a step twice, in {tuple(steps)}.")
+    return piecewise(initial, dict(zip(steps, factors, strict=True)))
+
+
+def warmup(schedule: "Schedule | Plateau", steps: int, start: float = 0.0) -> "Schedule | Plateau":
+    """Rise linearly from `start` to `schedule(steps)`, then follow `schedule` at the true step.
+
+    Source: Goyal et al. 2017, sec. 2.2 ("gradual warmup"), who start from the rate of one worker.
+    """
+    if isinstance(schedule, Plateau):
+        return dataclasses.replace(schedule, schedule=warmup(schedule.schedule, steps, start))
+
+    def rate(step):
+        share = jnp.asarray(step) / steps
+        rising = start + (schedule(steps) - start) * share
+        return jnp.where(share < 1, rising, schedule(step))
+
+    return rate
+
+
+def linear_scaling(rate: float, of_batch: int, batch: int) -> float:
+    """Return the rate for a batch where another is known to suit `of_batch`.
+
+    Goyal et al. 2017, sec. 2.1: "when the minibatch size is multiplied by k, multiply the learning
+    rate by k".
+    """
+    return rate * batch / of_batch
+
+
+class PlateauState(NamedTuple):
+    """The lowest error seen, the evaluations since that were not below it, and the drops made."""
+
+    lowest: jax.Array
+    waited: jax.Array
+    drops: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Plateau:
+    """A schedule multiplied by `factor` whenever the error has stopped improving.
+
+    Attributes:
+      schedule: step -> rate before any drop.
+      factor: what a drop multiplies the rate by.
+      patience: evaluations in a row without a new lowest error that make a drop.
+      drops: how many there are at most.
+    """
+
+    schedule: Schedule
+    factor: float
+    patience: int
+    drops: int
+
+    def init(self) -> PlateauState:
+        """Return the state before the first evaluation."""
+        zero = jnp.zeros((), jnp.int32)
+        return PlateauState(jnp.asarray(jnp.inf, float), zero, zero)
+
+    def rate(self, step: jax.typing.ArrayLike, state: PlateauState) -> jax.Array:
+        """Return the rate of a step."""
+        return self.schedule(step) * jnp.power(self.factor, state.drops)
+
+    def observe(self, state: PlateauState, error: jax.typing.ArrayLike) -> PlateauState:
+        """Return the state after an evaluation that found `error`."""
+        waited = jnp.where(error < state.lowest, 0, state.waited + 1)
+        drop = (waited >= self.patience) & (state.drops < self.drops)
+        return PlateauState(
+            jnp.minimum(state.lowest, error).astype(state.lowest.dtype),
+            jnp.where(drop, 0, waited),
+            state.drops + drop,
+        )
+
+
+@checked
+def plateau(
+    initial: float, factor: NotNegative = 0.1, patience: int = 3, drops: Count = 3
+) -> Plateau:
+    """Divide the rate "when the validation error rate stopped improving with the current" one.
+
+    Krizhevsky et al. 2012, sec. 5, by hand, by 10, three times; likewise Zeiler & Fergus 2013,
+    Simonyan & Zisserman 2014, He et al. 2015. What their hands took for the end of improvement is
+    not said; the reading here is `patience` evaluations in a row without a new lowest error.
+
+    Such a schedule has a state, which the optimizer keeps. `optimizers.observe` tells it the error.
+
+    Raises ValueError for a patience below 1.
+    """
+    return Plateau(constant(initial), factor, patience, drops)
+
+
+# The program gives the rate at the start, and the steps of the run where a schedule takes them.
+SCHEDULES = {
+    "constant": constant,
+    "step_decay": step_decay,
+    "exponential_decay": exponential_decay,
+    "inverse_time_decay": inverse_time_decay,
+    "polynomial_decay": polynomial_decay,
+    "piecewise": piecewise_at,
+    "plateau": plateau,
+}

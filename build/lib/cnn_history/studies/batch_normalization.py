@@ -1,0 +1,157 @@
+"""What batch normalization does for training: the four claims of the lecture's slide, and what
+its statistics in testing are.
+
+Ioffe & Szegedy 2015 (arXiv:1502.03167), sec. 1, 3.3, 3.4 and 4.2.
+"""
+
+from typing import Annotated, Any
+
+import numpy as np
+
+from cnn_history.choices import whole
+from cnn_history.reporting import style
+from cnn_history.studies import batch_norm_measures as measures
+from cnn_history.studies.batch_norm_measures import CHANCE, GAINS, LAG, RATES, SMALL
+from cnn_history.studies.batch_norm_nets import BARE, NETS, NORMED, PAIR, Setup
+from cnn_history.studies.findings import Findings, picture
+from cnn_history.studies.interval import counted, said
+
+COLOURS = {BARE: style.TEST, NORMED: style.TRAIN}
+QUESTION = (
+    "Batch normalization improves gradient flow through the network; allows higher learning "
+    "rates; reduces the strong dependence on initialization; acts as a form of regularization, and "
+    "slightly reduces the need for dropout, maybe. At test time it functions differently: a fixed "
+    "empirical mean is used, such as a running average."
+)
+VARIANTS = {
+    "smoke": {"examples": 100, "convolutions": 1, "steps": 2, "batch_size": 16, "seeds": 1},
+    "long": {
+        **{"dataset": "cifar10", "image_size": 32, "examples": 50_000, "convolutions": 3},
+        **{"steps": 2000, "batch_size": 128, "seeds": 10},
+    },
+}
+
+
+def run(
+    dataset: str = "digits",
+    image_size: Annotated[int, whole(8)] = 8,
+    examples: Annotated[int, whole(2 * measures.STATISTICS_BATCHES)] = 1437,
+    convolutions: int = 3,
+    steps: int = 120,
+    batch_size: int = 32,
+    seeds: int = 4,
+) -> Findings:
+    """Measure each claim on the same small net with batch norm and without.
+
+    Args:
+      dataset: of ten classes.
+      image_size: images are resized to it; 8 or more.
+      examples: at most so many training images, and test images; 40 or more.
+      convolutions: of each of the net's three stages.
+      steps: updates of a training.
+      batch_size: of a step.
+      seeds: trainings of each kind.
+    """
+    nets = Setup(dataset, image_size, examples, convolutions, steps, batch_size, seeds)
+    flow = {gain: measures.gradients(nets, gain) for gain in (SMALL, 1.0)}
+    by_rate = measures.losses_by_rate(nets)
+    by_gain = measures.losses_by_gain(nets)
+    errors = measures.test_errors(nets)
+    tests = measures.losses_by_statistics(nets)
+    rows = [
+        *(
+            _row("gradient", net, f"{layer}, {gain:g} He", "log10 rms", np.log10(values))
+            for gain, nets in flow.items()
+            for net, by_layer in nets.items()
+            for layer, values in by_layer.items()
+        ),
+        *_end_rows("rate", RATES, by_rate),
+        *_end_rows("initialization", GAINS, by_gain),
+        *(_row("regularization", net, "end", "test error", errors[net]) for net in NETS),
+        *(_row("statistics", NORMED, name, "test loss", of[:, -1]) for name, of in tests.items()),
+    ]
+    drawing = _draw(flow, by_rate, by_gain, tests, measures.powers(steps))
+    said = answer(flow, by_rate, by_gain, errors, tests)
+    return Findings(QUESTION, said, rows, {"batch_normalization.png": drawing})
+
+
+def answer(flow: dict, by_rate: dict, by_gain: dict, errors: dict, tests: dict) -> str:
+    """Say of each claim what the seeds say."""
+    rates = {net: np.exp2(np.log2(measures.largest_rate(by_rate[net])).mean()) for net in PAIR}
+    count = {net: measures.trained(by_gain[net]).sum(1).mean() for net in PAIR}
+    moving, true = tests["moving average"], tests["true average"]
+    flow_said, even = said(measures.scale_gain(flow)), said(measures.flow_gain(flow[1.0]))
+    alone, together = (
+        100 * (errors[one] - errors[other]).mean()
+        for one, other in ((BARE, "dropout"), (NORMED, "both"))
+    )
+    parts = [
+        f"gradient flow: {flow_said} (decades less that gradients change where the first kernels "
+        "are a quarter of He's)",
+        f"more even over the layers: {even} (decades less of their gradients' standard deviation, "
+        "He's initialization)",
+        f"higher learning rates: {said(measures.rate_gain(by_rate))} (doublings; the largest that "
+        f"trains is {rates[NORMED]:.2g} against {rates[BARE]:.2g})",
+        "less dependence on initialization: "
+        f"{said(measures.initialization_gain(by_gain))} (doublings; of {len(GAINS)} sizes of the "
+        f"first kernels, {GAINS[0]:g} to {GAINS[-1]:g} times He's, {count[NORMED]:.1f} train "
+        f"against {count[BARE]:.1f})",
+        f"regularization: {said(100 * measures.regularization_gain(errors))} "
+        "(points of error less)",
+        f"less need for dropout: {said(100 * measures.dropout_gain(errors))} (points of error that "
+        f"dropout gains less; it gains {alone:.1f} without batch norm and {together:.1f} with it)",
+        f"moving averages lag after {LAG} steps: {said(measures.lag(moving, true))} (test loss "
+        "more than with true averages)",
+        f"and at the end: {said(moving[:, -1] - true[:, -1])} (the same)",
+    ]
+    return f"{'; '.join(parts)}. 95 % intervals over {len(moving)} seeds."
+
+
+def _row(part: str, net: str, at: str, what: str, values: np.ndarray) -> dict[str, Any]:
+    return {"part": part, "net": net, "at": at, "measured": what, **counted("mean", values)}
+
+
+def _end_rows(part: str, settings: tuple[float, ...], ends: dict[str, np.ndarray]) -> list[dict]:
+    return [
+        _row(part, net, f"{setting:g}", "training loss", np.minimum(of, CHANCE))
+        for net, found in ends.items()
+        for setting, of in zip(settings, found.T, strict=True)
+    ]
+
+
+CAPTION = (
+    "From the left: the gradient of each layer's kernel at the start, for He's initialization and "
+    "a quarter of it; the training loss at the end against the learning rate, and against the size "
+    "of the first kernels (losses above chance's are drawn at it; each seed a point); the test "
+    "loss of the net with batch norm during training, by the statistics it tests with."
+)
+
+
+@picture(CAPTION, 2, 2, figsize=(9.6, 6.4))
+def _draw(panels, flow: dict, by_rate: dict, by_gain: dict, tests: dict, steps: list[int]) -> None:
+    (gradient, rate), (gain, test) = panels
+    names = {BARE: "no norm", NORMED: NORMED}
+    for size, nets in flow.items():
+        for net, by_layer in nets.items():
+            look = {"color": COLOURS[net], "linestyle": "-" if size == 1 else "--"}
+            look["label"] = f"{names[net]}, {'He' if size == 1 else 'He / 4'}"
+            values = [v.mean() for v in by_layer.values()]
+            gradient.plot(list(by_layer), values, marker="o", markersize=3, **look)
+    gradient.set(title="gradient of the kernels at the start, rms", yscale="log")
+    gradient.tick_params("x", rotation=45)
+    for axes, settings, ends in ((rate, RATES, by_rate), (gain, GAINS, by_gain)):
+        axes.axhline(CHANCE, color=style.PAPER, linewidth=0.8, linestyle=":")
+        for net, found in ends.items():
+            capped = np.minimum(found, CHANCE)
+            axes.plot(settings, capped.mean(0), color=COLOURS[net], label=names[net])
+            axes.plot(settings, capped.T, "o", color=COLOURS[net], markersize=2.5, alpha=0.5)
+        axes.set(xscale="log", ylabel="training loss at the end")
+    rate.set(title="learning rate", xlabel="rate")
+    gain.set(title="initialization", xlabel="first kernels, times He's")
+    for (name, found), colour in zip(tests.items(), style.CATEGORIES[2:], strict=False):
+        line = ":" if name == "the test batch's own" else "-"  # it hides another
+        test.plot(steps, found.mean(0), "o", ls=line, markersize=3, color=colour, label=name)
+    test.set(title="statistics in testing", xlabel="step", ylabel="test loss", xscale="log")
+    for axes, ticks in ((gain, GAINS), (test, steps)):
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()

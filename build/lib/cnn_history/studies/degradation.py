@@ -1,0 +1,112 @@
+"""Plain against residual nets at growing depth (He et al. 2015, fig. 1, 6; lecture, "ResNet")."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+
+from cnn_history import optimizers
+from cnn_history.models.resnet import CifarResNet
+from cnn_history.reporting import style
+from cnn_history.studies import curves, residual_nets, train
+from cnn_history.studies.data import images
+from cnn_history.studies.findings import Findings, picture
+from cnn_history.studies.interval import counted, decided, ends
+
+SHORTCUTS = {"plain": None, "residual": "A"}
+RATE, DECAY = 0.1, 0.9  # the paper's, sec. 4.2
+LAST = 0.1  # the share of the steps, the last ones, over which a training loss is the mean
+SMALLEST = 1e-4  # losses below are drawn there
+QUESTION = (
+    "As networks get deeper, is it harder to train them? A deeper plain net could copy a shallower "
+    "one and add identities, so it should do no worse on the training set."
+)
+CAPTION = (
+    "Left, the training loss over the steps, one line for each depth, the mean over the seeds. "
+    "Right, the loss of the last steps against depth, with each seed as a point."
+)
+VARIANTS = {
+    "smoke": {"depths": (8, 14), "features": (4, 8, 16), "steps": 10, "seeds": 2},
+    "long": {
+        **{"dataset": "cifar10", "image_size": 32, "depths": (20, 32, 44, 56)},
+        **{"features": (16, 32, 64), "steps": 8000, "batch_size": 128, "seeds": 3},
+    },
+}
+
+
+def run(
+    dataset: str = "digits",
+    image_size: Annotated[int, residual_nets.IMAGE_SIZE] = 8,
+    depths: Annotated[Sequence[int], residual_nets.DEPTHS] = (8, 20, 32, 56),
+    features: Annotated[Sequence[int], residual_nets.FEATURES] = (8, 16, 32),
+    steps: int = 300,
+    batch_size: int = 64,
+    seeds: int = 3,
+) -> Findings:
+    """Train plain and residual nets of every depth alike.
+
+    Args:
+      dataset: whose training images are learned.
+      image_size: they are resized to it.
+      depths: 6n+2 each.
+      features: maps of the three stages; the paper's are 16, 32, 64.
+      steps: updates of each net, at a constant rate.
+      batch_size: of a step.
+      seeds: nets of each kind and depth.
+    """
+    (data,) = images(dataset, image_size)
+    rule = optimizers.momentum(RATE, DECAY)
+    losses = {}  # of (kind, depth): [seeds, steps]
+    for kind, shortcut in SHORTCUTS.items():
+        for depth in depths:
+            network = CifarResNet((depth - 2) // 6, shortcut, features=tuple(features))
+            updates_of = train.trainer(network, lambda _: rule, data, batch_size)
+            losses[kind, depth] = train.observed_by_seed(updates_of, seeds, steps)
+    rows = [
+        {"net": kind, "depth": depth, **counted("training_loss", curves.end(found, LAST))}
+        for (kind, depth), found in losses.items()
+    ]
+    return Findings(QUESTION, answer(losses), rows, {"depth.png": _draw(losses)})
+
+
+def answer(losses: dict[tuple[str, int], np.ndarray]) -> str:
+    """Say of each kind whether its deepest net trains worse than its shallowest.
+
+    Args:
+      losses: of (kind, depth), [seeds, steps].
+    """
+    depths = [depth for _, depth in losses]
+    shallow, deep = min(depths), max(depths)
+    said = []
+    for kind in SHORTCUTS:
+        more = curves.end(losses[kind, deep], LAST) - curves.end(losses[kind, shallow], LAST)
+        words = decided(
+            more,
+            f"is worse on its own training images than that of {shallow}",
+            f"is better on its own training images than that of {shallow}",
+            f"and that of {shallow} cannot be told apart",
+        )
+        higher = f"its loss is higher by {ends(more, '.3f')}"
+        said.append(f"the {kind} net of {deep} layers {words}: {higher}")
+    n = len(losses["plain", deep])
+    return f"{'; '.join(said)} (95 % intervals over {n} seeds)."
+
+
+@picture(CAPTION, 1, 3, figsize=(9.6, 3.2), width_ratios=(1, 1, 0.9))
+def _draw(panels, losses: dict) -> None:
+    depths = sorted({depth for _, depth in losses})
+    colours = {"plain": style.TEST, "residual": style.TRAIN}
+    last = panels[2]
+    for axes, (kind, colour) in zip(panels, colours.items(), strict=False):
+        for i, depth in enumerate(depths, start=1):
+            steps, line = curves.smooth(losses[kind, depth], 30)
+            share = i / len(depths)
+            look = {"color": colour, "alpha": 0.35 + 0.65 * share, "lw": 0.6 + 1.4 * share}
+            axes.plot(steps, np.maximum(line, SMALLEST), label=f"{depth} layers", **look)
+        axes.set(title=f"{kind} nets", xlabel="step", yscale="log")
+        found = np.stack([curves.end(losses[kind, depth], LAST) for depth in depths])
+        last.plot(depths, found, "o", color=colour, markersize=3, alpha=0.6)
+        last.plot(depths, found.mean(1), color=colour, label=kind)
+    panels[1].sharey(panels[0])
+    panels[0].set_ylabel("training loss")
+    last.set(title="loss of the last steps", xlabel="layers", yscale="log", xticks=depths)

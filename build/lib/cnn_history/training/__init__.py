@@ -1,0 +1,1 @@
+"""The training program: state, pure step, and the loop around them."""

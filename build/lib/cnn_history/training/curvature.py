@@ -1,0 +1,149 @@
+"""The diagonal of the Hessian, as LeCun et al. 1998, appendix C, propagates it back.
+
+Three approximations, each the paper's. Gauss-Newton: f'' of the squashing functions is dropped, so
+that no second derivative is negative. Layer by layer: of a layer's states only the diagonal goes
+on, $\\partial^2 E / \\partial x_i^2 = \\sum_k u_{ki}^2 \\, \\partial^2 E / \\partial a_k^2$. Shared
+weights: $h_{kk} = \\sum_{(i,j) \\in V_k} \\partial^2 E / \\partial u_{ij}^2$, without the terms
+between the connections that share one weight (eq. 20).
+
+All three say: go back as a gradient does, with the square of every factor. That is done here for
+each primitive of the network's trace, for any network made of those in the tables below.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+
+from cnn_history import layers
+
+EXAMPLES = 500  # on which the paper estimates it
+
+# In each of these an output depends on an input by its own factor alone; by 1, or not at all; by
+# the other operand.
+ELEMENTWISE = {"add", "sub", "mul", "div", "max", "neg", "tanh", "logistic"}
+SELECTING = {
+    *("broadcast_in_dim", "concatenate", "convert_element_type", "pad", "reduce_sum"),
+    *("reduce_window_max", "reduce_window_sum", "reshape", "scatter", "slice", "squeeze"),
+    "transpose",
+}
+BILINEAR = {"conv_general_dilated", "dot_general"}
+CALLS = {"jit": "jaxpr", "custom_jvp_call": "call_jaxpr"}
+
+
+def diagonal(
+    apply: Callable, loss: Callable, variables: dict, images: jax.Array, labels: jax.Array
+) -> Any:
+    """Return the second derivatives of the mean loss, of the parameters' shapes; none below 0.
+
+    They start from the exact ones of the criterion with regard to the network's last states: the
+    logits, or the states that a radial-basis-function output compares with its codes, which is then
+    a part of the criterion.
+
+    Args:
+      apply: the network's `apply(variables, images, train=)`.
+      loss: (logits, labels) -> [n], convex in those states.
+      variables: `params` and the other collections.
+      images: [n, h, w, c].
+      labels: int [n].
+
+    Raises ValueError for a network with a primitive that is in none of the tables.
+    """
+    outputs = []
+
+    def without_output(call, args, kwargs, context):
+        if isinstance(context.module, layers.RBFOutput):
+            outputs.append(context.module.codes)
+            return args[0]
+        return call(*args, **kwargs)
+
+    def network(params):
+        with nn.intercept_methods(without_output):
+            return apply({**variables, "params": params}, images, train=False)
+
+    states, back = squared(network, variables["params"])
+
+    def criterion(state, label):
+        logits = layers.RBFOutput(outputs[0]).apply({}, state) if outputs else state
+        return loss(logits[None], label[None])[0]
+
+    second = jax.vmap(lambda *example: jnp.diagonal(jax.hessian(criterion)(*example)))
+    return back(second(states, labels) / len(images))
+
+
+def squared(function: Callable, params: Any) -> tuple[jax.Array, Callable]:
+    """Return `function(params)`, an array, and what takes its second derivatives to the params'."""
+    leaves, structure = jax.tree.flatten(params)
+    with layers.as_written():  # of the primitives in the tables
+        traced = jax.make_jaxpr(lambda leaves: function(structure.unflatten(leaves)))(leaves)
+    (out,), back = _trace(traced, leaves, [True] * len(leaves))
+    return out, lambda second: structure.unflatten(back([second]))
+
+
+def _trace(traced: core.ClosedJaxpr, args: list, wanted: list[bool]) -> tuple[list, Callable]:
+    """Return the outputs, and what takes their second derivatives to the wanted arguments'."""
+    jaxpr, values, pulls = traced.jaxpr, {}, []
+    values.update(zip(jaxpr.constvars, traced.consts, strict=True))
+    values.update(zip(jaxpr.invars, args, strict=True))
+    reached = {var for var, want in zip(jaxpr.invars, wanted, strict=True) if want}
+
+    for equation in jaxpr.eqns:
+        name = equation.primitive.name
+        inputs = [v.val if isinstance(v, core.Literal) else values[v] for v in equation.invars]
+        want = [not isinstance(v, core.Literal) and v in reached for v in equation.invars]
+        if name in CALLS:
+            outputs, pull = _trace(_closed(equation.params[CALLS[name]]), inputs, want)
+        else:
+            function = functools.partial(equation.primitive.bind, **equation.params)
+            outputs = function(*inputs)
+            outputs = outputs if equation.primitive.multiple_results else [outputs]
+            pull = functools.partial(_pull, name, function, inputs, want)
+        values.update(zip(equation.outvars, outputs, strict=True))
+        if any(want):
+            reached.update(equation.outvars)
+            pulls.append((equation, want, pull))
+
+    def back(seconds):
+        found = dict(zip(jaxpr.outvars, seconds, strict=True))
+        for equation, want, pull in reversed(pulls):
+            out = [found.get(var, jnp.zeros(var.aval.shape)) for var in equation.outvars]
+            targets = [v for v, w in zip(equation.invars, want, strict=True) if w]
+            for var, second in zip(targets, pull(out), strict=True):
+                found[var] = found.get(var, 0) + second
+        return [
+            found.get(var, jnp.zeros(var.aval.shape))
+            for var, want in zip(jaxpr.invars, wanted, strict=True)
+            if want
+        ]
+
+    return [values[var] for var in jaxpr.outvars], back
+
+
+def _closed(jaxpr) -> core.ClosedJaxpr:
+    return jaxpr if isinstance(jaxpr, core.ClosedJaxpr) else core.ClosedJaxpr(jaxpr, ())
+
+
+def _pull(name: str, function: Callable, inputs: list, want: list[bool], seconds: list) -> list:
+    """Return the second derivatives of a primitive's wanted inputs from those of its output."""
+    (second,) = seconds
+    pulled = []
+    for i in (i for i, w in enumerate(want) if w):
+        others = [jnp.square(x) if name in BILINEAR else x for x in inputs]
+
+        def of_one(x, i=i, others=others):
+            return function(*others[:i], x, *others[i + 1 :])
+
+        if name in ELEMENTWISE:  # an input may be broadcast; each of its copies has a factor
+            spread, gather = jax.vjp(lambda x: jnp.broadcast_to(x, second.shape), inputs[i])
+            out, back = jax.vjp(of_one, spread)
+            pulled += gather(jnp.square(back(jnp.ones_like(out))[0]) * second)
+        elif name in SELECTING or name in BILINEAR:
+            out, back = jax.vjp(of_one, inputs[i])
+            pulled += back(second.astype(out.dtype))
+        else:
+            raise ValueError(f"second derivatives cannot be taken back through '{name}'.")
+    return pulled

@@ -1,0 +1,117 @@
+"""How a step gets its gradient, and what it sees of the network on the way.
+
+    (forward, objective, params, images, labels, key) ->
+        value, gradient, forward's result, extra arguments
+
+`forward(params, images, key) -> (logits, model_state)`, and `objective(logits, labels) -> scalar` a
+mean over images; `key` is the step's. The extra arguments are a dict, for the optimizer's `update`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from cnn_history import losses
+from cnn_history.training import devices, layer_factors
+
+
+def plainly(
+    forward: Callable,
+    objective: Callable,
+    params: Any,
+    images: jax.Array,
+    labels: jax.Array,
+    key: jax.Array,
+) -> tuple[jax.Array, Any, tuple, dict]:
+    """The gradient, and nothing else."""
+
+    def loss(params):
+        made = forward(params, images, key)
+        return objective(made[0], labels), made
+
+    (value, made), grads = jax.value_and_grad(loss, has_aux=True)(params)
+    return value, grads, made, {}
+
+
+def in_parts(parts: int) -> Callable:
+    """The same, of one part of the batch after another: the activations of one are kept at a time.
+
+    Part i has the examples i, i + parts, i + 2 parts ..., so that parts are the same on any number
+    of devices, and each device has its share of every part. Value and gradient are the means over
+    the parts, which are those of the batch where no example depends on others. Batch norm does:
+    each part is normalized by its own statistics, and what running statistics become is the mean
+    of what each part alone would make of them. Dropout is drawn for each part by its own key.
+    """
+
+    def differentiate(forward, objective, params, images, labels, key):
+        def cut(array):  # [n, ...] -> [parts, n / parts, ...], each device's rows stay on it
+            return jnp.moveaxis(array.reshape(-1, parts, *array.shape[1:]), 1, 0)
+
+        def add(total, part):
+            number, images, labels = part
+            key_of_part = jax.random.fold_in(key, number)
+            value, grads, (logits, model_state), _ = plainly(
+                forward, objective, params, images, labels, key_of_part
+            )
+            total = jax.tree.map(lambda a, b: a + b / parts, total, (value, grads, model_state))
+            return total, logits
+
+        each = jnp.arange(parts), cut(images), cut(labels)
+        first = jax.tree.map(lambda array: array[0], each)
+        value, grads, (_, model_state), _ = jax.eval_shape(
+            lambda part: plainly(forward, objective, params, *part[1:], key), first
+        )
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (value, grads, model_state))
+        (value, grads, model_state), logits = jax.lax.scan(
+            add, zeros, each, unroll=devices.unrolls()
+        )
+        whole = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1).reshape(-1, *x.shape[2:]), logits)
+        return value, grads, (whole, model_state), {}
+
+    return differentiate
+
+
+def with_factors(
+    forward: Callable,
+    objective: Callable,
+    params: Any,
+    images: jax.Array,
+    labels: jax.Array,
+    key: jax.Array,
+) -> tuple[jax.Array, Any, tuple, dict]:
+    """The gradient, and `factors`: whose labels -> the factors of each covered layer, by name.
+
+    Whose labels: "empirical", those of the batch, from the backward pass that there is anyway; or
+    "sampled", drawn from the main classifier's softmax, so that the factors are those of the Fisher
+    matrix (Martens & Grosse 2015, sec. 5): a second backward pass, without weight gradients, where
+    `factors` is called.
+    """
+
+    def watched(params, offsets):
+        watch = layer_factors.Watch(offsets)
+        with nn.intercept_methods(watch):
+            logits, model_state = forward(params, images, key)
+        modules.update(watch.modules)
+        return logits, (model_state, watch.inputs, watch.outputs)
+
+    modules = {}
+    *_, outputs = jax.eval_shape(watched, params, {})[1]
+    offsets = jax.tree.map(lambda y: jnp.zeros(y.shape, y.dtype), outputs)
+    logits, pull_back, (model_state, inputs, _) = jax.vjp(watched, params, offsets, has_aux=True)
+    value, at_logits = jax.value_and_grad(objective)(logits, labels)
+    grads, at_outputs = pull_back(at_logits)
+
+    def factors(whose: str) -> dict[str, layer_factors.Factors]:
+        gradients = at_outputs
+        if whose == "sampled":
+            drawn = jax.random.categorical(key, losses.of_main(logits))
+            _, gradients = pull_back(jax.grad(objective)(logits, drawn))
+        return {
+            name: layer_factors.factors(module, inputs[name], gradients[name])
+            for name, module in modules.items()
+        }
+
+    return value, grads, (logits, model_state), {"factors": factors}

@@ -1,0 +1,210 @@
+"""What feeds the steps of a run: data that lie whole on each device, or a stream of batches.
+
+Both are used alike. `take(data, cursor)` is traced into the step, and gives uint8 images and their
+labels: as the data set has them, or, where a feed `cuts`, at the network's size. `data` is what
+every step gets, and `at(start, count)` what those steps get: a cursor into the data, or the batch
+itself. A cursor always has `ids` and `epochs` of its examples, and `step`, the number of the step
+that it was made for.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from cnn_history import evaluation
+from cnn_history.datasets import Source, adapters, crops, examples, images, stream
+from cnn_history.datasets.order import Order
+from cnn_history.datasets.prepare import Images
+from cnn_history.experiment import Experiment
+from cnn_history.training import devices, keys
+
+
+class Resident:
+    """uint8 images and labels, whole on each device; a cursor names those of a step."""
+
+    cuts = False
+
+    def __init__(self, order: Order, experiment: Experiment, mesh: Mesh):
+        """Put them on the devices.
+
+        Args:
+          order: of the examples.
+          experiment: whose training examples they are.
+          mesh: of the devices.
+        """
+        images, labels = experiment.train.arrays()
+        self.data = devices.put({"image": images, "label": labels}, devices.replicated(mesh))
+        self._order, self._batch_size, self._mesh = order, experiment.plan.batch_size, mesh
+        self.stride = devices.steps_per_call(experiment.plan.log_every, self._batch_size)
+
+    def take(self, data: dict, cursor: dict) -> tuple[jax.Array, jax.Array]:
+        """Return (images, labels); traced."""
+        return data["image"][cursor["ids"]], data["label"][cursor["ids"]]
+
+    def sample(
+        self, data: dict, cursor: dict, key: jax.Array, count: int
+    ) -> tuple[jax.Array, jax.Array]:
+        """Return `count` examples at random, likewise; traced."""
+        del cursor
+        examples = len(data["label"])
+        ids = jax.random.choice(key, examples, (min(count, examples),), replace=False)
+        return data["image"][ids], data["label"][ids]
+
+    def at(self, start: int, count: int) -> dict[str, Any]:
+        """Return the cursors of `count` steps from `start`; without axis for one."""
+        ids, epochs = self._order(start * self._batch_size, (start + count) * self._batch_size)
+        shape = (count, self._batch_size) if count > 1 else (self._batch_size,)
+        split = devices.over_batch(self._mesh, axis=len(shape) - 1)
+        steps = np.arange(start, start + count, dtype=np.int32)
+        return {
+            "ids": devices.put(ids.reshape(shape), split),
+            "epochs": devices.put(epochs.reshape(shape), split),
+            "step": devices.put(steps if count > 1 else steps[0], devices.replicated(self._mesh)),
+        }
+
+    def examples(self, step: int) -> np.ndarray:
+        """Return which examples a step takes, by number, int32 [batch]."""
+        return _of_step(self._order, step, self._batch_size)
+
+    def close(self) -> None:
+        """Nothing is under way."""
+
+
+class Streamed:
+    """Batches that a stream decodes; each process makes the rows of its own devices."""
+
+    cuts = True
+
+    def __init__(
+        self,
+        order: Order,
+        experiment: Experiment,
+        crop: crops.CropFunction | None,
+        skip: stream.Skip,
+        mesh: Mesh,
+    ):
+        """Begin nothing yet.
+
+        Arguments as above; `crop` is cut out of each image, None for what the adapter takes, and
+        `skip` is told of images that are replaced.
+        """
+        plan = experiment.plan
+        self.data, self.stride = {}, 1
+        self._order, self._mesh, self._batch_size = order, mesh, plan.batch_size
+        self._stop = plan.steps + plan.statistics_batches  # no step takes what comes later
+        self._rows = devices.rows(devices.over_batch(mesh), plan.batch_size)
+        self._open = functools.partial(
+            stream.training,
+            experiment.train,
+            order,
+            crop or adapters.for_any_size(experiment.adapter),
+            experiment.size,
+            plan.seed,
+            plan.batch_size,
+            self._rows,
+            skip=skip,
+        )
+        self._stream, self._next = None, None
+
+    def take(self, data: dict, cursor: dict) -> tuple[jax.Array, jax.Array]:
+        """Return (images, labels); traced."""
+        del data
+        return cursor["image"], cursor["label"]
+
+    def sample(
+        self, data: dict, cursor: dict, key: jax.Array, count: int
+    ) -> tuple[jax.Array, jax.Array]:
+        """Return up to `count` examples of the batch, which is at random itself; traced."""
+        del key
+        images, labels = self.take(data, cursor)
+        return images[:count], labels[:count]
+
+    def at(self, start: int, count: int) -> dict[str, Any]:
+        """Return the batch of one step; the next step's is decoded meanwhile."""
+        assert count == self.stride, "a stream gives one step at a time"
+        if start != self._next:
+            self.close()
+            self._stream = self._open(start=start, stop=self._stop)
+        self._next = start + 1
+        batch = next(self._stream)
+        split = devices.over_batch(self._mesh)
+        placed = devices.put_rows(batch, self._rows, self._batch_size, split)
+        return {**placed, "step": devices.put(np.int32(start), devices.replicated(self._mesh))}
+
+    def examples(self, step: int) -> np.ndarray:
+        """As that of Resident; for a damaged one another stands in."""
+        return _of_step(self._order, step, self._batch_size)
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+def _of_step(order: Order, step: int, batch_size: int) -> np.ndarray:
+    return order(step * batch_size, (step + 1) * batch_size)[0]
+
+
+def over_examples(
+    function: Callable[[dict], dict], chosen: examples.Examples, batch_size: int, mesh: Mesh
+) -> dict:
+    """Return what a function makes of batches `{"image", "label"}`, each example once.
+
+    Examples that cannot be decoded are left out; `ids` are those of the others, by number. Raises
+    Unreadable where there are no others.
+    """
+    split = devices.over_batch(mesh)
+    rows = devices.rows(split, batch_size)
+    batches = chosen.batches(batch_size, rows)
+    put = functools.partial(devices.put_rows, rows=rows, count=batch_size, sharding=split)
+    return _counted(evaluation.over_batches(function, batches, len(chosen), put))
+
+
+def one_by_one(function: Callable[[dict], dict], source: Source, skip: stream.Skip) -> dict:
+    """Return the same of images as they are, of whatever sizes: each is a batch of NumPy's arrays.
+
+    Those of one aspect follow each other, so that what is compiled for it is compiled once.
+    """
+    order = examples.by_aspect(source)
+
+    def batch(index: int) -> dict[str, np.ndarray]:
+        file = source.encoded(index)
+        try:
+            image, label = images.decode(file.image, source.shape[-1]), file.label
+        except images.Damaged as error:
+            skip(file.name, str(error))
+            image, label = np.zeros((1, 1, source.shape[-1]), np.uint8), examples.UNCOUNTED
+        return {"image": image[None], "label": np.array([label], np.int32)}
+
+    made = evaluation.over_batches(function, map(batch, order), len(source), lambda batch: batch)
+    return _counted({name: values[np.argsort(order)] for name, values in made.items()})
+
+
+def _counted(made: dict) -> dict:
+    ids = np.flatnonzero(made["label"] != examples.UNCOUNTED)
+    if not len(ids):
+        raise images.Unreadable("none of the images that errors are measured on can be decoded")
+    return {**{name: values[ids] for name, values in made.items()}, "ids": ids}
+
+
+Feed = Resident | Streamed
+
+
+def feed(experiment: Experiment, images: Images, skip: stream.Skip, mesh: Mesh) -> Feed:
+    """Return the feed of the training examples, by their size.
+
+    Args:
+      experiment: whose they are.
+      images: what is done to them.
+      skip: is told of images that cannot be decoded.
+      mesh: of the devices.
+    """
+    order = Order(keys.keys(experiment.plan.seed).order, len(experiment.train))
+    if examples.streamed(experiment.train):
+        return Streamed(order, experiment, images.augmentation.crop, skip, mesh)
+    return Resident(order, experiment, mesh)

@@ -1,0 +1,69 @@
+"""What a person sees while a run goes on: a bar in a terminal, a line now and then elsewhere."""
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+QUIET_SECONDS = 10  # between lines where there is no terminal
+
+
+class ProgressBar:
+    """Steps done of all, rate, time left, and the newest errors, on standard error.
+
+    Of several processes one speaks; the others are `quiet`.
+    """
+
+    def __init__(self, step: int, steps: int, quiet: bool = False):
+        self._console = Console(stderr=True, highlight=False, markup=False, quiet=quiet)
+        self._steps, self._first, self._started = steps, step, time.monotonic()
+        self._test_error, self._last_line = None, -float("inf")
+        self._bar = Progress(
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[numbers]}"),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=self._console,
+            disable=quiet or not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=steps, completed=step, numbers="compiling ...")
+
+    def __enter__(self):
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception):
+        self._bar.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._console.print(line, soft_wrap=True)
+
+    def train(self, step: int, metrics: dict) -> None:
+        """Show a train line of metrics.jsonl."""
+        numbers = [
+            f"loss {metrics['loss']:.4f}",
+            f"train error {metrics['top1_error']:.2%}",
+            f"{metrics['images_per_second']:,.0f} images/s",
+        ]
+        if self._test_error is not None:
+            numbers.append(f"test error {self._test_error:.2%}")
+        self._bar.update(self._task, completed=step, numbers="  ".join(numbers))
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._last_line > QUIET_SECONDS:
+            left = (now - self._started) / max(step - self._first, 1) * (self._steps - step)
+            line = f"step {step:,}/{self._steps:,}  " + "  ".join(
+                [*numbers, f"{_clock(left)} left"]
+            )
+            self._console.print(line, soft_wrap=True)
+            self._last_line = now
+
+    def test(self, error: float) -> None:
+        """Remember the newest test error."""
+        self._test_error = error
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,253 @@
+"""A run from its first step to its last: its state, and what is done with it."""
+
+import contextlib
+import functools
+import sys
+import time
+from collections.abc import Callable
+
+import jax
+import optax
+
+from cnn_history.datasets import examples, stream
+from cnn_history.datasets.identity import Identity
+from cnn_history.datasets.skipped import Skipped
+from cnn_history.errors import UserError
+from cnn_history.experiment import Experiment
+from cnn_history.files import bucket, record, workdir
+from cnn_history.files.checkpoint import BEST, Checkpoints
+from cnn_history.training import devices, events, feed, finite, processes, program, trained
+from cnn_history.training.log import Log
+from cnn_history.training.progress import ProgressBar
+from cnn_history.training.signals import StopRequest
+from cnn_history.training.state import State
+from cnn_history.training.statistics import recompute
+
+PROTOCOL = "single_crop"  # how a run measures its own test error
+
+
+class Session:
+    """An opened run, at its newest checkpoint or at its beginning.
+
+    Attributes:
+      experiment: what the run is made of.
+      place: its files.
+      metrics: its lines.
+      testing: the examples that are evaluated.
+      state: the newest.
+      step: number of steps that have been made.
+      tested: what the newest evaluation found, by example.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        kept: dict,
+        data: dict[str, Identity],
+        place: bucket.Place,
+        check_lock: Callable[[], None],
+        stop: StopRequest,
+        stack: contextlib.ExitStack,
+        start: Callable | None = None,
+    ):
+        """Open a run.
+
+        Raises UserError where it is past its last step, or the network that it starts from does
+        not fit; Damaged where no checkpoint is whole.
+
+        Args:
+          experiment: what the run is made of.
+          kept: the config that it is made from, as the work directory keeps it.
+          data: what its examples are, likewise.
+          place: the work directory.
+          check_lock: raises FileNotFoundError once that is another.
+          stop: notes signals.
+          stack: closes what is opened here.
+          start: fresh variables -> those that a run begins with, and what they are, in words; None
+            for the fresh ones.
+        """
+        self.experiment, self.place = experiment, place
+        self.check_lock, self._stop, self._mesh = check_lock, stop, devices.mesh()
+        self.tested, self._called = None, set()  # programs: the first call compiles
+        self._true_at = None  # the step whose statistics are no moving averages
+        self._taken = ""  # of another network, in words
+        plan, chief, folder = experiment.plan, processes.chief(), place.files
+        say = functools.partial(print, file=sys.stderr, flush=True)
+        self._skipped = skip = Skipped(plan.skipped_images, say)
+        sizes = experiment.size, experiment.adapter
+        measure = functools.partial(examples.measure, experiment.train, *sizes, skip)
+        images = experiment.images(
+            functools.partial(workdir.statistics, folder, measure, writes=chief)
+        )
+        self.testing = examples.examples(experiment.test, *sizes, skip)
+        self._feed = feed.feed(experiment, images, skip, self._mesh)
+        stack.enter_context(contextlib.closing(self._feed))
+        self._program = program.make(experiment, images, self._feed, self._mesh)
+        self._checkpoints = stack.enter_context(
+            Checkpoints(place.folder, plan.keep_checkpoints, chief, processes.from_chief)
+        )
+        self._best = plan.keep_best and stack.enter_context(
+            Checkpoints(place.folder / BEST, 1, chief, processes.from_chief)
+        )
+        self.state = self._first_state(start)
+        self.step = int(self.state.step)
+        self._parts = workdir.parts(folder, self.step, {"steps": plan.steps, **_made_with()})
+        if chief:
+            record.write_json(folder / workdir.PARTS, self._parts)
+            workdir.save_data(folder, data)
+            workdir.save_inputs(folder, images.preprocessing, experiment.train)
+            record.write_json(folder / workdir.CONFIG, kept)  # last: then there is a run to read
+        # Killed before its first checkpoint, a run begins anew: no schedule has seen a line.
+        seen = -1 if self._checkpoints.latest() is None else self.step
+        self.metrics = stack.enter_context(record.Metrics(folder, seen, writes=chief))
+        bar = stack.enter_context(ProgressBar(self.step, plan.steps, quiet=not chief))
+        bar.say(self._headline())
+        if self._taken:
+            bar.say(self._taken)
+        for source in (experiment.train, experiment.test):
+            if source.left_out:
+                bar.say(source.left_out)
+        quantities = finite.quantities(
+            trained.pick(self.state.params, experiment.trained), self.state.model_state
+        )
+        of_step = experiment.train.split, quantities, self._feed.examples
+        self._log = Log(self.metrics, bar, plan, *of_step)
+
+    def _first_state(self, start: Callable | None) -> State:
+        """Return the newest checkpoint's state, or else a first one."""
+        latest, steps = self._checkpoints.latest(), self.experiment.plan.steps
+        if latest is not None:
+            if latest > steps:
+                raise UserError(
+                    f"config.steps: the run has made {latest} steps already, more than {steps}."
+                )
+            return self._checkpoints.restore(self._program.abstract)
+        state = self._program.init()
+        if start is None:
+            return state
+        variables, self._taken = start({"params": state.params, **state.model_state})
+        variables = jax.device_put(variables, devices.replicated(self._mesh))
+        return state.replace(params=variables.pop("params"), model_state=variables)
+
+    def _headline(self) -> str:
+        train, test = self.experiment.train, self.experiment.test
+        images = f"{len(train):,} training and {len(test):,} test images of {train.name}"
+        resumed = f"; resuming at step {self.step:,}" if self.step else ""
+        network = f"{self.experiment.model}, {self._parameters():,} parameters"
+        return f"{network}, on {images}; {record.devices()}{resumed}"
+
+    def _parameters(self) -> int:
+        return optax.tree.size(self.state.params)
+
+    def event(self) -> events.Event:
+        """Return what happens at this step."""
+        return events.at(self.step, self.experiment.plan, self._feed.stride)
+
+    @property
+    def learns_from_evaluation(self) -> bool:
+        """Whether an evaluation changes the state; what is saved has then seen it, or not."""
+        return bool(self.experiment.plan.statistics_batches) or self._program.observe is not None
+
+    def evaluate(self) -> int:
+        """Measure the test error, unless it was measured at this step; at the last step, always.
+
+        Returns the number of a signal that broke it off, else 0. An evaluation that changes the
+        state is finished first.
+        """
+        self._log.settle()
+        plan, known = self.experiment.plan, self.metrics.evaluated(self.step)
+        if known and self.step < plan.steps:
+            return 0
+        if self.learns_from_evaluation:
+            self._test()
+        elif number := self._stop.interrupts(self._test):
+            return number
+        numbers = self._log.test(self.step, self.tested)
+        if processes.chief():
+            self.place.push()
+        if numbers.get("not_finite"):
+            return 0  # such an error is of no use to a schedule, and never the lowest
+        if self._best and self._is_lowest(numbers["top1_error"]):
+            self._best.save(self.step, self.state)
+        if self._program.observe and not known and self.step % plan.eval_every == 0:
+            self.state = self._program.observe(self.state, numbers["top1_error"])
+        return 0
+
+    def _is_lowest(self, error: float) -> bool:
+        return all(
+            error < line["top1_error"]
+            for line in self.metrics.lines
+            if line["split"] == "test" and line["step"] < self.step and not line.get("not_finite")
+        )
+
+    def _test(self) -> None:
+        plan = self.experiment.plan
+        if plan.statistics_batches:
+            self.state = self._with_true_averages()
+        evaluate = functools.partial(self._program.evaluate, self.state)
+        self.tested = feed.over_examples(evaluate, self.testing, plan.eval_batch_size, self._mesh)
+
+    def _with_true_averages(self) -> State:
+        """Return the state with its norms' statistics of the batches that come next."""
+        if self._true_at == self.step:
+            return self.state
+        self._true_at = self.step
+        batches = range(self.step, self.step + self.experiment.plan.statistics_batches)
+        found = recompute(
+            functools.partial(self._program.statistics, self.state, self._feed.data),
+            (self._feed.at(step, 1) for step in batches),
+        )
+        return self.state.replace(model_state={**self.state.model_state, "batch_stats": found})
+
+    def save(self) -> None:
+        """Write the lines that are pending, then the state: no checkpoint is ahead of its lines."""
+        self._log.settle()
+        self.check_lock()
+        if processes.chief():
+            self.place.push()
+        if self.experiment.averages:
+            self.state = self._with_true_averages()
+        self._checkpoints.save(self.step, self.state)
+
+    def advance(self, count: int) -> None:
+        """Make so many steps by one call."""
+        began = time.monotonic()
+        cursor = self._feed.at(self.step, count)
+        waited = time.monotonic() - began
+        make = self._program.step if count == 1 else self._program.steps
+        compiles = make not in self._called
+        if compiles and self._called:
+            self.save()  # a signal ends a compilation at once, and finds nothing unsaved
+        with self._stop.at_once() if compiles else contextlib.nullcontext():
+            self.state, made = make(self.state, self._feed.data, cursor)
+        self._called.add(make)
+        self._log.made(self.step, count, made, waited)
+        self.step += count
+
+    def summary(self) -> dict:
+        """Return the summary of a finished run."""
+        experiment = self.experiment
+        return {
+            "model": experiment.model,
+            "dataset": experiment.train.name,
+            "image_size": experiment.size,
+            "adapter": experiment.adapter,
+            "parameters": self._parameters(),
+            "steps": experiment.plan.steps,
+            "seed": experiment.plan.seed,
+            "test": {
+                **self._log.test(self.step, self.tested),
+                "loss_is": experiment.loss_name,
+                "protocol": PROTOCOL,
+            },
+            "skipped_images": len(self._skipped),
+            "skipped_steps": int(self.state.skipped),
+            **self._log.totals(),
+            **_made_with(),
+            "parts": self._parts,
+            **({"photos": stream.made_by()} if examples.streamed(experiment.train) else {}),
+        }
+
+
+def _made_with() -> dict:
+    return {"versions": record.versions(), "devices": record.devices()}

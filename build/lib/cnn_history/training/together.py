@@ -1,0 +1,134 @@
+"""What ends one of several processes ends all of them, with the same status and line.
+
+A process that meets an error alone says so to the others, which may be waiting for it inside a
+collective, where they hear no exception: a thread of each listens, and ends its process. The one
+with the service, process 0, goes last. A process that is killed says nothing: the runtime finds it
+lost by its heartbeat, and aborts the others.
+"""
+
+import contextlib
+import os
+import pathlib
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+
+import jax
+
+from cnn_history.errors import WRONG_INPUT, Ending, UserError
+from cnn_history.training import processes
+from cnn_history.training.signals import SIGNALS, Stop
+
+ENDS, HEARD = "cnn_history/end", "cnn_history/heard"  # folders of texts
+FAILED = 1
+LAST_WORDS = 10  # seconds that process 0 waits for the others to have heard
+# Of the runtime's errors, those that a process may meet alone.
+OWN = ("RESOURCE_EXHAUSTED", "INVALID_ARGUMENT", "UNIMPLEMENTED")
+
+
+@contextlib.contextmanager
+def joined(flags: tuple) -> Iterator[None]:
+    """Join the other processes that a verb's flags name, and end with all of them.
+
+    Args:
+      flags: of `commands.process_flags`; one process alone ends as it does.
+    """
+    processes.join(*(flag.value for flag in flags))
+    if processes.count() == 1:
+        yield
+        return
+    end = _End()
+    with _stopped_by_signals(), end:
+        try:
+            yield
+            processes.everywhere("done")  # until then another may meet an error
+        except UserError as error:
+            end.of_all(WRONG_INPUT, " ".join(str(error).split()))
+        except Ending as error:
+            end.of_all(error.code, error.line)
+        except jax.errors.JaxRuntimeError as error:
+            if not str(error).startswith(OWN):
+                _wait_for_abort()
+            end.of_all(FAILED, " ".join(str(error).split()))
+        except Exception as error:
+            traceback.print_exc()
+            end.of_all(FAILED, f"{type(error).__name__}: {error}")
+
+
+class _End(threading.Thread):
+    """Listens for the end of another process, while entered."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self._over, self._leaving = threading.Event(), threading.Lock()
+        self._verb = pathlib.Path(sys.argv[0]).stem
+
+    def __enter__(self):
+        self.start()
+
+    def __exit__(self, *exception):
+        self._over.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self._over.wait(processes.POLL):
+            try:
+                ends = processes.told(ENDS)
+            except jax.errors.JaxRuntimeError:
+                return  # the service is gone, and the runtime aborts
+            for process, said in ends.items():
+                status, _, line = said.partition(" ")
+                self._leave(int(status), f"process {process}: {line}")
+
+    def of_all(self, status: int, line: str) -> None:
+        """End all processes."""
+        with contextlib.suppress(jax.errors.JaxRuntimeError):  # the service is gone
+            processes.tell(f"{ENDS}/{processes.number()}", f"{status} {line}")
+        self._leave(status, line)
+
+    def _leave(self, status: int, line: str) -> None:
+        """End this process, by whichever thread comes first."""
+        self._leaving.acquire()
+        print(f"{self._verb}: {line}", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        with contextlib.suppress(jax.errors.JaxRuntimeError):
+            processes.tell(f"{HEARD}/{processes.number()}", "")
+            until = time.monotonic() + LAST_WORDS
+            while processes.number() == 0 and time.monotonic() < until:
+                if len(processes.told(HEARD)) == processes.count():
+                    break
+                time.sleep(processes.POLL)
+            time.sleep(2 * processes.POLL)  # until all have heard, the connections stay
+        os._exit(status)  # an ordinary end would wait for the others' ordinary ends
+
+
+def _wait_for_abort() -> None:
+    """Say that a process was lost, when the work breaks off, and let jax end us.
+
+    The connection breaks first; which process it was, the runtime knows HEARTBEAT seconds later,
+    says so, and aborts with status 134. With process 0 its service is gone, and it aborts at once.
+    """
+    message = "another process was lost: the one that the runtime names below, or 0 where its"
+    message += " service cannot be reached."
+    mend = "The same command, by all processes again, resumes from the last checkpoint."
+    print(f"distributed: {message} {mend}", file=sys.stderr, flush=True)
+    time.sleep(3 * processes.HEARTBEAT)
+
+
+@contextlib.contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """End by a signal wherever no run has begun: while others are waited for, too."""
+
+    def stop(number, frame):
+        del frame
+        raise Stop(number, "nothing is unsaved")
+
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

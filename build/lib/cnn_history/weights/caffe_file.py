@@ -1,0 +1,310 @@
+"""Layers of Caffe's files: `.caffemodel`, three generations of protocol buffers, and `.prototxt`.
+
+A message is fields, one after another: a key, `number << 3 | kind`, and a value. Numbers and names
+are those of BVLC/caffe's caffe.proto. Nothing is executed; a length is checked against what is left
+of the file before anything of that length is made, so that memory is bounded by the file's size.
+"""
+
+import contextlib
+import math
+import mmap
+import pathlib
+import re
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+FIXED = {FIXED64: 8, FIXED32: 4}
+LONGEST_VARINT = 10  # bytes of 64 bits in sevens
+# Of true files: 900 layers (ResNet-152 with its splits), 30 fields a layer, 4 sizes a blob.
+MOST_LAYERS, MOST_FIELDS, MOST_BLOBS, MOST_SIZES = 5_000, 2_000, 16, 8
+DEEPEST_TEXT, LONGEST_TEXT = 8, 1 << 22  # messages within messages, and bytes
+TOKEN = re.compile(r"""#.*|"[^"\n]*"|'[^'\n]*'|[{}]|[^\s{}:;,#"']+""")
+
+# Parameters of a layer that say what it computes, by the number of their field.
+CONVOLUTION = {
+    **{1: "num_output", 2: "bias_term", 3: "pad", 4: "kernel_size", 5: "group", 6: "stride"},
+    **{9: "pad_h", 10: "pad_w", 11: "kernel_h", 12: "kernel_w", 13: "stride_h", 14: "stride_w"},
+    18: "dilation",
+}
+POOLING = {
+    **{1: "pool", 2: "kernel_size", 3: "stride", 4: "pad", 12: "global_pooling"},
+    **{5: "kernel_h", 6: "kernel_w", 7: "stride_h", 8: "stride_w", 9: "pad_h", 10: "pad_w"},
+    13: "round_mode",
+}
+INNER_PRODUCT = {1: "num_output", 2: "bias_term", 5: "axis", 6: "transpose"}
+LRN = {1: "local_size", 2: "alpha", 3: "beta", 4: "norm_region", 5: "k"}
+BATCH_NORM = {1: "use_global_stats", 3: "eps"}
+OLDEST_PARAMETERS = {
+    **{3: "num_output", 4: "bias_term", 7: "pad", 8: "kernel_size", 9: "group", 10: "stride"},
+    **{11: "pool", 13: "local_size", 14: "alpha", 15: "beta", 22: "k"},
+}
+ENUMS = {
+    **{"MAX": 0, "AVE": 1, "STOCHASTIC": 2, "CEIL": 0, "FLOOR": 1, "true": 1, "false": 0},
+    **{"ACROSS_CHANNELS": 0, "WITHIN_CHANNEL": 1},
+}
+
+
+class Form(NamedTuple):
+    """The numbers of the fields of a layer, in one generation of the format.
+
+    Attributes:
+      inside: {field: the parameters in it}.
+      own: parameters that stand in the layer itself.
+    """
+
+    name: int
+    type: int
+    bottom: int
+    top: int
+    blobs: int
+    inside: dict[int, dict[int, str]]
+    own: dict[int, str]
+
+
+NONE = 0  # no field has this number
+LAYER, OLD_LAYER = 100, 2  # fields of the file
+NEW = Form(
+    *(1, 2, 3, 4, 7),
+    {106: CONVOLUTION, 117: INNER_PRODUCT, 118: LRN, 121: POOLING, 139: BATCH_NORM},
+    {},
+)
+OLD = Form(4, 5, 2, 3, 6, {10: CONVOLUTION, 17: INNER_PRODUCT, 18: LRN, 19: POOLING}, {})
+OLDEST = Form(1, 2, NONE, NONE, 50, {}, OLDEST_PARAMETERS)
+WITHIN = 1  # the field of an old layer that holds one of the oldest kind
+OLD_TYPES = {3: "concat", 4: "convolution", 14: "innerproduct", 15: "lrn", 17: "pooling"}
+OLDEST_TYPES = {"conv": "convolution", "pool": "pooling"}
+OLDEST_WORDS = {"kernelsize": "kernel_size", "biasterm": "bias_term"}
+# Fields of a blob: sizes of before it had a shape, numbers, and the shape, which is the last.
+NUM, WIDTH, FLOATS, SHAPE, DOUBLES = 1, 4, 5, 7, 8
+
+
+class Layer(NamedTuple):
+    """A layer of a file.
+
+    Attributes:
+      name: as its writer called it.
+      type: `convolution`, `innerproduct` ..., in small letters.
+      bottoms: names of what it takes.
+      tops: of what it gives.
+      parameters: those that the file says; what Caffe has by default is mostly not there.
+      blobs: its numbers, in the sizes of the file.
+    """
+
+    name: str
+    type: str
+    bottoms: list[str]
+    tops: list[str]
+    parameters: dict[str, list[float]]
+    blobs: list[np.ndarray]
+
+
+def read(path: pathlib.Path) -> list[Layer]:
+    """Return the layers of a `.caffemodel`, in the order of the file.
+
+    Raises ValueError for a file that is damaged, or claims what it does not hold.
+    """
+    found = []
+    for number, kind, value in fields(contents(path)):
+        if number in (LAYER, OLD_LAYER) and kind == BYTES:
+            if len(found) == MOST_LAYERS:
+                raise ValueError(f"it has more than {MOST_LAYERS:,} layers")
+            found.append(_layer(value, NEW if number == LAYER else OLD))
+    if not found:
+        raise ValueError("it holds no layers")
+    return found
+
+
+def contents(path: pathlib.Path) -> memoryview:
+    """Return the bytes of a file, which come into memory as they are looked at."""
+    with open(path, "rb") as file:
+        if not path.stat().st_size:
+            return memoryview(b"")
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def fields(
+    data: memoryview, most: int | None = None
+) -> Iterator[tuple[int, int, int | memoryview]]:
+    """Yield the number, the kind and the value of each field of a message.
+
+    Raises ValueError for what is no such message, or has more than `most` fields.
+    """
+    at = count = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        number, kind = key >> 3, key & 7
+        count += 1
+        if most is not None and count > most:
+            raise ValueError(f"a message of it has more than {most:,} fields")
+        if kind == VARINT:
+            value, at = _varint(data, at)
+            yield number, kind, value
+            continue
+        size = FIXED.get(kind)
+        if kind == BYTES:
+            size, at = _varint(data, at)
+        if size is None or not number:
+            raise ValueError(f"field {number} of kind {kind} is none of a protocol buffer")
+        if size > len(data) - at:
+            raise ValueError(f"a field claims {size:,} bytes where {len(data) - at:,} are left")
+        yield number, kind, data[at : at + size]
+        at += size
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    """Return the number that stands there, and where the next thing stands."""
+    value = 0
+    for shift, byte in enumerate(data[at : at + LONGEST_VARINT]):
+        value |= (byte & 127) << 7 * shift
+        if byte < 128:
+            return value, at + shift + 1
+    raise ValueError("a number of it has no end")
+
+
+def _layer(data: memoryview, form: Form) -> Layer:
+    layer, inner = Layer("", "", [], [], {}, []), None
+    for number, kind, value in fields(data, MOST_FIELDS):
+        if number in form.own:
+            _keep(layer, form.own[number], kind, value)
+        elif number == form.type:
+            word = OLD_TYPES.get(value, "") if kind == VARINT else _text(value)
+            layer = layer._replace(type=_type(word))
+        elif kind != BYTES:
+            continue
+        elif number == WITHIN and form is OLD:
+            inner = _layer(value, OLDEST)
+        elif number == form.name:
+            layer = layer._replace(name=_text(value))
+        elif number == form.bottom:
+            layer.bottoms.append(_text(value))
+        elif number == form.top:
+            layer.tops.append(_text(value))
+        elif number == form.blobs:
+            if len(layer.blobs) == MOST_BLOBS:
+                raise ValueError(f"a layer of it has more than {MOST_BLOBS} blobs")
+            layer.blobs.append(_blob(value))
+        elif number in form.inside:
+            for inside, *held in fields(value, MOST_FIELDS):
+                if inside in form.inside[number]:
+                    _keep(layer, form.inside[number][inside], *held)
+    return inner._replace(bottoms=layer.bottoms, tops=layer.tops) if inner else layer
+
+
+def _type(written: str) -> str:
+    """Return a layer's type in one spelling: InnerProduct, INNER_PRODUCT and innerproduct."""
+    word = written.replace("_", "").lower()
+    return OLDEST_TYPES.get(word, word)
+
+
+def _text(value: memoryview) -> str:
+    try:
+        return str(value, "utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("a name in it is no text") from None
+
+
+def _keep(layer: Layer, word: str, kind: int, value: int | memoryview) -> None:
+    """Add what a field says to the parameters of a layer."""
+    if kind == FIXED32:
+        numbers = [float(str(np.float32(*struct.unpack("<f", value))))]  # 0.0001, as it was written
+    else:
+        numbers = [value] if kind == VARINT else _packed(value)
+    layer.parameters.setdefault(word, []).extend(numbers)
+
+
+def _packed(data: memoryview) -> list[int]:
+    """Return whole numbers that stand one behind the other."""
+    found, at = [], 0
+    while at < len(data):
+        number, at = _varint(data, at)
+        found.append(number)
+        if len(found) > MOST_SIZES:
+            raise ValueError(f"there are more than {MOST_SIZES} sizes in it, of one thing")
+    return found
+
+
+def _blob(data: memoryview) -> np.ndarray:
+    """Return the numbers of a blob; gradients beside them are passed over."""
+    sizes, shape, held = {}, None, {}
+    for number, kind, value in fields(data):
+        if number in (FLOATS, DOUBLES) and kind != VARINT:
+            if number not in held:
+                held[number] = value
+                continue
+            if isinstance(held[number], memoryview):  # in pieces, or each number by itself
+                held[number] = bytearray(held[number])
+            held[number] += value
+        elif NUM <= number <= WIDTH and kind == VARINT:
+            sizes[number] = value
+        elif number == SHAPE and kind == BYTES:
+            shape = []
+            for _, dims_kind, dims in fields(value, MOST_SIZES):
+                shape += [dims] if dims_kind == VARINT else _packed(dims)
+    if shape is None:
+        shape = [sizes.get(number, 1) for number in range(NUM, WIDTH + 1)]
+    item = np.dtype("<f8" if DOUBLES in held else "<f4")
+    raw = held.get(DOUBLES, held.get(FLOATS, b""))
+    if len(shape) > MOST_SIZES or math.prod(shape) * item.itemsize != len(raw):
+        claimed = " x ".join(map(str, shape[:MOST_SIZES]))
+        there = len(raw) // item.itemsize
+        raise ValueError(f"a blob claims {claimed} numbers, and {there:,} are there")
+    return np.frombuffer(raw, item).reshape(shape)
+
+
+def read_text(path: pathlib.Path) -> list[Layer]:
+    """Return the layers of a `.prototxt`, without blobs; raise ValueError for another text."""
+    if path.stat().st_size > LONGEST_TEXT:
+        raise ValueError(f"it is longer than {LONGEST_TEXT:,} bytes")
+    words = (word for word in TOKEN.findall(path.read_text(errors="replace")) if word[0] != "#")
+    layers = [inside for key, inside in _message(words) if key in ("layer", "layers")]
+    if not layers or not all(isinstance(inside, list) for inside in layers):
+        raise ValueError("it has no layers")
+    return [_written(inside) for inside in layers]
+
+
+def _message(words: Iterator[str], depth: int = 0) -> list[tuple[str, str | list]]:
+    """Return the fields of a message in text, by name; those of messages within are lists."""
+    found, key = [], None
+    for word in words:
+        if word == "}":
+            if not depth or key is not None:
+                break
+            return found
+        if key is None:
+            key = word
+            continue
+        if word == "{" and depth == DEEPEST_TEXT:
+            raise ValueError("its messages are nested too deep")
+        found.append((key, _message(words, depth + 1) if word == "{" else word.strip("\"'")))
+        key = None
+    if depth or key is not None:
+        raise ValueError("a brace is missing in it, or a value")
+    return found
+
+
+def _written(message: list[tuple[str, str | list]]) -> Layer:
+    layer, inner = Layer("", "", [], [], {}, []), None
+    for key, value in message:
+        if key == "layer" and isinstance(value, list):
+            inner = _written(value)
+        elif isinstance(value, list):
+            for word, inside in value if key.endswith("_param") else ():
+                _keep_text(layer, word, inside)
+        elif key in ("name", "type"):
+            layer = layer._replace(**{key: value if key == "name" else _type(value)})
+        elif key in ("bottom", "top"):
+            (layer.bottoms if key == "bottom" else layer.tops).append(value)
+        else:
+            _keep_text(layer, OLDEST_WORDS.get(key, key), value)
+    return inner._replace(bottoms=layer.bottoms, tops=layer.tops) if inner else layer
+
+
+def _keep_text(layer: Layer, word: str, value: str | list) -> None:
+    """Add a number, or the name of one, to the parameters of a layer."""
+    with contextlib.suppress(ValueError, TypeError):  # other words, and fillers, compute nothing
+        number = ENUMS[value] if value in ENUMS else float(value)
+        layer.parameters.setdefault(word, []).append(number)

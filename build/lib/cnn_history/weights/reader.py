@@ -1,0 +1,273 @@
+"""What is in a file of weights. Containers are told apart by content, and answered by name.
+
+Pickles are code: only torch's weights-only loader opens them.
+"""
+
+import pathlib
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from cnn_history.weights import caffe_file
+
+SAFETENSORS, CAFFEMODEL, TORCH = ".safetensors", ".caffemodel", "torch"
+# How files begin.
+ZIP, PICKLE = b"PK\x03\x04", b"\x80"
+OTHERS = {
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file, of Keras or of Caffe; Caffe writes a .caffemodel with "
+    "snapshot_format: BINARYPROTO, and Keras's weights are not read",
+    b"\x93NUMPY": "an array of NumPy, which has no names of layers",
+    b"\x1f\x8b": "packed by gzip; unpack it first",
+    b"\x28\xb5\x2f\xfd": "packed by zstd; unpack it first",
+}
+# What a zip archive is by the ending of a member's name.
+ARCHIVES = {
+    "/constants.pkl": "a TorchScript program; save its weights alone: "
+    "torch.save(torch.jit.load(FILE).state_dict(), 'weights.pth')",
+    ".weights.h5": "a model of Keras, whose weights are not read",
+    ".npy": "an archive of NumPy's; where its names are PyTorch's, "
+    "safetensors.numpy.save_file(dict(numpy.load(FILE)), 'weights.safetensors') makes one that is "
+    "read",
+}
+# What a protocol buffer is by (number, kind) of its fields.
+VERSION, GRAPH = (1, caffe_file.VARINT), (7, caffe_file.BYTES)
+HISTORY, PIXELS = (3, caffe_file.BYTES), (5, caffe_file.BYTES)
+LAYERS = {(caffe_file.LAYER, caffe_file.BYTES), (caffe_file.OLD_LAYER, caffe_file.BYTES)}
+LOOKED_AT = 10_000  # fields
+ONNX = "an ONNX graph, whose weights have lost their layers; import what it was exported from"
+SOLVER = "the memory of Caffe's solver; the weights are in the .caffemodel that it wrote beside it"
+MEAN_IMAGE = "Caffe's mean image; give its average by --mean=R,G,B"
+
+# In torch's words: what a pickle would call, and what else is wrong with it.
+CALLED = re.compile(r"\bGLOBAL ([\w.]*\w)")
+REASON = re.compile(r"WeightsUnpickler error:\s*(.*?)(?: by default|\n|$)")
+ADVICE = "weights_only"
+MEND = "; save the weights alone: torch.save(model.state_dict(), 'weights.pth')"
+OLDEST_TORCH = (2, 10)  # earlier weights-only loaders have known holes
+# Objects that training scripts leave beside the weights; an `Other` stands for each.
+BESIDE = (
+    *("argparse.Namespace", "types.SimpleNamespace", "pathlib.PosixPath", "_codecs.encode"),
+    *("numpy.dtype", "numpy.ndarray", *(f"numpy.dtypes.Float{bits}DType" for bits in (32, 64))),
+    *(
+        f"numpy.{core}.multiarray.{f}"
+        for core in ("core", "_core")
+        for f in ("scalar", "_reconstruct")
+    ),
+)
+NESTED = ("state_dict", "model_state_dict", "model", "net")  # where scripts keep the weights
+AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema")  # beside them
+# What DataParallel, Lightning and torch.compile put before each name, and AveragedModel beside.
+PREFIXES = ("module.", "model.", "_orig_mod.")
+COUNTER = "n_averaged"
+
+DTYPES = {
+    **{"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": jnp.bfloat16},
+    **{"I64": np.int64, "I32": np.int32, "I16": np.int16, "I8": np.int8, "U8": np.uint8},
+    "BOOL": np.bool_,
+}
+
+
+class Contents(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+      tensors: by name; none of a Caffe file.
+      layers: of a Caffe file, else None.
+      told: what there was to choose from.
+    """
+
+    tensors: dict[str, np.ndarray]
+    layers: list[caffe_file.Layer] | None = None
+    told: tuple[str, ...] = ()
+
+
+def read(path: str | pathlib.Path, key: str | None = None) -> Contents:
+    """Return what a `.safetensors`, a `.caffemodel` or a file that `torch.save` wrote holds.
+
+    Prefixes that all names share are taken off. Nothing that the file says is executed.
+    Raises ValueError for a file that is not there, damaged, of another kind, or holds anything but
+    tensors, and where torch is missing or too old (extra `torch`).
+
+    Args:
+      path: of the file; what it is its content tells.
+      key: which weights, where a file of torch's holds several.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise ValueError(f"there is no file '{path}'.")
+    kind = _kind(path)
+    if key is not None and kind != TORCH:
+        raise ValueError(f"'{path}' holds one set of weights, and takes no --key.")
+    if kind == CAFFEMODEL:
+        try:
+            return Contents({}, caffe_file.read(path))
+        except ValueError as error:
+            raise ValueError(f"'{path}' is damaged or no .caffemodel: {error}.") from error
+    tensors, told = _safetensors(path) if kind == SAFETENSORS else _pickled(path, key)
+    tensors = {name: _array(name, tensor) for name, tensor in tensors.items() if name != COUNTER}
+    while prefix := next((p for p in PREFIXES if all(n.startswith(p) for n in tensors)), None):
+        tensors = {name.removeprefix(prefix): array for name, array in tensors.items()}
+    return Contents(tensors, told=told)
+
+
+def _kind(path: pathlib.Path) -> str:
+    """Return which reader is for a file; raise ValueError where it is known that none is."""
+    data = caffe_file.contents(path)
+    start = bytes(data[:16])
+    if start.startswith(ZIP):
+        _check_archive(path)
+        return TORCH
+    for magic, what in OTHERS.items():
+        if start.startswith(magic):
+            raise ValueError(f"'{path}' is {what}.")
+    if start[8:9] == b"{":
+        return SAFETENSORS
+    if start.startswith(PICKLE):
+        return TORCH
+    found = set()
+    try:
+        for number, kind, _ in caffe_file.fields(data, LOOKED_AT):
+            found.add((number, kind))
+    except ValueError:  # no protocol buffer, or one that is cut off
+        found &= LAYERS
+    if VERSION in found:
+        for field, what in {GRAPH: ONNX, HISTORY: SOLVER, PIXELS: MEAN_IMAGE}.items():
+            if field in found:
+                raise ValueError(f"'{path}' is {what}.")
+    if found & LAYERS:
+        return CAFFEMODEL
+    return path.suffix if path.suffix in (SAFETENSORS, CAFFEMODEL) else TORCH
+
+
+def _check_archive(path: pathlib.Path) -> None:
+    """Raise ValueError for a zip archive that is none of torch's weights.
+
+    So is one that holds more than its own size, a bomb: torch packs nothing that it saves, so that
+    no true file is refused.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except Exception as error:
+        raise ValueError(f"'{path}' is damaged: {error}") from error
+    for ending, what in ARCHIVES.items():
+        if any(member.filename.endswith(ending) for member in members):
+            raise ValueError(f"'{path}' is {what}.")
+    size, holds = path.stat().st_size, sum(member.file_size for member in members)
+    if holds > size:
+        raise ValueError(f"'{path}' is damaged or a bomb: in {size:,} bytes it claims {holds:,}.")
+
+
+def _safetensors(path: pathlib.Path) -> tuple[Mapping, tuple[str, ...]]:
+    import safetensors
+
+    try:
+        found = safetensors.deserialize(path.read_bytes())
+        tensors = {
+            name: np.frombuffer(held["data"], DTYPES[held["dtype"]]).reshape(held["shape"])
+            for name, held in found
+        }
+    except Exception as error:
+        raise ValueError(f"'{path}' is damaged or no safetensors file: {error}") from error
+    return tensors, ()
+
+
+class Other:
+    """Stands for an object beside the weights: it takes what a pickle gives, and keeps nothing."""
+
+    def __new__(cls, *arguments: Any, **options: Any):
+        """Make one of anything."""
+        return super().__new__(cls)
+
+    def __init__(self, *arguments: Any, **options: Any):
+        pass
+
+    def __setstate__(self, state: Any):
+        """Keep nothing of it."""
+
+
+def _import_torch():
+    try:
+        import torch
+    except ImportError:
+        raise ValueError("PyTorch files need the extra torch: EXTRAS=torch ./launch.sh") from None
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if version < OLDEST_TORCH:
+        wanted = ".".join(map(str, OLDEST_TORCH))
+        raise ValueError(f"torch {torch.__version__} is too old to be safe; {wanted} or later is.")
+    return torch
+
+
+def _pickled(path: pathlib.Path, key: str | None) -> tuple[Mapping, tuple[str, ...]]:
+    torch = _import_torch()
+    try:
+        # Warnings are of odd pickles, which are refused, or read, all the same.
+        with (
+            warnings.catch_warnings(),
+            torch.serialization.safe_globals([(Other, name) for name in BESIDE]),
+            open(path, "rb") as file,  # by its name torch takes it for another kind
+        ):
+            warnings.simplefilter("ignore")
+            found = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a hostile file makes the loader raise
+        raise ValueError(
+            f"'{path}' is damaged or holds more than weights: {_why(error)}"
+        ) from error
+    return _chosen(path, found, key)
+
+
+def _chosen(path: pathlib.Path, found: Any, key: str | None) -> tuple[Mapping, tuple[str, ...]]:
+    """Return the weights among what a training script saved, and what else there was."""
+    told, there = (), {}
+    if isinstance(found, Mapping):
+        there = {str(name): held for name, held in found.items() if isinstance(held, Mapping)}
+    if key is not None:
+        if key not in there:
+            raise ValueError(f"--key: '{path}' holds {', '.join(there) or 'nothing'} by keys.")
+        found = there[key]
+    else:
+        told = tuple(
+            f"averaged weights stand beside those that were taken: --key={name}"
+            for name in AVERAGED
+            if name in there
+        )
+    while isinstance(found, Mapping):
+        inside = next((k for k in NESTED if isinstance(found.get(k), Mapping)), None)
+        if inside is None:
+            break
+        found = found[inside]
+    if not isinstance(found, Mapping) or not found:
+        raise ValueError(f"'{path}' holds no tensors by name, but a {type(found).__name__}.")
+    if all(isinstance(held, Mapping) for held in found.values()):
+        raise ValueError(f"'{path}' holds {', '.join(map(str, found))}; --key=NAME chooses one.")
+    return found, told
+
+
+def _why(error: Exception) -> str:
+    """Return torch's reason, without its advice to load the file by running what it holds."""
+    text = str(error)
+    if called := CALLED.search(text):
+        return f"it asks for {called[1]}{MEND}"
+    found = REASON.search(text)
+    line = (found[1] if found else text).partition("\n")[0]
+    return type(error).__name__ if ADVICE in line else line
+
+
+def _array(name: str, tensor: Any) -> np.ndarray:
+    if isinstance(tensor, np.ndarray) and isinstance(name, str):
+        return tensor.astype(np.float32) if tensor.dtype == jnp.bfloat16 else tensor
+    torch = _import_torch()
+    if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+        raise ValueError(f"'{name}' is no tensor, but a {type(tensor).__name__}.")
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+        raise ValueError(f"'{name}' is no plain tensor, but {tensor.layout} {tensor.dtype}.")
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise ValueError(f"'{name}' claims {list(tensor.shape)}, more than the file holds.")
+    if tensor.dtype == torch.bfloat16:  # NumPy has none
+        tensor = tensor.float()
+    return tensor.detach().numpy()
