@@ -28,6 +28,7 @@ from cnn_history.files.checkpoint import Checkpoints
 from cnn_history.training import devices
 from cnn_history.training.state import State
 from cnn_history.weights import Imported, Inputs
+from cnn_history.weights.convert import not_finite
 
 EVAL_BATCH_SIZE, CHANNELS = 100, 3
 
@@ -42,6 +43,9 @@ MEAN = flags.DEFINE_list(
     "mean", None, "Of the inputs, R,G,B, in [0, 1]; for a .caffemodel in 0..255."
 )
 STD = flags.DEFINE_list("std", None, "Likewise their standard deviation.")
+CLASSES = flags.DEFINE_string(
+    "classes", None, "File with the classes' names, one a line; torchvision's are sorted wnids."
+)
 flags.mark_flags_as_required(["model", "checkpoint", "workdir"])
 
 
@@ -60,11 +64,14 @@ def main(argv: list[str]) -> None:
         found = weights.load(checkpoint, name, KEY.value, prototxt)
     except ValueError as error:
         raise UserError(error) from error
+    if fault := not_finite(found.variables):
+        raise UserError(f"'{checkpoint}': {fault}.")
     inputs = _inputs(found.inputs, *given)
+    classes = _classes(CLASSES.value, found.options["num_classes"])
     try:
         private.make(folder)
         with record.lock(folder):
-            write(folder, checkpoint, name, found._replace(inputs=inputs))
+            write(folder, checkpoint, name, found._replace(inputs=inputs), classes)
     except (OSError, record.InUse) as error:
         raise UserError(f"--workdir: {error}") from error
     count = optax.tree.size(found.variables["params"])
@@ -78,11 +85,17 @@ def main(argv: list[str]) -> None:
     print(f"  the mean is {inputs.source}")
 
 
-def write(folder: pathlib.Path, checkpoint: pathlib.Path, name: str, found: Imported) -> None:
+def write(
+    folder: pathlib.Path,
+    checkpoint: pathlib.Path,
+    name: str,
+    found: Imported,
+    classes: tuple[str, ...],
+) -> None:
     """Write the work directory; its config comes last, and makes it one."""
     shape = models.info(name).input
     options, inputs = dict(found.options), found.inputs
-    classes = tuple(map(str, range(options.pop("num_classes"))))
+    del options["num_classes"]
     if "norm" in options:
         kind, constants = options["norm"]
         options["norm"] = fields.choose("norm", kind, **constants)
@@ -96,7 +109,6 @@ def write(folder: pathlib.Path, checkpoint: pathlib.Path, name: str, found: Impo
     )
     with Checkpoints(folder, keep=1) as checkpoints:
         checkpoints.save(0, state)
-    # The names of the classes are not in the file; their numbers stand for them.
     source = datasets.Source(checkpoint.name, "", classes, shape, 0, read=lambda indices: ([], []))
     scaled = (np.float32(numbers) / inputs.largest for numbers in (inputs.mean, inputs.std))
     workdir.save_inputs(folder, Preprocessing(shape[0], inputs.adapter, *scaled), source)
@@ -107,6 +119,22 @@ def write(folder: pathlib.Path, checkpoint: pathlib.Path, name: str, found: Impo
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     imported = {"imported": {"file": checkpoint.name, "sha256": digest}}
     record.write_json(folder / workdir.CONFIG, {**workdir.config_json(config), **imported})
+
+
+def _classes(file: str | None, count: int) -> tuple[str, ...]:
+    """Return the names of the classes in a file; without one, their numbers stand for them."""
+    if file is None:
+        return tuple(map(str, range(count)))
+    try:
+        text = pathlib.Path(file).expanduser().read_text()
+    except (OSError, ValueError) as error:
+        raise UserError(f"--classes: '{file}' cannot be read: {error}") from error
+    names = tuple(line.strip() for line in text.splitlines() if line.strip())
+    if len(names) != count:
+        raise UserError(
+            f"--classes: '{file}' has {len(names)} names, one a line, and the weights {count}."
+        )
+    return names
 
 
 def _numbers(flag: str, given: list[str] | None) -> tuple[float, ...] | None:

@@ -101,6 +101,8 @@ def listed(names: Sequence[str]) -> str:
 def matched(source: Source, classes: Sequence[str], unnamed: bool = False) -> Source:
     """Return the source with its labels as places among `classes`, found by name.
 
+    Where classes have no names, they get the source's.
+
     Args:
       source: with the same classes, in whichever order, or some of them.
       classes: of a network.
@@ -111,7 +113,10 @@ def matched(source: Source, classes: Sequence[str], unnamed: bool = False) -> So
     Raises:
       ValueError: which names cannot be matched.
     """
-    return relabelled(source, classes, places(source, classes, unnamed))
+    found, named = places(source, classes, unnamed), list(classes)
+    for name, place in zip(source.classes, found, strict=True):
+        named[place] = name
+    return relabelled(source, named, found)
 
 
 def places(source: Source, classes: Sequence[str], unnamed: bool = False) -> list[int]:
