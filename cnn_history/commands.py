@@ -5,11 +5,13 @@ what and how to mend it; 143, 130, 129, 138 stopped by SIGTERM, SIGINT,
 SIGHUP, SIGUSR1 after saving; 1 else.
 """
 
+import contextlib
 import os
 import pathlib
 import re
 import runpy
 import sys
+import threading
 from collections.abc import Callable
 
 from absl import app, flags, logging
@@ -19,7 +21,9 @@ from cnn_history import models
 from cnn_history.choices import options
 from cnn_history.errors import WRONG_INPUT, Ending, UserError
 from cnn_history.lookup import nearest
+from cnn_history.training import together
 
+COMING = 30  # seconds that others have to come and hear what is wrong with our flags
 CONFIG = "config"  # the flag of a config file, where a verb has one
 NEEDED = r"Flag --(\w+) must have a value other than None\."  # in absl's words
 FIELD = r"^--?(?:no)?config\.([^=]*)=?(.*)"  # a flag that changes one: its path, its value
@@ -84,7 +88,21 @@ def _parse(argv: list[str]) -> list[str]:
     except SystemExit:  # absl printed the help that was asked for, and calls that a failure
         sys.exit(0)
     except Exception as error:
-        _refuse(_needed(error) or error)
+        _refuse_to_all(argv, str(_needed(error) or error))
+
+
+def _refuse_to_all(argv: list[str], line: str) -> None:
+    """Refuse what is wrong with the flags here, which may be right where the others wait for us."""
+    found = (re.match(r"--?(processes|process|coordinator)=(.*)", flag) for flag in argv)
+    said = {match[1]: match[2] for match in found if match}
+    if said.get("process", "").isdecimal():
+        where = said.get("processes", "1"), int(said["process"]), said.get("coordinator")
+        alone = threading.Timer(COMING, lambda: (_say(line), os._exit(WRONG_INPUT)))
+        alone.daemon = True
+        alone.start()
+        with contextlib.suppress(UserError), together.joined(*where):
+            raise UserError(line)
+    _refuse(line)
 
 
 def _needed(error: Exception) -> str:

@@ -57,7 +57,7 @@ flags.mark_flag_as_required("workdir")
 def main(argv: list[str]) -> None:
     """Run the verb."""
     del argv
-    with together.joined(PROCESSES):
+    with together.joined(*(flag.value for flag in PROCESSES)):
         _evaluate()
 
 

@@ -35,7 +35,7 @@ flags.mark_flags_as_required(["config", "workdir"])
 def main(argv: list[str]) -> None:
     """Run the verb."""
     try:
-        with together.joined(PROCESSES):
+        with together.joined(*(flag.value for flag in PROCESSES)):
             _train(CONFIG.value, bucket.path(WORKDIR.value))
     except Stop as stop:
         print(f"train: {stop.line}", file=sys.stderr, flush=True)

@@ -30,13 +30,12 @@ OWN = ("RESOURCE_EXHAUSTED", "INVALID_ARGUMENT", "UNIMPLEMENTED")
 
 
 @contextlib.contextmanager
-def joined(flags: tuple) -> Iterator[None]:
-    """Join the other processes that a verb's flags name, and end with all of them.
+def joined(count: str, process: int | None, coordinator: str | None) -> Iterator[None]:
+    """Join the other processes, and end with all of them; one alone ends as it does.
 
-    Args:
-      flags: of `commands.process_flags`; one process alone ends as it does.
+    Arguments are those of `processes.join`.
     """
-    processes.join(*(flag.value for flag in flags))
+    processes.join(count, process, coordinator)
     if processes.count() == 1:
         yield
         return

@@ -93,9 +93,21 @@ def other_flags(root):
     return ("--config.seed=1",)
 
 
+def a_field_that_is_not_there(root):
+    """Found before the second has met the first."""
+    return ("--config.sed=1",)
+
+
 DIFFERENCES = (
     *(no_data, fewer_test_images, no_test_images, one_more_image, a_renamed_image, another_image),
-    *(a_renamed_class, one_more_class, exchanged_classes, damaged_further_in, other_flags),
+    *(
+        a_renamed_class,
+        one_more_class,
+        exchanged_classes,
+        damaged_further_in,
+        other_flags,
+        a_field_that_is_not_there,
+    ),
 )
 STATUS = 2
 
