@@ -9,7 +9,8 @@ import optax
 from cnn_history.choices import Share, checked
 from cnn_history.optimizers import kronecker
 from cnn_history.optimizers.kronecker import Pair
-from cnn_history.optimizers.rule import Rate, float32_state, rate_at
+from cnn_history.optimizers.rule import Rate, float32_state, rate_at, schedule_state
+from cnn_history.schedules import PlateauState
 
 
 class KfacState(NamedTuple):
@@ -20,12 +21,14 @@ class KfacState(NamedTuple):
       learning_rate: of the last one.
       factors: by layer, the running averages of A and G.
       inverses: by layer, those of the damped factors, as old as `inverses_every` allows.
+      schedule: what a schedule with a state remembers, as in `RateState`.
     """
 
     count: jax.Array
     learning_rate: jax.Array
     factors: dict[str, Pair]
     inverses: dict[str, Pair]
+    schedule: PlateauState | tuple[()] = ()
 
 
 def of_no_layer(labels: str) -> dict[str, Pair]:
@@ -101,10 +104,9 @@ def kfac(
                     f"inversion about {rows**3:.1e} multiply-adds."
                 )
             factors[layer] = Pair(*(jnp.zeros((size, size), matrix.dtype) for size in matrix.shape))
-        count = jnp.zeros((), jnp.int32)
-        return KfacState(
-            count, rate_at(learning_rate, count), factors, jax.tree.map(jnp.zeros_like, factors)
-        )
+        count, schedule = jnp.zeros((), jnp.int32), schedule_state(learning_rate)
+        rate, inverses = rate_at(learning_rate, count, schedule), optax.tree.zeros_like(factors)
+        return KfacState(count, rate, factors, inverses, schedule)
 
     def update(updates, state, params=None, *, factors=of_no_layer, divide=map, **extra):
         gradients, rest, join = kronecker.split(updates)
@@ -134,13 +136,13 @@ def kfac(
         natural = {
             layer: kronecker.precondition(g, inverses[layer]) for layer, g in gradients.items()
         }
-        now = rate_at(learning_rate, state.count)
+        now = rate_at(learning_rate, state.count, state.schedule)
         length = sum(jnp.vdot(natural[layer], g) for layer, g in gradients.items())
         clip = jnp.minimum(1, jnp.sqrt(2 * kl_clip / (now**2 * length)))
         made = join({layer: clip * u for layer, u in natural.items()}, rest)
         made = jax.tree.map(lambda u: -now.astype(u.dtype) * u, made)
         count = optax.safe_increment(state.count)
-        return made, KfacState(count, now, mean, inverses)
+        return made, KfacState(count, now, mean, inverses, state.schedule)
 
     scale = optax.GradientTransformationExtraArgs(init, update)
     return float32_state(optax.chain(scale, optax.trace(decay)))

@@ -23,26 +23,27 @@ class RateState(NamedTuple):
     schedule: PlateauState | tuple[()] = ()
 
 
-def rate_at(learning_rate: Rate, count: jax.Array) -> jax.Array:
-    """Return a number's or a schedule's rate, float32, or float64 where jax has it enabled."""
+def schedule_state(learning_rate: Rate) -> PlateauState | tuple[()]:
+    """Return what a schedule remembers before it has seen anything."""
+    return learning_rate.init() if isinstance(learning_rate, Plateau) else ()
+
+
+def rate_at(learning_rate: Rate, count: jax.Array, schedule: PlateauState | tuple[()]) -> jax.Array:
+    """Return the rate after `count` updates, float32, or float64 where jax has it enabled."""
+    if isinstance(learning_rate, Plateau):
+        return jnp.asarray(learning_rate.rate(count, schedule), float)
     return jnp.asarray(learning_rate(count) if callable(learning_rate) else learning_rate, float)
 
 
 def scale_by_rate(learning_rate: Rate) -> optax.GradientTransformation:
     r"""Multiply by minus the rate: $u \leftarrow -\epsilon_t u$."""
 
-    def rate(count, schedule):
-        if isinstance(learning_rate, Plateau):
-            return jnp.asarray(learning_rate.rate(count, schedule), float)
-        return rate_at(learning_rate, count)
-
     def init(params):
-        count = jnp.zeros((), jnp.int32)
-        schedule = learning_rate.init() if isinstance(learning_rate, Plateau) else ()
-        return RateState(count, rate(count, schedule), schedule)
+        count, schedule = jnp.zeros((), jnp.int32), schedule_state(learning_rate)
+        return RateState(count, rate_at(learning_rate, count, schedule), schedule)
 
     def update(updates, state, params=None):
-        now = rate(state.count, state.schedule)
+        now = rate_at(learning_rate, state.count, state.schedule)
         updates = jax.tree.map(lambda u: -now.astype(u.dtype) * u, updates)
         return updates, RateState(optax.safe_increment(state.count), now, state.schedule)
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnn_history import datasets, layers, models, optimizers
+from cnn_history import datasets, layers, models, optimizers, schedules
 from cnn_history.files.checkpoint import Checkpoints
 from cnn_history.training import devices
 from experiments import lenet5_digits
@@ -78,13 +78,18 @@ def test_one_update_is_the_exact_solve():
 
 
 def test_trajectory_is_the_formula():
-    """Averages, inverses of every third step, factors of every second, clip, momentum."""
+    """Averages, inverses of every third step, factors of every second, clip, momentum.
+
+    The rate rises to a plateau, which halves it after the fourth and the sixth step.
+    """
     rng = np.random.default_rng(1)
     batches = [batch(rng) for _ in range(8)]
-    rate, damping, bound, decay, keep = 0.3, 0.05, 0.02, 0.8, 0.6
+    damping, bound, decay, keep = 0.05, 0.02, 0.8, 0.6
+    rates = [0.15, 0.225, 0.3, 0.3, 0.15, 0.15, 0.075, 0.075]
+    errors = [0.5, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4]
 
     wanted, mean, used, velocity, clips = [], {}, {}, {}, []
-    for i, (gradients, factors) in enumerate(batches):
+    for i, ((gradients, factors), rate) in enumerate(zip(batches, rates, strict=True)):
         if i % 2 == 0:
             share = min(1 - 1 / (i // 2 + 1), keep)
             mean = {
@@ -104,9 +109,11 @@ def test_trajectory_is_the_formula():
         wanted.append(velocity)
     assert min(clips) < 0.9  # so that the bound is seen to act
 
+    plateau = schedules.plateau(0.3, factor=0.5, patience=2, drops=2)
+    plan = schedules.warmup(plateau, 2, start=0.15)
     with jax.enable_x64(True):
         rule = optimizers.kfac(
-            rate,
+            plan,
             damping=damping,
             kl_clip=bound,
             decay=decay,
@@ -120,6 +127,8 @@ def test_trajectory_is_the_formula():
             made, state = update(gradients, factors, state)
             for layer, matrix in matrices(jax.device_get(made)).items():
                 np.testing.assert_allclose(matrix, wanted[step][layer], rtol=1e-9, atol=1e-12)
+            assert float(optimizers.applied_rate(state)) == pytest.approx(rates[step])
+            state = optimizers.observe(plan, state, errors[step])
 
 
 def test_the_step_is_within_the_bound():
