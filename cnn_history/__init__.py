@@ -7,7 +7,7 @@ Nothing is computed, and no device is touched, by importing any of these.
 
 
 def load(workdir):
-    """Return (model, variables, preprocessing) of a run or an imported network.
+    """Return (model, variables, preprocessing) of a run, an imported or a shipped network.
 
     See `cnn_history.loading.load`, which this calls.
     """

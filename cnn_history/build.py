@@ -23,7 +23,7 @@ from cnn_history.datasets import adapters, examples, identity, scalings, statist
 from cnn_history.datasets.prepare import Images, Preprocessing
 from cnn_history.errors import UserError, blame, field
 from cnn_history.experiment import Experiment, Plan
-from cnn_history.files import bucket, workdir
+from cnn_history.files import shipped, workdir
 from cnn_history.lookup import nearest
 from cnn_history.training import devices, trained
 from cnn_history.training import differentiate as differentiation
@@ -146,7 +146,7 @@ def scaling_of(config: ConfigDict) -> Callable[..., scalings.MeanStd]:
     elif config.scaling == scalings.AS_INIT_FROM:
         if not config.init_from:
             raise UserError("config.scaling: as which? config.init_from names its work directory.")
-        theirs = workdir.load_inputs(bucket.path(config.init_from))[0]
+        theirs = workdir.load_inputs(shipped.folder(config.init_from))[0]
         given = theirs.mean, theirs.std
     else:
         return scalings.SCALINGS[config.scaling]

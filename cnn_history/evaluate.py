@@ -27,7 +27,7 @@ from cnn_history.datasets import identity
 from cnn_history.datasets.images import Unreadable
 from cnn_history.datasets.skipped import Skipped, TooManySkipped
 from cnn_history.errors import UserError, blame
-from cnn_history.files import bucket, record, workdir
+from cnn_history.files import record, shipped, workdir
 from cnn_history.files.checkpoint import BEST
 from cnn_history.reporting import tables
 from cnn_history.training import devices, processes, together
@@ -66,7 +66,7 @@ def _evaluate() -> None:
     output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
     measure = _measure()
     ensemble.check(measure)
-    folders = bucket.paths(WORKDIR.value)
+    folders = shipped.folders(WORKDIR.value)
     config = workdir.read_config(folders[0])
     source = _source(config.dataset, config.test_split, config.data_dir)
     if processes.count() > 1:

@@ -22,7 +22,7 @@ from absl import flags
 from cnn_history import commands, loading, models
 from cnn_history.datasets.prepare import Preprocessing
 from cnn_history.errors import UserError
-from cnn_history.files import bucket, record, workdir
+from cnn_history.files import record, shipped, workdir
 from cnn_history.training import devices
 from cnn_history.weights import convert, export, read
 
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
         raise UserError(f"--output: '{output.name}' ends with none of {', '.join(WRITERS)}.")
     if BATCH.value is not None and output.suffix != PROGRAM:
         raise UserError(f"--batch is for a {PROGRAM} alone.")
-    folder = bucket.path(WORKDIR.value)
+    folder = shipped.folder(WORKDIR.value)
     network, variables, preprocessing = loading.load(folder)
     variables = jax.tree.map(np.asarray, variables)
     unfinished = output.with_name(output.name + ".unfinished")
@@ -102,15 +102,19 @@ def header(folder: pathlib.Path, preprocessing: Preprocessing, whose: str) -> di
         "classes": None if workdir.unnamed(folder) else list(workdir.load_inputs(folder)[2]),
         "preprocessing": {
             "size": preprocessing.size,
+            "channels": workdir.load_inputs(folder)[1],
             "adapter": preprocessing.adapter,
             "values": "R, G, B in [0, 1], less mean, over std",
             "mean": np.asarray(preprocessing.mean).tolist(),
             "std": np.asarray(preprocessing.std).tolist(),
         },
+        "config": config,
+        "test": summary.get("test"),
         "provenance": {
             "imported": config.get("imported"),
             "dataset": config["dataset"],
             "steps": summary.get("steps"),
+            "trained_by": {name: summary.get(name) for name in ("versions", "devices", "seconds")},
             "versions": record.versions(),
         },
     }

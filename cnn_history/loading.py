@@ -12,7 +12,7 @@ from cnn_history.datasets import Source, identity
 from cnn_history.datasets.prepare import Preprocessing
 from cnn_history.datasets.scalings import AS_INIT_FROM
 from cnn_history.errors import UserError
-from cnn_history.files import bucket, checkpoint, workdir
+from cnn_history.files import checkpoint, shipped, workdir
 from cnn_history.lookup import nearest
 from cnn_history.weights.convert import not_finite
 
@@ -24,10 +24,11 @@ def load(folder: str | pathlib.Path, best: bool = False) -> tuple[nn.Module, dic
         logits = model.apply(variables, preprocessing(images_uint8), train=False)
         preprocessing.classes[logits[0].argmax()]  # the name of a class
 
-    With `best`, of its checkpoint of the lowest test error. Raises UserError if the directory holds
-    no run, or no such checkpoint, or values that are not finite.
+    The folder may also be the name of a trained network of this package, such as `lenet5_digits`
+    (`files.shipped.names()`). With `best`, it is the checkpoint of the lowest test error. Raises
+    UserError if the directory holds no run, or no such checkpoint, or values that are not finite.
     """
-    folder = bucket.path(folder)
+    folder = shipped.folder(folder)
     config = workdir.read_config(folder)
     preprocessing, _, classes = workdir.load_inputs(folder)
     try:
@@ -65,7 +66,7 @@ def start_from(
         one's; empty for all.
       scaling: of the run's values.
     """
-    place = bucket.path(folder)
+    place = shipped.folder(folder)
     _, theirs, preprocessing = load(folder)
     theirs = {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(theirs)}
     for layer in layers:

@@ -22,7 +22,7 @@ from cnn_history.datasets import folder
 from cnn_history.datasets.images import Unreadable
 from cnn_history.datasets.skipped import Skipped, TooManySkipped
 from cnn_history.errors import UserError, blame
-from cnn_history.files import bucket, record, workdir
+from cnn_history.files import record, shipped, workdir
 from cnn_history.reporting import tables
 from cnn_history.training import devices
 
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> None:
     """Run the verb."""
     del argv
     devices.start()
-    folders = bucket.paths(WORKDIR.value)
+    folders = shipped.folders(WORKDIR.value)
     config = workdir.read_config(folders[0])
     _, channels, classes = workdir.load_inputs(folders[0])
     with blame("--images"):

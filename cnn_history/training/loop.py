@@ -14,7 +14,7 @@ from cnn_history.datasets.images import Unreadable
 from cnn_history.datasets.skipped import TooManySkipped
 from cnn_history.errors import Ending, UserError
 from cnn_history.experiment import Experiment
-from cnn_history.files import bucket, checkpoint, private, record, workdir
+from cnn_history.files import bucket, checkpoint, private, record, shipped, workdir
 from cnn_history.files.checkpoint import Damaged, NotSaved
 from cnn_history.reporting import figures
 from cnn_history.schedules import Plateau
@@ -112,7 +112,7 @@ def _start(experiment: Experiment) -> Callable | None:
     """Return (variables) -> those that the run starts from, in words too; None for fresh ones."""
     if not experiment.init_from:
         return None
-    workdir.check_run(bucket.path(experiment.init_from))
+    workdir.check_run(shipped.folder(experiment.init_from))
     return functools.partial(
         loading.start_from,
         experiment.init_from,

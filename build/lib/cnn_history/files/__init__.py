@@ -1,1 +1,0 @@
-"""A work directory and what stands in it: records, checkpoints, arrays."""

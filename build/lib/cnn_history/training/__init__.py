@@ -1,1 +1,0 @@
-"""The training program: state, pure step, and the loop around them."""
