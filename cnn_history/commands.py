@@ -17,7 +17,7 @@ from collections.abc import Callable
 from absl import app, flags, logging
 from ml_collections import ConfigDict
 
-from cnn_history import models
+from cnn_history import models, spelling
 from cnn_history.choices import options
 from cnn_history.errors import WRONG_INPUT, Ending, UserError
 from cnn_history.lookup import nearest
@@ -26,7 +26,6 @@ from cnn_history.training import together
 COMING = 30  # seconds that others have to come and hear what is wrong with our flags
 CONFIG = "config"  # the flag of a config file, where a verb has one
 NEEDED = r"Flag --(\w+) must have a value other than None\."  # in absl's words
-FIELD = r"^--?(?:no)?config\.([^=]*)=?(.*)"  # a flag that changes one: its path, its value
 CHECKOUT = pathlib.Path(__file__).parents[1]  # experiments/ stands there, beside the package
 
 
@@ -84,6 +83,7 @@ def _parse(argv: list[str]) -> list[str]:
     if CONFIG in flags.FLAGS:
         flags.FLAGS[CONFIG].parser.parse = read_config
     try:
+        argv = sys.argv = _as_meant(argv)  # ml_collections reads sys.argv
         return flags.FLAGS(argv)
     except SystemExit:  # absl printed the help that was asked for, and calls that a failure
         sys.exit(0)
@@ -103,6 +103,20 @@ def _refuse_to_all(argv: list[str], line: str) -> None:
         with contextlib.suppress(UserError), together.joined(*where):
             raise UserError(line)
     _refuse(line)
+
+
+def _as_meant(argv: list[str]) -> list[str]:
+    """Return the arguments with the values of a config's fields spelled for their types.
+
+    An option that has no effect is said.
+    """
+    files = [found[1] for flag in argv if (found := re.match(rf"--?{CONFIG}=(.*)", flag))]
+    if CONFIG not in flags.FLAGS or not files:
+        return argv
+    config = read_config(files[-1])
+    for line in spelling.without_effect(config, spelling.changed(argv)):
+        _say(line)
+    return spelling.respelled(argv, config)
 
 
 def _needed(error: Exception) -> str:
@@ -127,7 +141,7 @@ def read_config(path: str) -> ConfigDict:
         raise UserError(f"--config={path}: {error}") from error
     except Exception as error:
         raise UserError(f"--config={path} fails: {type(error).__name__}: {error}") from error
-    changed = dict(said for flag in sys.argv for said in re.findall(FIELD, flag))
+    changed = spelling.changed(sys.argv)
     _add_options(config, changed)
     for field in changed:
         _check_field(config, field)

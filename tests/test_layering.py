@@ -18,7 +18,7 @@ LAYERS = (
     *("config", "files", "reporting", "experiment"),
     *("training.events", "training.finite", "training.keys", "training.state"),
     *("training", "build", "loading", "ensemble", "training.loop"),
-    *("studies", "lecture", "commands", "benchmarks"),
+    *("studies", "lecture", "spelling", "commands", "benchmarks"),
 )
 VERBS = {
     *("train", "evaluate", "summarize", "claims", "study", "report"),
