@@ -1,6 +1,6 @@
-"""Bad input, done to the real commands, and each message as it is printed, for docs/faults.md.
+"""Gives bad input to the real commands and writes their messages to docs/faults.md.
 
-./launch.sh python -m tests.messages    # writes that section anew
+./launch.sh python -m tests.messages    # rewrites the section
 """
 
 import pathlib
@@ -18,9 +18,9 @@ from tests.weights.payload import Evil
 PAGE = CHECKOUT / "docs" / "faults.md"
 TITLE = "## Bad input, as printed"
 INTRODUCTION = """\
-Each was done to the command while this list was made (`./launch.sh python -m tests.messages`). `W`
-is a folder; the number behind the verb is the exit status. Nothing in the files was executed or
-followed.
+`./launch.sh python -m tests.messages` gives each of these inputs to the real command and writes
+this list. `W` is a folder; the verb and the exit status are in parentheses. No code in the files
+was executed, and no link was followed.
 """
 
 LENET = "--config=experiments/lenet5_digits.py:smoke"
@@ -30,12 +30,12 @@ RECORD_FILE = "squares-train.array_record-00000-of-00001"
 
 
 def plain(*flags):
-    """Return who does nothing but give a command its flags."""
+    """Return a case that only passes flags to the command."""
     return lambda folder: (LENET, "--workdir=W/run", *flags)
 
 
 def photos(change, *flags):
-    """Return who makes a folder of photos and does something to it."""
+    """Return a case that makes a folder of photos and changes it."""
 
     def make(folder):
         files.make_folder(folder / "photos", train=160, val=64)
@@ -46,7 +46,7 @@ def photos(change, *flags):
 
 
 def records(change):
-    """Return who prepares a data set and does something to its files."""
+    """Return a case that prepares a data set and changes its files."""
 
     def make(folder):
         from cnn_history import prepare_data
@@ -86,7 +86,7 @@ def every_kind(root):
 
 
 def weights(name, write):
-    """Return who makes a file of an enemy."""
+    """Return a case that makes a malicious file of weights."""
 
     def make(folder):
         write(folder / name)
@@ -107,7 +107,7 @@ def bomb(path):
 
 
 def run_of_another(change):
-    """Return who evaluates a work directory that came from elsewhere."""
+    """Return a case that evaluates a work directory from someone else."""
 
     def make(folder):
         from cnn_history.files import record, workdir
@@ -127,37 +127,39 @@ def objects(folder):
 
 
 TRAIN = {
-    "a field's name": plain("--config.learnign_rate=0.1"),
-    "an option's name": plain("--config.optimizer.momentum.deca=0.9"),
-    "a choice": plain("--config.optimizer.name=momentun"),
-    "a type": plain("--config.init_layers=(3,)", "--config.init_from=x"),
-    "a range": plain("--config.optimizer.momentum.decay=1.0"),
-    "two that do not fit": plain("--config.image_size=20"),
-    "a data set's name": plain("--config.dataset=../digits"),
-    "a folder without a class's photos": photos(lambda root: (root / "train" / "wasp").mkdir()),
-    "a link to nothing": photos(lambda root: (root / "train/ant/x.JPEG").symlink_to("gone")),
-    "two photos with a part missing, where one may be": photos(
+    "a misspelled field": plain("--config.learnign_rate=0.1"),
+    "a misspelled option": plain("--config.optimizer.momentum.deca=0.9"),
+    "a misspelled choice": plain("--config.optimizer.name=momentun"),
+    "a wrong type": plain("--config.init_layers=(3,)", "--config.init_from=x"),
+    "a value out of range": plain("--config.optimizer.momentum.decay=1.0"),
+    "two fields that contradict each other": plain("--config.image_size=20"),
+    "an unknown data set": plain("--config.dataset=../digits"),
+    "a class without photos": photos(lambda root: (root / "train" / "wasp").mkdir()),
+    "a broken link": photos(lambda root: (root / "train/ant/x.JPEG").symlink_to("gone")),
+    "two incomplete photos, where one is allowed": photos(
         lambda root: [cut(root / "train" / "ant" / f"{i}.JPEG") for i in (0, 2)],
         "--config.skipped_images=1",
     ),
-    "photos that are greyscale, CMYK, PNG, of one pixel, which are converted, and others": photos(
+    "photos in every format, some of them damaged or too large": photos(
         every_kind, f"--config.skipped_images={len(files.BAD)}"
     ),
-    "a bit of a record": records(flip),
-    "labels beyond the classes": records(edit("label.labels.txt", "dark\nbright", "dark")),
-    "a description that names code": records(
+    "one bit of a record flipped": records(flip),
+    "a label beyond the number of classes": records(
+        edit("label.labels.txt", "dark\nbright", "dark")
+    ),
+    "a data set description that names code": records(
         edit("features.json", "tensorflow_datasets.core.features.image_feature", "evil")
     ),
-    "a loss that is not finite": plain("--config.learning_rate=1e38"),
+    "a step that is not finite": plain("--config.learning_rate=1e38"),
 }
 EVALUATE = {
-    "an array of objects, which are pickles": run_of_another(objects),
-    "a checkpoint that is a link to elsewhere": run_of_another(
+    "an array of Python objects (a pickle)": run_of_another(objects),
+    "a checkpoint folder that links elsewhere": run_of_another(
         lambda folder: (folder / "checkpoints").symlink_to("/etc")
     ),
 }
 IMPORT_WEIGHTS = {
-    "a pickle with code": weights("weights.pth", code),
+    "a pickle that runs code": weights("weights.pth", code),
     "an archive that unpacks to 16 MB": weights("bomb.pth", bomb),
     "a header of 2^63 bytes": weights(
         "weights.safetensors", lambda path: path.write_bytes(struct.pack("<Q", 1 << 63) + b"{}")
@@ -168,7 +170,7 @@ VERBS = {"train": TRAIN, "evaluate": EVALUATE, "import_weights": IMPORT_WEIGHTS}
 
 
 def rows(folder):
-    """Yield (verb, what was done, exit status, the lines that say so)."""
+    """Yield (verb, input, exit status, printed lines)."""
     for verb, cases in VERBS.items():
         lines = []
         for i, make in enumerate(cases.values()):
@@ -185,7 +187,7 @@ def rows(folder):
 
 
 def section(folder):
-    """Return the section of the page."""
+    """Return the section as Markdown."""
     made = [TITLE, "", INTRODUCTION]
     for verb, what, status, said in rows(folder):
         made += [f"* **{what}** ({verb}, {status})", "", *(f"      {line}" for line in said), ""]
@@ -193,7 +195,7 @@ def section(folder):
 
 
 def with_section(page, made):
-    """Return the page with this section in the place of the one it has."""
+    """Return the page with its section replaced."""
     before, _, rest = page.partition(TITLE)
     _, heading, after = rest.partition("\n## ")
     return f"{before.rstrip()}\n\n{made.rstrip()}\n" + (f"\n## {after}" if heading else "")

@@ -1,4 +1,4 @@
-"""Bad input, done to the real commands: one line each, and the status."""
+"""The real commands refuse bad input with one line and the right exit status."""
 
 import pytest
 
@@ -6,8 +6,8 @@ from tests import messages
 
 # Every other case ends with status 2 before anything is compiled.
 STATUS = {
-    "photos that are greyscale, CMYK, PNG, of one pixel, which are converted, and others": 0,
-    "a loss that is not finite": 1,
+    "photos in every format, some of them damaged or too large": 0,
+    "a step that is not finite": 1,
 }
 
 

@@ -1,4 +1,4 @@
-"""The section of docs/faults.md on what was done to runs, from results/faults/*.json.
+"""Writes the section of docs/faults.md on faults injected into runs, from results/faults/*.json.
 
 ./launch.sh python -m tests.faults.page
 """
@@ -12,38 +12,39 @@ PAGE = CHECKOUT / "docs" / "faults.md"
 RESULTS = CHECKOUT / "results" / "faults"
 TITLE = "## Runs killed, stopped, damaged"
 KILLS = """\
-`python -m tests.faults.kill --kills=N` kills `train` (SIGKILL) at N random instants, in processes
-forked from one that has imported it; before that at {points} critical points, such as between the
-writing and the renaming of a checkpoint, by faults put in from outside. Its short form,
-4 kills, is a test of three quarters of a minute.
-A difference is one of any bit of the last state, of a line of metrics, of a file's name. {chains}
-chains of lives in {seconds:,.0f} s on two cores, beside other work.
+`python -m tests.faults.kill --kills=N` first kills `train` (SIGKILL) at {points} critical points,
+such as between the writing and the renaming of a checkpoint, then at N random instants. The killed
+processes are forked from one that has imported `train`. The test suite runs it with 4 kills.
+A run counts as different if any bit of the last state, any line of metrics or any file name
+differs from those of a run without kills. The table is of {chains} runs, each killed many times,
+in {seconds:,.0f} s on two shared cores.
 
-| killed | times | runs lost | different | steps redone, at most | longest recovery |
+| killed | times | runs lost | runs different | most steps repeated | longest recovery |
 |---|---|---|---|---|---|
 """
 SOAK = """
 `python -m tests.faults.soak --steps=100000`: LeNet-5, {steps:,} steps, {looks} checkpoints and
-{evaluations} evaluations in {seconds:,.0f} s. After the first quarter a thousand steps changed
-its memory by {resident_mb:.2f} MB, its file descriptors by {descriptors:.2f} and its threads by
-{threads:.2f}; from the first checkpoint to the last they went from {first} to {last}.
+{evaluations} evaluations in {seconds:,.0f} s. After the first quarter, 1,000 steps changed its
+memory by {resident_mb:.2f} MB, its file descriptors by {descriptors:.2f} and its threads by
+{threads:.2f}. It had {first} at the first checkpoint, and {last} at the last.
 
-**As printed**, each done to the command (`python -m tests.faults.cases`); `W` is the directory, the
-number the exit status:
+**Messages, as printed** by the command (`python -m tests.faults.cases`). `W` is the work
+directory; the exit status is in parentheses:
 """
 END = """
-* Checkpoints: each of their files in turn truncated, filled with zeros, one bit flipped, deleted
-  (`tests/faults/test_damage.py`). Two are kept unless `config.keep_checkpoints` says otherwise.
-  Those from before there were checksums are read, and said to be not verified.
-* A signal during a compilation ends a run at once (jax 0.11 and 0.12 finish the compilation first;
-  nothing is unsaved meanwhile); so it does during an evaluation, unless the evaluation changes the
-  state (plateau, true averages), which is finished first. Several processes finish the evaluation
-  too.
-* The same seed gives the same bits on a CPU: in a second run, resumed at every step, with a cold
-  and a warm compile cache (`tests/faults/test_determinism.py`). On a GPU
-  `XLA_FLAGS=--xla_gpu_deterministic_ops=true` before the command is XLA's switch for it; not
-  measured on a GPU here. `--xla_gpu_exclude_nondeterministic_ops` is reported to refuse the
-  gradient of max-pooling (select-and-scatter).
+* **Damaged checkpoints.** `tests/faults/test_damage.py` truncates, zeroes and deletes each file of
+  a checkpoint in turn, and flips one of its bits. A run keeps two checkpoints unless
+  `config.keep_checkpoints` says otherwise. Checkpoints older than the checksums are read, with a
+  line that says they were not verified.
+* **Signals.** A signal during a compilation ends a run at once (jax 0.11 and 0.12 finish the
+  compilation first; nothing is unsaved then). A signal during an evaluation ends it at once too,
+  except where the evaluation changes the state (plateau, true averages) or several processes run:
+  they finish it first.
+* **Determinism.** The same seed gives the same bits on a CPU: in a second run, resumed at any
+  step, with a cold or a warm compilation cache (`tests/faults/test_determinism.py`). On a GPU, set
+  `XLA_FLAGS=--xla_gpu_deterministic_ops=true`; we did not test it.
+  `--xla_gpu_exclude_nondeterministic_ops` reportedly refuses the gradient of max-pooling
+  (select-and-scatter).
 """
 
 
@@ -67,7 +68,7 @@ def section() -> str:
     slopes = {name: slope + 0.0 for name, slope in soak["a_thousand_steps"].items()}  # no -0
     text += SOAK.format(**{**soak, **slopes, **ends})
     for case in cases["cases"]:
-        said = case["said"] or ["(nothing beside what it always prints)"]
+        said = case["said"] or ["(only its usual output)"]
         text += f"\n* **{case['fault']}** ({case['status']})\n\n"
         text += "".join(f"      {line}\n" for line in said)
     return f"{TITLE}\n\n{text}{END}"
@@ -78,7 +79,7 @@ def _held(look: dict) -> str:
 
 
 def main() -> None:
-    """Put the section in the place of the one that the page has."""
+    """Replace the section in the page."""
     before, _, rest = PAGE.read_text().partition(TITLE)
     _, heading, after = rest.partition("\n## ")
     page = f"{before.rstrip()}\n\n{section()}" + (f"\n## {after}" if heading else "")
