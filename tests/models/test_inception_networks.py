@@ -97,7 +97,11 @@ def test_options(name, dtype):
             assert (logits.shape, logits.dtype) == ((2, 10), jnp.float32)
 
 
-@pytest.mark.parametrize("name", NAMES)
+# All nets take half a minute each to compile; in the ordinary suite the first one stands for them.
+@pytest.mark.parametrize(
+    "name",
+    [name if name == NAMES[0] else pytest.param(name, marks=pytest.mark.slow) for name in NAMES],
+)
 def test_gradient_step_in_bfloat16(name):
     size = {"inception_v3": 75}.get(name, 64)
     heads = {"aux_heads": True} if name == "googlenet_bn" else {}
