@@ -30,6 +30,10 @@ from cnn_history.training import differentiate as differentiation
 
 # From so many batches, one pass at most, norms get the statistics of averaged parameters.
 AVERAGED_BATCHES = 50
+# What a rule without a learning rate does not use.
+OF_THE_RATE = ("learning_rate", "rate_batch", "schedule", "warmup", "warmup_from")
+# What changes the gradient before the rule, or the step after it.
+AROUND_THE_RULE = ("gradient_clipping", "bias_rate", "filter_radius", "decoupled_weight_decay")
 OPTIMIZER_STATES = {"replicated": devices.all_replicated, "sharded": devices.sharded}
 
 
@@ -86,6 +90,7 @@ def experiment(
         init_layers=tuple(config.init_layers),
         scaling=config.scaling,
         trained=layers,
+        notes=rate_notes(config),
         plan=plan._replace(statistics_batches=batches),
     )
 
@@ -93,11 +98,19 @@ def experiment(
 def check(config: ConfigDict) -> None:
     """Raise UserError for fields that hold what they cannot, or do not fit together."""
     fields.check(config)
-    if config.micro_batches > 1 and optimizers.OPTIMIZERS[config.optimizer.name].whole_batch:
+    name = config.optimizer.name
+    rule = optimizers.OPTIMIZERS[name]
+    if config.micro_batches > 1 and rule.whole_batch:
         raise UserError(
-            f"config.micro_batches: {config.optimizer.name} asks for more of a batch than its "
-            "gradient, and takes it whole; set it to 1."
+            f"config.micro_batches: {name} asks for more of a batch than its gradient, and takes "
+            "it whole; set it to 1."
         )
+    for around in AROUND_THE_RULE if rule.line_search else ():
+        if config[around] != (default := fields.FIELDS[around].default):
+            raise UserError(
+                f"config.{around}: {name} searches for a step that lowers the loss, and this would "
+                f"change the gradient before it or the step after it; set it to {default}."
+            )
     if config.init_layers and not config.init_from:
         raise UserError("config.init_layers: of which network? config.init_from names its run.")
     if config.dtype == "float64" and not jax.config.jax_enable_x64:
@@ -190,32 +203,51 @@ def loss_name(config: ConfigDict, network: nn.Module) -> str:
     return config.loss.name + (heads if getattr(network, "aux_heads", False) else "")
 
 
-def schedule(config: ConfigDict) -> optimizers.Rate:
-    """Return the learning rate of each step, scaling by the batch and warm-up included."""
+def schedule(config: ConfigDict) -> optimizers.Rate | None:
+    """Return the learning rate of each step, scaling by the batch and warm-up included.
+
+    None where the rule searches for the length of its step.
+    """
     rate = config.learning_rate
     if config.rate_batch:
         rate = schedules.linear_scaling(rate, config.rate_batch, config.batch_size)
     with field(f"schedule.{config.schedule.name}"):
         made = choices.call(fields.SCHEDULE.bind(config.schedule), initial=rate, steps=config.steps)
+    if optimizers.OPTIMIZERS[config.optimizer.name].line_search:
+        return None
     return schedules.warmup(made, config.warmup, config.warmup_from) if config.warmup else made
 
 
+def rate_notes(config: ConfigDict) -> tuple[str, ...]:
+    """Return what is to be known of the rate, a line each, where it is not that of other rules."""
+    name, rate = config.optimizer.name, config.learning_rate
+    rule = optimizers.OPTIMIZERS[name]
+    if rule.line_search:
+        unused = ", ".join(f"config.{field}" for field in OF_THE_RATE)
+        return (f"{name} searches for the length of each step; it does not use {unused}.",)
+    return (f"config.learning_rate={rate:g}: with {name}, {rule.rate_is}.",) if rule.rate_is else ()
+
+
 def optimizer(
-    config: ConfigDict, rate: optimizers.Rate
+    config: ConfigDict, rate: optimizers.Rate | None
 ) -> Callable[[Mapping[str, Sequence[int]]], optax.GradientTransformation]:
     """Return (filters of the network, by `models.filters`) -> the rule of a run.
 
     It stands between what prepares the gradient and what corrects the update.
     The gradient of the loss is clipped, then weight decay is added to it, as in Krizhevsky et al.
-    2012, sec. 5. Biases get their own multiple of the whole update, so that it multiplies their
-    rate whatever the rule. Filters are limited where they would land, and averaged last.
+    2012, sec. 5; decoupled, it is added to the update. Biases get their own multiple of the whole
+    update, so that it multiplies their rate whatever the rule. Filters are limited where they would
+    land, and parameters averaged last.
     """
     decay, decayed = config.weight_decay, optimizers.DECAYED[config.decayed]
+    l2 = 0.0 if config.decoupled_weight_decay else decay
     make = fields.OPTIMIZER.bind(config.optimizer)
     with field(f"optimizer.{config.optimizer.name}"):
-        rule = choices.call(make, learning_rate=rate, weight_decay=decay, decayed=decayed)
-    if decay and not choices.takes(make, "weight_decay"):
-        rule = optimizers.add_l2(rule, decay, decayed)
+        rule = choices.call(make, learning_rate=rate, weight_decay=l2, decayed=decayed)
+    if l2 and not choices.takes(make, "weight_decay"):
+        rule = optimizers.add_l2(rule, l2, decayed)
+    elif decay and not l2:
+        rule = optimizers.add_decoupled_decay(rule, decay, decayed)
     parts = [rule]
     if config.gradient_clipping:
         parts.insert(0, optax.clip_by_global_norm(config.gradient_clipping))

@@ -148,7 +148,8 @@ FIELDS = {
     # The batch that the rate is for: it grows with batch_size / rate_batch; 0: it does not.
     "rate_batch": Field(0, COUNT),
     "schedule": Field("constant", SCHEDULE),
-    "weight_decay": Field(0.0, NOT_NEGATIVE),  # added to the gradient, as L2 is
+    "weight_decay": Field(0.0, NOT_NEGATIVE),  # added to the gradient, as L2 is, unless
+    "decoupled_weight_decay": Field(False, FLAG),  # it shrinks parameters beside it: AdamW, SGDW
     "decayed": Field("all", one_of(*optimizers.DECAYED)),  # what weight decay touches
     "warmup": Field(0, COUNT),  # steps in which the rate rises
     "warmup_from": Field(0.0, NOT_NEGATIVE),  # the rate that it rises from

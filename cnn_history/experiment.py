@@ -44,7 +44,7 @@ class Experiment(NamedTuple):
       loss: (logits, labels) -> [n], also of `(logits, heads)`.
       loss_name: of it.
       optimizer: from gradients to updates.
-      schedule: the learning rate of each step, as the optimizer has it.
+      schedule: the learning rate of each step, as the optimizer has it; None where it takes none.
       differentiate: how a step gets its gradient, and what else the optimizer asks for.
       evaluated: (params, optimizer's state) -> the parameters that are evaluated.
       averages: whether those are averages.
@@ -55,6 +55,7 @@ class Experiment(NamedTuple):
       init_layers: the layers that take those; empty for all.
       scaling: name of what is done to values.
       trained: the layers that are trained; empty for all.
+      notes: what the first lines of a run say of it.
       plan: the numbers.
     """
 
@@ -68,7 +69,7 @@ class Experiment(NamedTuple):
     loss: Callable[[Any, jax.Array], jax.Array]
     loss_name: str
     optimizer: optax.GradientTransformation
-    schedule: optimizers.Rate
+    schedule: optimizers.Rate | None
     differentiate: Callable
     evaluated: Callable[[Any, Any], Any]
     averages: bool
@@ -78,4 +79,5 @@ class Experiment(NamedTuple):
     init_layers: tuple[str, ...]
     scaling: str
     trained: tuple[str, ...]
+    notes: tuple[str, ...]
     plan: Plan

@@ -16,7 +16,7 @@ from typing import Annotated, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from cnn_history.choices import COUNT, NOT_NEGATIVE, Count, NotNegative, checked, several
+from cnn_history.choices import COUNT, NOT_NEGATIVE, Count, NotNegative, Share, checked, several
 
 Schedule = Callable[[jax.typing.ArrayLike], jax.Array]
 
@@ -111,7 +111,10 @@ def linear_scaling(rate: float, of_batch: int, batch: int) -> float:
 
 
 class PlateauState(NamedTuple):
-    """The lowest error seen, the evaluations since that were not below it, and the drops made."""
+    """The error that counts as lowest, the evaluations since, and the drops made.
+
+    `waited` starts below 0 where a cooldown comes first.
+    """
 
     lowest: jax.Array
     waited: jax.Array
@@ -124,15 +127,16 @@ class Plateau:
 
     Attributes:
       schedule: step -> rate before any drop.
-      factor: what a drop multiplies the rate by.
-      patience: evaluations in a row without a new lowest error that make a drop.
-      drops: how many there are at most.
+      factor, patience, drops, threshold, min_rate, cooldown: as those of `plateau`.
     """
 
     schedule: Schedule
     factor: float
     patience: int
     drops: int
+    threshold: float = 0.0
+    min_rate: float = 0.0
+    cooldown: int = 0
 
     def init(self) -> PlateauState:
         """Return the state before the first evaluation."""
@@ -141,24 +145,35 @@ class Plateau:
 
     def rate(self, step: jax.typing.ArrayLike, state: PlateauState) -> jax.Array:
         """Return the rate of a step."""
-        return self.schedule(step) * jnp.power(self.factor, state.drops)
+        rate = self.schedule(step)
+        least = jnp.minimum(self.min_rate, rate)  # never above what it was without a drop
+        return jnp.maximum(rate * jnp.power(self.factor, state.drops), least)
 
     def observe(self, state: PlateauState, error: jax.typing.ArrayLike) -> PlateauState:
         """Return the state after an evaluation that found `error`."""
-        waited = jnp.where(error < state.lowest, 0, state.waited + 1)
+        known = jnp.where(jnp.isinf(state.lowest), 0, jnp.abs(state.lowest))
+        better = error < state.lowest - self.threshold * known
+        cools = state.waited < 0
+        waited = jnp.where(better & ~cools, 0, state.waited + 1)
         drop = (waited >= self.patience) & (state.drops < self.drops)
         return PlateauState(
-            jnp.minimum(state.lowest, error).astype(state.lowest.dtype),
-            jnp.where(drop, 0, waited),
+            jnp.where(better, error, state.lowest).astype(state.lowest.dtype),
+            jnp.where(drop, -self.cooldown, waited),
             state.drops + drop,
         )
 
 
 @checked
 def plateau(
-    initial: float, factor: NotNegative = 0.1, patience: int = 3, drops: Count = 3
+    initial: float,
+    factor: NotNegative = 0.1,
+    patience: int = 3,
+    drops: Count = 3,
+    threshold: Share = 0.0,
+    min_rate: NotNegative = 0.0,
+    cooldown: Count = 0,
 ) -> Plateau:
-    """Divide the rate "when the validation error rate stopped improving with the current" one.
+    r"""Divide the rate "when the validation error rate stopped improving with the current" one.
 
     Krizhevsky et al. 2012, sec. 5, by hand, by 10, three times; likewise Zeiler & Fergus 2013,
     Simonyan & Zisserman 2014, He et al. 2015. What their hands took for the end of improvement is
@@ -166,9 +181,28 @@ def plateau(
 
     Such a schedule has a state, which the optimizer keeps. `optimizers.observe` tells it the error.
 
-    Raises ValueError for a patience below 1.
+    Others count otherwise. At which call each drops first, of the same error over and over, and
+    with the same `patience` p (their own defaults else):
+
+    | | what counts as better | error 0.5 | error -1 |
+    |---|---|---|---|
+    | here | $e < b - t |b|$, t = 0 | p + 1 | p + 1 |
+    | PyTorch's `ReduceLROnPlateau` | $e < b (1 - t)$, t = 1e-4 | p + 2 | never |
+    | optax's `reduce_on_plateau` | $e < b (1 - t)$, t = 1e-4 | p + 1 | never |
+    | Keras's `ReduceLROnPlateau` | $e < b - t$, t = 1e-4 | p + 1 | p + 1 |
+
+    Args:
+      initial: the rate before any drop.
+      factor: what a drop multiplies it by.
+      patience: evaluations in a row without a lower error that make a drop.
+      drops: how many there are at most.
+      threshold: t, by how much of the lowest error b the error has to fall below it.
+      min_rate: what no drop goes below.
+      cooldown: evaluations after a drop that are not counted.
+
+    Raises ValueError for an argument out of range, such as a patience below 1.
     """
-    return Plateau(constant(initial), factor, patience, drops)
+    return Plateau(constant(initial), factor, patience, drops, threshold, min_rate, cooldown)
 
 
 # The program gives the rate at the start, and the steps of the run where a schedule takes them.

@@ -25,6 +25,7 @@ from cnn_history.optimizers.adam import adam
 from cnn_history.optimizers.adam_uncorrected import adam_uncorrected
 from cnn_history.optimizers.averaging import averaged_params, exponential_average, polyak_average
 from cnn_history.optimizers.bfgs import bfgs
+from cnn_history.optimizers.decoupled import add_decoupled_decay as add_decoupled_decay
 from cnn_history.optimizers.filter_norms import limit_filter_rms as limit_filter_rms
 from cnn_history.optimizers.kfac import kfac
 from cnn_history.optimizers.l2 import add_l2 as add_l2
@@ -45,15 +46,20 @@ class Rule(NamedTuple):
     """An optimizer that a config may choose.
 
     Attributes:
-      make: (learning_rate, **options) -> transformation; a line search takes no rate. One that
-        takes `weight_decay` and what is `decayed` decays the parameters itself.
+      make: (learning_rate, **options) -> transformation. One that takes `weight_decay` and what is
+        `decayed` has L2 in its own formula.
       factors: whether its `update` takes `factors`, as `differentiate.with_factors` makes them.
       whole_batch: whether it asks for more of a batch than one gradient, and so for all of it.
+      line_search: whether it searches for the length of its step; it takes no rate, and nothing
+        may change the gradient before it or the step after it.
+      rate_is: what it makes of the rate, in words, where that is no plain multiple of a gradient.
     """
 
     make: Callable[..., optax.GradientTransformation]
     factors: bool = False
     whole_batch: bool = False
+    line_search: bool = False
+    rate_is: str = ""
 
     def __call__(self, learning_rate: Rate, **options) -> optax.GradientTransformation:
         """Return the transformation, with those of the arguments that it takes."""
@@ -69,12 +75,19 @@ OPTIMIZERS = {
     "adam_uncorrected": Rule(adam_uncorrected),
     "adam": Rule(adam),
     # A config trains for many steps, and an estimate is for a pass.
-    "stochastic_diagonal_lm": Rule(functools.partial(stochastic_diagonal_lm, every=1000)),
-    "newton": Rule(newton, whole_batch=True),
-    "bfgs": Rule(bfgs, whole_batch=True),
-    "lbfgs": Rule(lbfgs, whole_batch=True),
+    "stochastic_diagonal_lm": Rule(
+        functools.partial(stochastic_diagonal_lm, every=1000),
+        rate_is="divided by mu plus the curvature of each weight",
+    ),
+    "newton": Rule(
+        newton, whole_batch=True, rate_is="a share of the full Newton step, which 1 takes whole"
+    ),
+    "bfgs": Rule(bfgs, whole_batch=True, line_search=True),
+    "lbfgs": Rule(lbfgs, whole_batch=True, line_search=True),
     "kfac": Rule(kfac, factors=True, whole_batch=True),
-    "lars": Rule(lars),
+    "lars": Rule(
+        lars, rate_is="multiplied by trust |w| / |g| of each layer, and so is often 1 to 30"
+    ),
 }
 
 # What is evaluated in place of the newest parameters: transformations that keep an average of them.

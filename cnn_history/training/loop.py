@@ -17,7 +17,6 @@ from cnn_history.experiment import Experiment
 from cnn_history.files import bucket, checkpoint, private, record, shipped, workdir
 from cnn_history.files.checkpoint import Damaged, NotSaved
 from cnn_history.reporting import figures
-from cnn_history.schedules import Plateau
 from cnn_history.training import processes
 from cnn_history.training.session import Session
 from cnn_history.training.signals import Asked, Stop, StopRequest
@@ -135,7 +134,7 @@ def _say_stretched(config: ml_collections.ConfigDict, before: int, step: int) ->
     earlier = config.copy_and_resolve_references()
     earlier.steps = before
     then, now = build.schedule(earlier), build.schedule(config)
-    if isinstance(now, Plateau) or then(step) == now(step):
+    if not callable(now) or then(step) == now(step):
         return
     print(
         f"config.steps was {before:,} and is {config.steps:,}, over which the schedule "

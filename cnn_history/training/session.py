@@ -104,6 +104,8 @@ class Session:
         bar.say(self._headline())
         if self._taken:
             bar.say(self._taken)
+        for note in experiment.notes:
+            bar.say(note)
         for source in (experiment.train, experiment.test):
             if source.left_out:
                 bar.say(source.left_out)

@@ -7,6 +7,7 @@ import pytest
 
 from cnn_history import build, optimizers
 from cnn_history.config import base, choose
+from cnn_history.errors import UserError
 
 RNG = np.random.default_rng(0)
 PARAMS = {
@@ -60,6 +61,36 @@ def test_weight_decay_of_kernels_leaves_biases():
             decay = 0.01 if name == "kernel" else 0.0
             wanted = PARAMS[layer][name] * (1 - decay) - GRADS[layer][name]
             np.testing.assert_allclose(leaf, wanted, rtol=1e-6)
+
+
+def test_decoupled_decay_is_that_of_pytorch_and_of_the_paper():
+    """Adam and its AdamW; momentum as Loshchilov & Hutter 2019, algorithm 1, has it; biases too."""
+    torch = pytest.importorskip("torch")
+    fields = {"weight_decay": 0.1, "decoupled_weight_decay": True, "learning_rate": 0.05}
+    path, _ = walk(4, optimizer=choose("optimizer", "adam"), **fields)
+    w = torch.tensor(numbers(PARAMS), requires_grad=True)
+    theirs = torch.optim.AdamW([w], lr=0.05, eps=1e-7, weight_decay=0.1)
+    w.grad = torch.tensor(numbers(GRADS))
+    for params in path:
+        theirs.step()
+        np.testing.assert_allclose(numbers(params), w.detach().numpy(), rtol=1e-7)
+
+    path, _ = walk(4, optimizer=choose("optimizer", "momentum"), decayed="kernels", **fields)
+    w, v = numbers(PARAMS), 0.0
+    decays = numbers(
+        {k: {"kernel": p["kernel"] * 0 + 1, "bias": p["bias"] * 0} for k, p in PARAMS.items()}
+    )
+    for params in path:
+        v = 0.9 * v - 0.05 * numbers(GRADS)
+        w = w + v - 0.05 * 0.1 * decays * w
+        np.testing.assert_allclose(numbers(params), w, rtol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["bfgs", "lbfgs"])
+@pytest.mark.parametrize("around", build.AROUND_THE_RULE)
+def test_nothing_stands_around_a_line_search(name, around):
+    with pytest.raises(UserError, match=rf"config\.{around}: {name} searches"):
+        walk(optimizer=choose("optimizer", name), **{around: True if "weight" in around else 2.0})
 
 
 def test_biases_have_their_own_rate():

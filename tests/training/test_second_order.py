@@ -70,12 +70,21 @@ def test_a_step_lowers_the_loss_that_its_gradient_is_of(name):
 
 
 @pytest.mark.parametrize("name", ["newton", "lbfgs"])
-def test_smoke(name, tmp_path):
-    """By config, on LeNet-5; BFGS is refused there (tests/test_wrong_input.py)."""
+def test_smoke(name, tmp_path, capsys):
+    """By config, on LeNet-5, with a schedule that looks at the error, and what is said of the rate.
+
+    BFGS is refused there (tests/test_wrong_input.py).
+    """
     config = lenet5_digits.get_config("smoke")
     config.optimizer.name = name
     config.optimizer.newton.update(damping=1.0, cg_steps=3)
+    config.schedule.name = "plateau"
     config.update(steps=2, eval_every=2, checkpoint_every=2, weight_decay=1e-3)
     summary = loop.run(config, tmp_path)
     assert summary["steps"] == 2
     assert np.isfinite(summary["test"]["top1_error"])
+    said = {
+        "newton": "config.learning_rate=0.05: with newton, a share",
+        "lbfgs": "config.schedule, con",
+    }
+    assert said[name] in capsys.readouterr().err
