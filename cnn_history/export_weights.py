@@ -9,6 +9,7 @@ within, images as `preprocessing` returns them -> logits, that jax alone runs. E
 and compared with the network, before it gets its name.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -135,7 +136,8 @@ def write_program(
     exported = jax.export.deserialize(bytearray(path.read_bytes()))
     noise = np.random.default_rng(0).integers(0, 256, (batch or IMAGES, *shape), np.uint8)
     images = np.asarray(preprocessing(noise), np.float32)
-    ours = np.asarray(jax.jit(lambda x: network.apply(variables, x, train=False))(images))
+    apply = jax.jit(functools.partial(network.apply, train=False))
+    ours = np.asarray(apply(variables, images))
     difference = np.abs(np.asarray(exported.call(images)) - ours).max() / np.abs(ours).max()
     if not difference <= BOUND:
         raise RuntimeError(f"{path} computes logits that are {difference:.1e} off.")
