@@ -1,13 +1,13 @@
-"""What XLA needs of us: forms of layers that its CPU compiler runs faster, its options, and forms
-that its partitioner gets right.
+"""Workarounds for XLA: equivalent forms of layers that its CPU compiler runs faster or that its
+partitioner gets right, and compiler options.
 
-They are the same functions, with the same derivatives. Networks and layers know nothing of them;
-`layers.forms` puts them in.
+Each form is the same function with the same derivatives. Networks and layers do not know about
+them; `layers.forms` substitutes them.
 """
 
 from cnn_history.cpu import convolution, once, pooling, squashing
 
-# By the name of the layer's function.
+# Keys are names of the functions in `layers`.
 FORMS = {
     "convolve": convolution.convolve,
     "max_pool": pooling.max_pool,

@@ -1,23 +1,20 @@
-"""XLA's options for programs of a CPU, as `jax.jit` takes them; for other platforms there are none.
-
-Figures are in docs/speed.md.
-"""
+"""XLA's compiler options for CPUs, for `jax.jit`; other platforms get none (docs/speed.md)."""
 
 import functools
 
 import jax
 
-# What XLA:CPU gives to its YNN kernels. Sums take what leads to them along, in inference all
-# convolutions before a pooling.
+# Operations that XLA:CPU gives to its YNN kernels. A sum takes the operations before it along: in
+# inference, all convolutions before a pooling.
 PRODUCTS = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
 PRODUCTS_AND_SUMS = f"{PRODUCTS},LIBRARY_FUSION_TYPE_REDUCE"
 
 
 def options(platform: str, training: bool) -> dict[str, str]:
-    """Return the options for steps of training, or for inference.
+    """Return the options for training steps or for inference.
 
-    XLA:CPU removes `optimization_barrier` before it fuses, of which our forms then have nothing.
-    And its YNN kernels for convolutions use one thread only, however many there are.
+    By default, XLA:CPU removes `optimization_barrier` before it fuses, which makes the barriers of
+    our forms useless, and its YNN kernels for convolutions use a single thread.
     """
     if platform != "cpu":
         return {}
@@ -30,7 +27,7 @@ def options(platform: str, training: bool) -> dict[str, str]:
 
 @functools.cache
 def _known(option: str, value: str) -> bool:
-    """Say whether this XLA takes an option; an experimental one may go, and speed alone with it."""
+    """Tell whether this XLA has an option; an experimental one may disappear, and some speed."""
     try:
         jax.jit(lambda: 0).lower().compile({option: value})
     except jax.errors.JaxRuntimeError:
@@ -39,9 +36,9 @@ def _known(option: str, value: str) -> bool:
 
 
 def options_of_one_call(platform: str) -> dict[str, str | int]:
-    """Return the options for a program that runs once: it is quick to compile.
+    """Return the options for a program that runs once and should compile fast.
 
-    Where parameters are drawn, XLA:CPU compiles several kernels for each, and takes two thirds of
-    the time with them (Inception-v3: 9 s for 14).
+    To draw parameters, XLA:CPU compiles several kernels for each. With these options that takes two
+    thirds of the time (Inception-v3: 9 s instead of 14).
     """
     return {"xla_backend_optimization_level": 1} if platform == "cpu" else {}

@@ -1,10 +1,10 @@
-"""Convolution in the forms that XLA:CPU runs best, each found by measurement (docs/speed.md).
+"""Forms of convolution that XLA:CPU runs fastest, found by measurement (docs/speed.md).
 
-* Groups: one convolution for each.
-* Few output maps: outputs that lie side by side are computed as further maps of one position.
+* Groups: one convolution per group.
+* Few output maps: neighbouring outputs are computed as extra maps of one position ("packed").
 * 3x3 windows on many channels: Winograd's algorithm.
-* The gradient of the kernel, for which images are transposed: a barrier keeps that strided loop
-  from computing anew what led to them, and of few channels it is the sum over parts of the batch.
+* The gradient of the kernel transposes the images. A barrier keeps that strided loop from
+  recomputing them. With few channels, the gradient is a sum over parts of the batch.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from cnn_history.cpu.form import Form, varying_alike
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 Pads = tuple[tuple[int, int], ...]
-# The three arrays of a convolution.
+# The arrays of a convolution; also, which of them a function computes.
 IMAGES, KERNEL, OUTPUTS = range(3)
 
 
@@ -33,9 +33,9 @@ def convolve(
     dimension_numbers: Any = LAYOUT,
     **options: Any,
 ) -> jax.Array:
-    """[n, h, w, c], [k, k, c / groups, f] -> [n, h', w', f]; as `layers.convolve`, `plain`.
+    """[n, h, w, c], [k, k, c / groups, f] -> [n, h', w', f]; equals `plain`, `layers.convolve`.
 
-    Dilated convolutions, those of many groups, and those of a precision of their own stay plain.
+    Dilated convolutions, convolutions with many groups or with an explicit precision stay plain.
     """
     groups = feature_group_count
     dilated = any(set(options.get(name) or [1]) != {1} for name in ("lhs_dilation", "rhs_dilation"))
@@ -53,11 +53,11 @@ def convolve(
 
 @dataclasses.dataclass(frozen=True)
 class _Convolution(Form):
-    """One of the three functions of a convolution: of its outputs, images or kernel.
+    """Computes the outputs of a convolution, or the gradient of its images or of its kernel.
 
-    The sum of its outputs times any weights for them is linear in images, kernel and weights; each
-    function is the derivative of that sum by one of these, `wanted`, and takes the other two. So
-    are its own derivatives.
+    sum(outputs * weights) is linear in images, kernel and weights. Each of the three functions is
+    the derivative of that sum by one of these, `wanted`, and takes the other two. Its own
+    derivatives are again functions of this kind.
     """
 
     own: Callable
@@ -71,7 +71,7 @@ class _Convolution(Form):
     linear = 2
 
     def transposed(self, i, *arrays):
-        """The function that gives what array i is."""
+        """Return the function that computes array i."""
         others = [j for j in range(3) if j != self.wanted]
         given = dict(zip(others, arrays, strict=True))
         given[self.wanted] = given.pop(others[i])
@@ -79,13 +79,13 @@ class _Convolution(Form):
         return form(*(given[j] for j in sorted(given)))
 
     def plain(self, *arrays):
-        """By jax's own convolution, or its transpose."""
+        """Use jax's own convolution, or its transpose."""
         return self._by(self._own, *arrays)
 
     def cpu(self, *arrays):
-        """Each group by itself, in float32 or wider, as XLA:CPU computes it anyway.
+        """Compute each group separately, in float32 or wider, as XLA:CPU does anyway.
 
-        What a form adds up is then rounded once.
+        So the sums that a form adds are rounded once.
         """
         dtype = self.images.dtype
         wide = jnp.promote_types(dtype, jnp.float32)
@@ -95,9 +95,10 @@ class _Convolution(Form):
         return form._in_groups(_alone, *arrays).astype(dtype)
 
     def cut(self, keep_whole, *arrays):
-        """The gradient of the kernel, of whole images and each group by itself.
+        """Compute the gradient of the kernel from whole images, each group separately.
 
-        Else XLA may multiply it by the size of an axis of the mesh that nothing is cut along.
+        Otherwise XLA may multiply it by the size of a mesh axis along which nothing is sharded
+        (findings/partitioned_kernel_gradient.sh).
         """
         if self.wanted != KERNEL:
             return self.plain(*arrays)
@@ -121,7 +122,7 @@ class _Convolution(Form):
         return self.own(x, kernel, self.strides, self.padding, self.groups)
 
     def _by(self, convolve, first, second):
-        """Return what is wanted by a function (images, kernel) -> outputs, or by its transpose."""
+        """Return the wanted array by `convolve`, (images, kernel) -> outputs, or its transpose."""
         if self.wanted == IMAGES:
             return jax.linear_transpose(lambda x: convolve(x, first), self.images)(second)[0]
         if self.wanted == KERNEL:
@@ -145,7 +146,7 @@ def _outputs(form, x, kernel):
 
 
 def _images(form, kernel, dy):
-    """Of stride 1 it is again a convolution."""
+    """Return the gradient of the images; with stride 1 it is a convolution too."""
     if form.strides != (1, 1):
         return form.plain(kernel, dy)
     around = tuple(
@@ -160,7 +161,10 @@ def _images(form, kernel, dy):
 
 
 def _kernel(form, x, dy):
-    """By tiles, packed or in parts; of grey images parts would have too little to do."""
+    """Return the kernel's gradient: by tiles, packed, or in parts of the batch.
+
+    Parts of greyscale images would be too small to be worth it.
+    """
     x, dy = jax.lax.optimization_barrier((x, dy))
 
     def convolve(x, kernel):
@@ -176,7 +180,7 @@ _ALONE = {IMAGES: _images, KERNEL: _kernel, OUTPUTS: _outputs}
 
 
 def tile(x: jax.Array, kernel: jax.Array, strides: tuple[int, int]) -> int:
-    """Return how many outputs a side of Winograd's tiles has, or 0 where it is not faster."""
+    """Return the side of Winograd's tiles, in outputs, or 0 where they are not faster."""
     _, _, c, f = kernel.shape
     positions, known = x.size // c, processors.PROCESSOR
     many = c * f >= known.tiles_products * (c + f) and positions >= known.tiles_positions
@@ -187,7 +191,7 @@ def tile(x: jax.Array, kernel: jax.Array, strides: tuple[int, int]) -> int:
 
 
 def _in_parts(form, x, kernel):
-    """Convolve the batch in parts, to which images are dealt out in turn."""
+    """Convolve the batch in parts; image i belongs to part i modulo their number."""
     images, channels = processors.PROCESSOR.part_images, processors.PROCESSOR.part_channels
     parts = len(x) // images
     if x.shape[3] > channels or len(x) % images or parts <= 1:
@@ -198,9 +202,9 @@ def _in_parts(form, x, kernel):
 
 
 def _packed(form, x, kernel):
-    """Compute outputs that lie side by side as further maps of one position.
+    """Compute neighbouring outputs as extra maps of one position.
 
-    Their kernels, each moved on by a stride, lie in a wider one, with zeros around them.
+    One wider kernel holds theirs, each shifted by a stride, with zeros around it.
     """
     n, *size, _ = jax.eval_shape(form._own, x, kernel).shape
     rows, columns = packing(size, kernel.shape)
@@ -219,12 +223,12 @@ def _packed(form, x, kernel):
 
 
 def _around(i, count, step):
-    """Return the zeros before and behind the i-th of `count` kernels in their wider one."""
+    """Return the numbers of zeros before and after the i-th of `count` kernels in the wider one."""
     return i * step, (count - 1 - i) * step
 
 
 def packing(size: tuple[int, int], kernel: tuple[int, int, int, int]) -> tuple[int, int]:
-    """Return of how many rows, and how many columns, outputs are computed as one position.
+    """Return the rows and columns of outputs that are computed as one position.
 
     Args:
       size: (h', w') of the outputs.

@@ -1,7 +1,8 @@
-"""Programs over several devices, in which XLA cuts arrays by itself.
+"""Programs over several devices, in which XLA's partitioner shards arrays.
 
-Its partitioner errs with some of them, without a word (docs/functional_api.md). What it then has to
-keep whole is said by a constraint, for which the mesh is needed.
+It silently computes wrong numbers for some of them
+(findings/partitioned_kernel_gradient.sh). A sharding constraint, which needs the mesh, keeps their
+images whole.
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec
 
 
 def is_cut(context: Any) -> bool:
-    """Say whether XLA may cut arrays in a program that is lowered; inside `jax.shard_map` not."""
+    """Tell whether XLA may shard arrays of the program being lowered (not in `jax.shard_map`)."""
     around = context.module_context.axis_context
     if hasattr(around, "num_devices"):
         return around.num_devices > 1
@@ -20,11 +21,11 @@ def is_cut(context: Any) -> bool:
 
 
 def keep_whole(context: Any, images: jax.Array) -> jax.Array:
-    """Return images [n, h, w, c], which XLA then cuts along n and c alone.
+    """Constrain images [n, h, w, c] to be sharded along n and c only.
 
     Args:
-      context: in which a primitive is lowered.
-      images: an argument of it.
+      context: the lowering context of a primitive.
+      images: an argument of the primitive.
     """
     mesh = _mesh(context)
     if mesh is None:
@@ -40,9 +41,9 @@ def keep_whole(context: Any, images: jax.Array) -> jax.Array:
 
 
 def _mesh(context) -> AbstractMesh | None:
-    """Return the mesh of the arrays, or else of the arguments of the program.
+    """Return the mesh of the arrays, or else that of the program's arguments.
 
-    An array without a place of its own does not know the mesh that `in_shardings` gives it.
+    An uncommitted array does not know the mesh that `in_shardings` gives it.
     """
     for aval in context.avals_in:
         if not aval.sharding.mesh.empty:

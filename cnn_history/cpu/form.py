@@ -1,14 +1,12 @@
-"""Functions in two forms: XLA's own, and the one that XLA:CPU runs best.
+"""Functions with two forms: XLA's standard one, and one that XLA:CPU runs faster.
 
-A function is one primitive of jax, and each platform lowers it by itself: which form a program
-holds follows from the platform that it is lowered for, be that the default backend's or another's.
-Derivatives are given with the function. XLA runs what is written: the transpose that jax derives
-of a sum over slices is a sum of padded arrays, whatever the fastest way to the same numbers is.
+Each function is a jax primitive with a lowering rule per platform, so the platform that a program
+is lowered for decides its form. Functions define their own derivatives, because XLA runs what is
+written: jax's transpose of a sum over slices is a sum of padded arrays, which is slow.
 
-`jax.lax.platform_dependent` chooses at the same moment. But it traces every form and differentiates
-each, and a gradient keeps what any of them needs for its way back: LeNet-5's gradient is 1,345
-lines instead of 289 and takes three times as long to trace. The primitive traces none of the forms
-before it is lowered, and then one.
+`jax.lax.platform_dependent` also chooses at lowering. But it traces and differentiates every form,
+and a gradient keeps the residuals of all: LeNet-5's gradient has 1,345 lines instead of 289 and
+takes three times as long to trace. This primitive traces only the chosen form, when it is lowered.
 """
 
 import abc
@@ -28,42 +26,42 @@ from cnn_history.cpu import cuts
 
 @dataclasses.dataclass(frozen=True)
 class Form(abc.ABC):
-    """A function of arrays; what it depends on beside them are its fields, which are hashable.
+    """A function of arrays. Its other parameters are its fields, which are hashable.
 
     Attributes:
-      linear: in how many arrays, the first ones, it is linear. By the others jax differentiates
-        `plain`.
+      linear: the function is linear in this number of arrays, the first ones. For derivatives by
+        the others, jax differentiates `plain`.
     """
 
     linear: ClassVar[int] = 1
 
     def __call__(self, *arrays: jax.Array) -> jax.Array:
-        """Return the function of the arrays."""
+        """Apply the function to the arrays."""
         return _primitive.bind(*varying_alike(*arrays), form=self)
 
     @abc.abstractmethod
     def plain(self, *arrays: jax.Array) -> jax.Array:
-        """The function as XLA has it."""
+        """Apply XLA's standard form."""
 
     @abc.abstractmethod
     def cpu(self, *arrays: jax.Array) -> jax.Array:
-        """The same in the form that XLA:CPU runs best."""
+        """Apply the form that XLA:CPU runs fastest."""
 
     def cut(self, keep_whole: Callable, *arrays: jax.Array) -> jax.Array:
-        """The same where XLA cuts arrays over devices, and errs with some of them.
+        """Apply the form for arrays that XLA shards over devices, some of which it gets wrong.
 
-        `keep_whole` of images [n, h, w, c] lets it cut them along n and c alone.
+        `keep_whole` constrains images [n, h, w, c] to be sharded along n and c only.
         """
         return self.plain(*arrays)
 
     def transposed(self, i: int, *arrays: jax.Array) -> jax.Array:
-        """Return the transpose by the linear array i, in whose place the cotangent stands."""
+        """Return the transpose by the linear array i; the cotangent takes its place in `arrays`."""
         raise TypeError(f"{type(self).__name__} is linear in {self.linear} arrays, not in {i}.")
 
 
 @dataclasses.dataclass(frozen=True)
 class _Mapped(Form):
-    """A form over a new axis of its arrays, those whose `axes` are not None."""
+    """A form under `jax.vmap`: mapped over the arrays whose `axes` are not None."""
 
     form: Form
     axes: tuple[int | None, ...]
@@ -89,7 +87,7 @@ class _Mapped(Form):
 
 
 def varying_alike(*arrays: jax.Array) -> list[jax.Array]:
-    """Return the arrays as `jax.shard_map` wants them: each varying over the axes of all."""
+    """Return the arrays as `jax.shard_map` requires them: each varying over the axes of all."""
     varying = [_varying(jax.typeof(array)) for array in arrays]
     missing = [tuple(frozenset().union(*varying) - mine) for mine in varying]
     return [
@@ -140,7 +138,7 @@ _as_on_cpu = contextvars.ContextVar("as_on_cpu", default=())
 
 @contextlib.contextmanager
 def as_on_cpu(*forms: type[Form]) -> Iterator[None]:
-    """Lower these as for a CPU on every platform, to measure them there."""
+    """Lower these forms as for a CPU on every platform, to measure them there."""
     token = _as_on_cpu.set(forms)
     try:
         yield
@@ -149,10 +147,10 @@ def as_on_cpu(*forms: type[Form]) -> Iterator[None]:
 
 
 def _lower(context, *arrays, form, on_cpu=False):
-    """Lower the platform's form, or that of arrays that XLA cuts.
+    """Lower the platform's form, or the one for arrays that XLA shards.
 
-    Shapes that are not known have no CPU's form. XLA's partitioner does not find the cuts of a
-    batch again in what such a form reshapes, and errs where it cuts images.
+    The CPU form needs known shapes. It is not used for sharded arrays: XLA's partitioner loses the
+    sharding of a batch in its reshapes, and errs where it shards the images' height or width.
     """
     known = all(isinstance(size, int) for aval in context.avals_in for size in aval.shape)
     if isinstance(form, _as_on_cpu.get()):

@@ -1,7 +1,7 @@
-"""What is computed once, however many read it.
+"""Values that are computed once, however many operations read them.
 
-XLA:CPU computes sums anew wherever they are read, and all sums that led to them. Of a chain of
-residual blocks each would begin at the first (docs/speed.md).
+XLA:CPU recomputes a sum wherever it is read, together with all sums before it. In a chain of
+residual blocks, each block would start again from the first (docs/speed.md).
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from cnn_history.cpu.form import Form
 
 @dataclasses.dataclass(frozen=True)
 class _Once(Form):
-    """The identity, which XLA:CPU does not look through."""
+    """The identity, which XLA:CPU does not fuse through."""
 
     def plain(self, x):
         return x
@@ -27,5 +27,5 @@ class _Once(Form):
 
 
 def residual_sum(plain: Callable, *arguments) -> jax.Array:
-    """As `layers.residual_sum`, which `plain` is."""
+    """Return the same as `plain`, `layers.residual_sum`."""
     return _Once()(plain(*arguments))

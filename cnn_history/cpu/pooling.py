@@ -1,4 +1,4 @@
-"""Poolings place by place of their windows, all windows at once (docs/speed.md)."""
+"""Pooling that treats one place of all windows at a time (docs/speed.md)."""
 
 import dataclasses
 import functools
@@ -19,11 +19,11 @@ Pads = tuple[Pair, Pair]
 
 @dataclasses.dataclass(frozen=True)
 class _Windows(Form):
-    """A function of windows: of `own`, which pools [n, h, w, c] as jax does.
+    """A pooling of [n, h, w, c], or its transpose; `own` is jax's function.
 
     Attributes:
-      images: what is pooled, in the abstract.
-      back: whether it is the transpose.
+      images: shape and dtype of the pooled array.
+      back: whether this is the transpose.
     """
 
     own: Callable
@@ -34,14 +34,14 @@ class _Windows(Form):
     back: bool = False
 
     def transposed(self, i, *arrays):
-        """The same in the other direction."""
+        """Return the function in the other direction."""
         return dataclasses.replace(self, back=not self.back)(*arrays)
 
     def _own(self, x):
         return self.own(x, self.window, self.strides, self.padding)
 
     def _places(self, x, filling=0) -> Iterator[jax.Array]:
-        """Yield, for each place in a window, what stands there in all windows."""
+        """Yield, for each place in a window, the values there in all windows."""
         shape = jax.eval_shape(self._own, x).shape
         x = jnp.pad(x, ((0, 0), *self.padding, (0, 0)), constant_values=filling)
         ends = [(size - 1) * step + 1 for size, step in zip(shape[1:3], self.strides, strict=True)]
@@ -51,18 +51,18 @@ class _Windows(Form):
 
 
 def max_pool(plain: Callable, x: jax.Array, *geometry) -> jax.Array:
-    """[n, h, w, c] -> [n, h', w', c]; as `layers.pooling.max_pool`, which `plain` is.
+    """[n, h, w, c] -> [n, h', w', c]; equals `plain`, `layers.pooling.max_pool`.
 
-    XLA:CPU takes a gradient back one window after the other, which is many times as slow. Of equal
-    values the first counts, in both forms.
+    XLA:CPU's own gradient visits one window after another, which is many times slower. In both
+    forms the first of equal values counts.
     """
     return _max_pool(x, (plain, *geometry))
 
 
 def window_sums(plain: Callable, x: jax.Array, window: Pair, strides: Pair, padding: Pads):
-    """[n, h, w, c] -> [n, h', w', c]; as `layers.pooling.window_sums`, which `plain` is.
+    """[n, h, w, c] -> [n, h', w', c]; equals `plain`, `layers.pooling.window_sums`.
 
-    Place by place where few values each are summed that no other window has.
+    Small windows that do not overlap are summed place by place.
     """
     few = math.prod(window) <= processors.PROCESSOR.places_summed
     if not few or window != strides or padding != ((0, 0), (0, 0)):
@@ -83,7 +83,7 @@ def _differentiate(geometry, primals, tangents):
 
 
 class _Largest(_Windows):
-    """The largest of each window. Linear in nothing: its derivative is given above."""
+    """The largest value of each window. Linear in no array: its derivative is defined above."""
 
     linear = 0
 
@@ -91,14 +91,14 @@ class _Largest(_Windows):
         return self._own(x)
 
     def cpu(self, x):
-        # What is pooled may be read by several, of which each would pool again.
+        # Without the barrier, each reader of the result would pool again.
         return jax.lax.optimization_barrier(
             functools.reduce(jnp.maximum, self._places(x, -jnp.inf))
         )
 
 
 class _AtLargest(_Windows):
-    """What stands in an array, dx, where the largest of each window of x do; or the way back."""
+    """The values of dx where x has the largest value of each window; or the transpose."""
 
     def plain(self, dx, x):
         def take(dx):
@@ -114,15 +114,15 @@ class _AtLargest(_Windows):
         return sum(jnp.where(chosen == place, move, 0) for place, move in moves)
 
     def cut(self, keep_whole, *arrays):
-        """Of whole images: on the way back XLA errs with windows of stride 1 on two devices."""
+        """Keep images whole: XLA gets the transpose of stride-1 windows wrong on two devices."""
         moved, x = map(keep_whole, arrays)
         return dataclasses.replace(self, images=jax.typeof(x)).plain(moved, x)
 
     def _chosen(self, x):
-        """Return at which place of each window the largest is.
+        """Return the place of the largest value in each window.
 
-        It is looked for once more. To compare with the pooled values would not do: XLA may compute
-        what is pooled twice, rounded otherwise each time.
+        It searches again instead of comparing with the pooled values: XLA may compute the input
+        twice, with different roundings, so that no value equals the pooled one.
         """
         shape = jax.eval_shape(self._own, x).shape
         largest, chosen = jnp.full(shape, -jnp.inf, x.dtype), jnp.zeros(shape, jnp.int8)
@@ -133,7 +133,7 @@ class _AtLargest(_Windows):
 
 
 class _Sums(_Windows):
-    """The sum of each window, of which none has a value of another's; or the way back."""
+    """The sum of each of windows that do not overlap; or the transpose."""
 
     def plain(self, x):
         return jax.linear_transpose(self._own, self.images)(x)[0] if self.back else self._own(x)
@@ -146,19 +146,19 @@ class _Sums(_Windows):
         return jnp.pad(x, ((0, 0), *((0, whole - made) for whole, made in sides), (0, 0)))
 
 
-# What `layers.MaxPool` is made of.
+# The primitives behind `layers.MaxPool`.
 MAX_POOL = (_Largest, _AtLargest)
 
 
 def _given_back(dy, chosen, shape, window, strides, padding):
-    """[n, h', w', c], the chosen places of as many windows -> their sums where those stand.
+    """Add dy [n, h', w', c] at the chosen place of each window -> [n, h, w, c].
 
-    A stride's positions are looked at one by one, each of them in all strides at once: which
-    windows have it, and at which place, is then the same for all.
+    It visits the positions within a stride one by one, each in all strides at once: the windows
+    that contain such a position, and their places of it, are the same in every stride.
     """
     counts = [-(-size // step) for size, step in zip(shape[1:3], strides, strict=True)]
     geometry = list(zip(window, strides, padding, counts, dy.shape[1:3], strict=True))
-    # The windows around, which are none, chose no place.
+    # Windows outside of the image chose no place.
     margins = [
         ((k - 1) // step, max(0, count + (step - 1 + before) // step - windows))
         for k, step, (before, _), count, windows in geometry
@@ -168,7 +168,7 @@ def _given_back(dy, chosen, shape, window, strides, padding):
     chosen = jax.lax.optimization_barrier(jnp.pad(chosen, around, constant_values=-1))
 
     def windows_with(axis, position):
-        """Yield the first window that has a position of a stride, and at which of its places."""
+        """Yield the windows that contain a position of a stride, as (first window, place)."""
         k, step, (before, _), _, _ = geometry[axis]
         first, place = divmod(position + before, step)
         while place < k:

@@ -1,4 +1,4 @@
-"""What was measured of each kind of processor (docs/speed.md): from where on a form is faster."""
+"""Measured thresholds of each kind of processor (docs/speed.md): when which form is faster."""
 
 from typing import NamedTuple
 
@@ -7,23 +7,23 @@ class Processor(NamedTuple):
     """The thresholds of one kind of processor.
 
     Attributes:
-      groups: of a convolution are taken apart if there are at most so many.
-      packed_columns: outputs of a row that are computed as one position, at most.
-      packed_maps: maps that such a position has, at most.
-      packed_maps_of_images: the same where an output reads an image's channels.
-      image_channels: that an image has, at most.
-      two_rows_window: sides that a window needs for outputs of two rows as one position.
-      two_rows_channels: channels that an output then reads, at most.
-      two_rows_maps: maps that such a position has, at most.
-      part_images: images in a part of the batch, by which a kernel's gradient is summed.
-      part_channels: channels of a kernel whose gradient is summed so, at most.
-      tiles_products: by Winograd's tiles, products of a channel and a map for each of both, at
-        least; below, their transformations cost more than is saved.
-      tiles_positions: positions of a batch, at least.
-      tiles_work: products of positions, channels and maps, at least: tiles take as long to compile
-        for a few images as for many.
-      tiles_waste: share of a side that tiles of four may add to it.
-      places_summed: values of a window whose sum is written out, at most; a program grows with it.
+      groups: the most groups of a convolution that are computed separately.
+      packed_columns: the most outputs of a row that are computed as one position.
+      packed_maps: the most maps of such a position.
+      packed_maps_of_images: the same for the first layer, which reads an image's channels.
+      image_channels: the most channels of an image.
+      two_rows_window: the smallest window side for outputs of two rows as one position.
+      two_rows_channels: the most channels that an output may then read.
+      two_rows_maps: the most maps of such a position.
+      part_images: images per part, where a kernel's gradient is summed over parts of a batch.
+      part_channels: the most channels of a kernel whose gradient is summed that way.
+      tiles_products: for Winograd's tiles, the least channels * maps / (channels + maps); below
+        that, their transformations cost more than they save.
+      tiles_positions: the least number of positions in a batch for tiles.
+      tiles_work: the least positions * channels * maps for tiles, which take as long to compile for
+        a few images as for many.
+      tiles_waste: the largest share of a side that tiles of four may add to it.
+      places_summed: the largest window whose sum is written out; the program grows with it.
     """
 
     groups: int
@@ -60,5 +60,5 @@ INTEL_AVX512 = Processor(
     tiles_waste=1 / 16,
     places_summed=9,
 )
-# No other kind was measured with these forms; it takes the same.
+# Other processors were not measured; they use the same thresholds.
 PROCESSOR = INTEL_AVX512

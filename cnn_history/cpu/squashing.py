@@ -1,7 +1,7 @@
-"""The squashing function along whole images.
+"""The squashing function, computed along whole images.
 
-XLA:CPU takes vectors of the last axis alone, for which channels are too few: whole images take half
-the time, or a fourth. Barriers keep XLA from making one shape of both again.
+XLA:CPU vectorizes only the last axis, and channels are too few for that: flattened images take half
+the time or a quarter. Barriers keep XLA from undoing the reshape.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from cnn_history.cpu.form import Form
 
 
 def tanh(plain: Callable, x: jax.Array, amplitude: float, slope: float) -> jax.Array:
-    """[n, h, w, c] -> the same; as `layers.activations.tanh`, which `plain` is."""
+    """[n, h, w, c] -> the same shape; equals `plain`, `layers.activations.tanh`."""
     if jnp.ndim(x) != 4:
         return plain(x, amplitude, slope)
     return _tanh(x, amplitude, slope)
@@ -44,14 +44,14 @@ class _Elementwise(Form):
 
 
 class _Tanh(_Elementwise):
-    linear = 0  # its derivative is given above
+    linear = 0  # its derivative is defined above
 
     def plain(self, x):
         return self.amplitude * jnp.tanh(self.slope * x)
 
 
 class _Derivative(_Elementwise):
-    """Along dx, by the value y, of which the derivative is slope/amplitude (amplitude² - y²)."""
+    """dx times the derivative, slope/amplitude (amplitude² - y²), from the value y."""
 
     def plain(self, dx, y):
         factor = self.slope / self.amplitude

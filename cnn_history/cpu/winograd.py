@@ -1,9 +1,9 @@
-"""Winograd's convolution of 3x3 windows, which multiplies up to four times less.
+"""Winograd's algorithm for 3x3 convolutions, with up to four times fewer multiplications.
 
 Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (CVPR 2016), F(m x m, 3 x 3) in
-their notation: tiles of m + 2 by m + 2, a stride of m apart, are transformed; each of their places
-is a matrix product over the channels; and m by m outputs are made of them. Rounding errors are as
-those of a plain convolution for m = 2, and about ten times as large for m = 4.
+their notation. It transforms tiles of m + 2 by m + 2, spaced by m, computes a matrix product over
+the channels at each place of the tiles, and transforms the products to m by m outputs. Rounding
+errors are those of a plain convolution for m = 2, and about ten times as large for m = 4.
 """
 
 import functools
@@ -49,14 +49,14 @@ def convolve(
     m: int,
     product: Callable[[jax.Array, jax.Array], jax.Array],
 ) -> jax.Array:
-    """[n, h, w, c], [3, 3, c, f] -> [n, h', w', f], of stride 1; linear in each of the two.
+    """[n, h, w, c], [3, 3, c, f] -> [n, h', w', f], with stride 1; linear in both arrays.
 
     Args:
       x: images.
-      kernel: of the convolution; [3, 3, f, c] for `by_turned_matrix`.
-      padding: zeros before and behind rows, and columns.
-      m: outputs of a tile's side, 2 or 4.
-      product: [n, h, w, c], [c, f] -> [n, h, w, f], of each place of the tiles; `by_window`,
+      kernel: the convolution's; [3, 3, f, c] for `by_turned_matrix`.
+      padding: zeros before and after rows, and before and after columns.
+      m: outputs on a tile's side, 2 or 4.
+      product: [n, h, w, c], [c, f] -> [n, h, w, f] for one place of the tiles; `by_window`,
         `by_matrix` or `by_turned_matrix`.
     """
     of_images, of_kernel, of_outputs = TRANSFORMS[m]
@@ -68,13 +68,13 @@ def convolve(
         (before, m * count + WINDOW - 1 - side - before)
         for side, count, (before, _) in zip(sides, tiles, padding, strict=True)
     ]
-    # Barriers: else each place would compute anew what led to the images, each product its places,
-    # and what reads the outputs them.
+    # Without barriers, each place would recompute the images, each product its places, and each
+    # reader the outputs.
     edges = [(before, behind, 0) for before, behind in ((0, 0), *around, (0, 0))]
     x = jax.lax.optimization_barrier(jax.lax.pad(x, jnp.zeros((), x.dtype), edges))
 
     def every(array, axis):
-        """The places of all tiles along an axis: one array for each."""
+        """Return one array per place of the tiles along an axis."""
         count = tiles[axis - 1]
         return [
             jax.lax.slice_in_dim(array, place, place + m * (count - 1) + 1, m, axis)
@@ -93,7 +93,7 @@ def convolve(
 
 
 def by_window(images: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The product as a convolution of 1x1, which XLA:CPU gives to Eigen: the faster for images."""
+    """Multiply by a 1x1 convolution, which XLA:CPU gives to Eigen: fastest for images."""
     layout = ("NHWC", "HWIO", "NHWC")
     return jax.lax.conv_general_dilated(
         images, kernel[None, None], (1, 1), "VALID", dimension_numbers=layout
@@ -101,19 +101,19 @@ def by_window(images: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def by_matrix(images: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The same as a product of matrices, whose derivative by the kernel is one as well."""
+    """Multiply by a matrix product, whose derivative by the kernel is a matrix product too."""
     y = images.reshape(-1, images.shape[3]) @ kernel
     return y.reshape(*images.shape[:3], -1)
 
 
 def by_turned_matrix(images: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The same for a kernel [f, c]: to turn it in memory takes as long as the product."""
+    """Multiply by a kernel [f, c]: transposing it in memory would take as long as the product."""
     y = jax.lax.dot_general(images.reshape(-1, images.shape[3]), kernel, (((1,), (1,)), ((), ())))
     return y.reshape(*images.shape[:3], -1)
 
 
 def _combine(matrix, arrays: list[jax.Array]) -> list[jax.Array]:
-    """Return the sums of the arrays that a matrix has as rows; nothing is multiplied by 0 or 1."""
+    """Return matrix @ arrays, one sum per row, without multiplications by 0 or 1."""
     return [
         functools.reduce(
             jnp.add,

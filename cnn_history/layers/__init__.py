@@ -1,7 +1,7 @@
-"""Layers that Flax lacks, or does otherwise than the papers.
+"""Layers that Flax lacks, or that it defines differently from the papers.
 
-A new normalization is a file, with a subclass of `Norm`, and a line in NORMS; its fields declare
-its options (`choices`).
+A new normalization is a file with a subclass of `Norm`, and a line in NORMS. Its fields declare its
+options (`choices`).
 
     >>> import jax, jax.numpy as jnp
     >>> from cnn_history import layers

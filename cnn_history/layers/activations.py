@@ -1,4 +1,4 @@
-"""Activations that neither jax nor Flax has."""
+"""Activations that jax and Flax lack."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from cnn_history.layers import forms
 
 @forms.replaceable
 def tanh(x: jax.Array, amplitude: float, slope: float) -> jax.Array:
-    """Amplitude times the hyperbolic tangent of slope times x."""
+    """Return amplitude · tanh(slope · x)."""
     return amplitude * jnp.tanh(slope * x)
 
 

@@ -16,24 +16,24 @@ from cnn_history.layers.norm import Norm
 class BatchNorm(Norm):
     """Normalize each channel by the statistics of the batch, then scale and shift.
 
-    Source: Ioffe & Szegedy 2015, algorithm 1 (training) and 2 (inference). What the papers and
-    their programs differ in is an attribute each; the true average of algorithm 2 in the place of
-    the moving one is `training/statistics.py`.
+    Source: Ioffe & Szegedy 2015, algorithm 1 (training) and 2 (inference). Each difference between
+    the papers and their programs is an attribute. `training/statistics.py` has the true average of
+    algorithm 2, which replaces the moving average.
 
-    Statistics are float32 or wider, and of differences from the mean, so that they stay exact and
-    the variance positive where |mean| is far above the deviation; E[x²] - E[x]² does not.
+    Statistics are float32 or wider. The variance is computed from differences from the mean, so
+    that it stays accurate and positive even if |mean| is far larger than the deviation;
+    E[x²] - E[x]² does not.
 
     Attributes:
-      momentum: share of the old running statistics that an update keeps; 0: those of the last
-        batch alone.
+      momentum: share of the old running statistics that an update keeps; 0 keeps only those of the
+        last batch.
       epsilon: added to the variance.
-      unbiased: whether the running variance is m/(m-1) times the batch's, m being the number of
-        values of a channel (algorithm 2; torch), or the batch's own.
-      group_size: number of consecutive examples that are normalized together; 0: the batch,
-        which under `jax.jit` is the global one, however many devices it lies on. With the number
-        of examples on a device, each uses its own statistics, as the papers' GPUs did. Running
-        statistics are those of the whole batch.
-      scale_init: of the scale.
+      unbiased: whether the running variance is multiplied by m/(m-1), m being the number of values
+        of a channel (algorithm 2; torch).
+      group_size: number of consecutive examples that are normalized together; 0: the whole batch,
+        over all devices under `jax.jit`. With the number of examples per device, each device uses
+        its own statistics, as the papers' GPUs did. Running statistics are those of the batch.
+      scale_init: initializer of the scale.
       dtype: of the output; statistics and parameters are float32 or wider.
     """
 
@@ -49,9 +49,9 @@ class BatchNorm(Norm):
 
     @nn.compact
     def __call__(self, x: jax.Array, use_running_average: bool) -> jax.Array:
-        """[n, ..., c] -> the same; updates `batch_stats` (mean, var: [c]) unless told to use them.
+        """[n, ..., c] -> the same shape; updates or uses `batch_stats` (mean, var: [c]).
 
-        Raises ValueError if n is no multiple of the group's size.
+        Raises ValueError if n is not a multiple of `group_size`.
         """
         wide = jnp.promote_types(self.dtype, jnp.float32)
         channels = x.shape[-1:]
@@ -81,7 +81,7 @@ class BatchNorm(Norm):
 def in_groups(x: jax.Array, size: int) -> jax.Array:
     """[n, ..., c] -> [n / size, size, ..., c]; one group if `size` is 0.
 
-    Raises ValueError if n is no multiple of `size`.
+    Raises ValueError if n is not a multiple of `size`.
     """
     size = size or x.shape[0]
     if x.shape[0] % size:
@@ -90,7 +90,7 @@ def in_groups(x: jax.Array, size: int) -> jax.Array:
 
 
 def moments(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """[groups, ..., c] -> x less its mean; mean and variance of groups, [groups, 1, ..., c]."""
+    """[groups, ..., c] -> x minus its mean; mean and variance of groups, [groups, 1, ..., c]."""
     off, rest, mean, var = statistics(x)
     return off - rest, mean, var
 
@@ -101,9 +101,9 @@ def normalize(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """[groups, ..., c], [c], [c] -> x normalized, scaled and shifted; mean and variance of x.
 
-    Its derivative is written out: what is transposed then sums twice over the images, once for the
-    shift and once for the scale, and both sums serve the images' gradient too, as in sec. 3 of the
-    paper; left to itself it sums three times, each time other products (docs/speed.md).
+    The derivative is written out, so that the backward pass sums over the images only twice, for
+    the shift and for the scale, and reuses both sums for the images' gradient, as in sec. 3 of the
+    paper. jax's own derivative needs three different sums (docs/speed.md).
     """
     off, rest, mean, var = statistics(x)
     factor = scale * jax.lax.rsqrt(var + epsilon)
@@ -130,12 +130,12 @@ def _affine(off, rest, factor, shift):
 
 @forms.replaceable
 def statistics(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """[groups, ..., c] -> x less a first mean, the mean of that, mean and variance of x.
+    """[groups, ..., c] -> x minus a first mean, the mean of the rest, mean and variance of x.
 
-    Rounding may have left the last digits of the first mean wrong; the second, of small numbers,
-    makes up for them, and the variance is that of small numbers.
+    The first mean has rounding errors in its last digits. The second mean, of small numbers,
+    corrects them, and the variance is also that of small numbers.
     """
-    # Nothing depends on the value taken off, so that no gradient goes through it.
+    # The result does not depend on the value subtracted, so no gradient flows through it.
     first = jax.lax.stop_gradient(_mean(x))
     off = x - first
     rest = _mean(off)

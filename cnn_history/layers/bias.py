@@ -1,7 +1,7 @@
 """Biases are added in their own precision, float32 or wider, and the sum is rounded once.
 
-Their gradient is then a sum in that precision too. That of an addition in bfloat16 is a sum in
-bfloat16, which XLA:CPU forms one by one: of ones it stops at 256
+Their gradient is then summed in that precision too. For an addition in bfloat16 it would be summed
+in bfloat16, which XLA:CPU does one by one: a sum of ones stops at 256
 (findings/bfloat16_bias_gradient.sh).
 """
 
@@ -15,15 +15,15 @@ from flax.linen.dtypes import promote_dtype
 
 
 def add_bias(y: jax.Array, bias: jax.Array) -> jax.Array:
-    """[..., f] in the dtype of computation, [f] in that of parameters -> [..., f] as the first."""
+    """Add y [..., f] and bias [f]; the result has the dtype of y."""
     return (y + bias).astype(y.dtype)
 
 
 def promote_all_but_bias(x: Any, kernel: Any, bias: Any, *, dtype: Any) -> tuple:
-    """Return them as flax's layers want them, the bias as it is."""
+    """Promote x and kernel as flax's layers do, and leave the bias alone."""
     return *promote_dtype(x, kernel, dtype=dtype), bias
 
 
 def call_of(layer: type[nn.Module]) -> Callable:
-    """Return the `__call__` of a layer of flax, which shows up as no call of its own."""
+    """Return the `__call__` of a flax layer, without flax's record of the call."""
     return inspect.unwrap(layer.__call__)

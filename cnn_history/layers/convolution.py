@@ -21,7 +21,7 @@ def convolve(
     dimension_numbers: Any = LAYOUT,
     **options: Any,
 ) -> jax.Array:
-    """[n, h, w, c], [k, k, c / groups, f] -> [n, h', w', f]; as `jax.lax.conv_general_dilated`."""
+    """[n, h, w, c], [k, k, c / groups, f] -> [n, h', w', f] by `jax.lax.conv_general_dilated`."""
     return jax.lax.conv_general_dilated(
         x,
         kernel,
@@ -34,7 +34,7 @@ def convolve(
 
 
 class Conv(nn.Conv):
-    """`flax.linen.Conv` by `convolve`, which adds its bias in the dtype of parameters."""
+    """`flax.linen.Conv` that calls `convolve` and adds its bias in the dtype of parameters."""
 
     conv_general_dilated: Any = convolve
     promote_dtype: Any = promote_all_but_bias

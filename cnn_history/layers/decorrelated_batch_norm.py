@@ -1,5 +1,5 @@
-"""Decorrelated batch normalization: ZCA whitening (Huang et al. 2018, arXiv:1804.08450), and by
-Newton's iteration (IterNorm, Huang et al. 2019, arXiv:1904.03441)."""
+"""Decorrelated batch normalization: ZCA whitening (Huang et al. 2018, arXiv:1804.08450), and
+whitening by Newton's iteration (IterNorm, Huang et al. 2019, arXiv:1904.03441)."""
 
 import functools
 from collections.abc import Callable
@@ -14,33 +14,34 @@ from cnn_history.layers.batch_norm import BatchNorm, moments
 from cnn_history.layers.norm import Norm
 
 Method, Place = Literal["zca", "iterative"], Literal["every", "first"]
-EXACT = jax.lax.Precision.HIGHEST  # accelerators round what they multiply, and whitening divides
+EXACT = jax.lax.Precision.HIGHEST  # accelerators round factors, and whitening divides
 _product = functools.partial(jnp.matmul, precision=EXACT)
 
 
 class DecorrelatedBatchNorm(Norm):
     """Whiten groups of channels by the covariance of the batch, then scale and shift.
 
-    x -> Sigma^(-1/2) (x - mean), Sigma being the covariance, over 1/m, of a group's channels plus
-    epsilon on its diagonal (Huang et al. 2018, sec. 3.1 and 3.3; algorithms 1 and 2). The paper has
-    it at every place of VGG (sec. 4.1), and at the first one of residual networks (sec. 4.2).
+    x -> Sigma^(-1/2) (x - mean). Sigma is the covariance of a group's channels (divided by m), plus
+    epsilon on its diagonal (Huang et al. 2018, sec. 3.1 and 3.3; algorithms 1 and 2). The paper
+    uses it at every place of VGG (sec. 4.1) and at the first one of residual networks (sec. 4.2).
 
-    Readings: where the channels are no multiple of the group's size, the last group is smaller, as
-    in the released programs; running statistics average whitening matrices, not covariances.
+    Readings: if `group_size` does not divide the channels, the last group is smaller, as in the
+    released programs; running statistics average whitening matrices, not covariances.
 
     Attributes:
-      group_size: channels that are whitened together.
+      group_size: number of channels that are whitened together.
       epsilon: added to the diagonal of the covariance.
-      momentum: share of the old running statistics that an update keeps; 0: those of the last
-        batch alone.
+      momentum: share of the old running statistics that an update keeps; 0 keeps only those of the
+        last batch.
       method: `zca`, by eigenvectors, or `iterative`, by Newton's iteration from the identity, which
-        whitens less the directions of little variance.
-      iterations: of Newton's, the paper's T; its rounding errors grow, so that ten may diverge.
-      scale_and_shift: whether each channel has a scale and a shift behind the whitening.
-      place: `every`, or `first`: anywhere but at the network's first normalization it is
-        `BatchNorm`. A layer finds out whether its place is the first: when variables are made,
-        nothing before it has made statistics; later its own tell.
-      scale_init: of the scale.
+        whitens directions with little variance less.
+      iterations: number of Newton's iterations, the paper's T. Rounding errors grow with it; ten
+        may diverge.
+      scale_and_shift: whether each channel has a scale and a shift after the whitening.
+      place: `every`, or `first`, which whitens at the network's first normalization and uses
+        `BatchNorm` at all others. During initialization, a layer is the first if no statistics
+        exist yet; later, its own statistics tell.
+      scale_init: initializer of the scale.
       dtype: of the output; statistics and parameters are float32 or wider.
     """
 
@@ -58,14 +59,14 @@ class DecorrelatedBatchNorm(Norm):
 
     @property
     def has_scale(self) -> bool:
-        """Whether each channel has a trained scale."""
+        """Tell whether each channel has a trained scale."""
         return self.scale_and_shift
 
     @nn.compact
     def __call__(self, x: jax.Array, use_running_average: bool) -> jax.Array:
-        """[n, ..., c] -> the same; updates `batch_stats` unless told to use them.
+        """[n, ..., c] -> the same shape; updates or uses `batch_stats`.
 
-        They are `mean` [c], `whitening` [groups, g, g], and `whitening_last` [1, r, r] where the
+        Statistics are `mean` [c], `whitening` [groups, g, g], and `whitening_last` [1, r, r] if the
         last group is smaller. Raises ValueError for an unknown method or place.
         """
         for name, kind in (("method", kind_of(Method)), ("place", kind_of(Place))):
@@ -75,7 +76,7 @@ class DecorrelatedBatchNorm(Norm):
             norm = BatchNorm(
                 self.momentum, self.epsilon, scale_init=self.scale_init, dtype=self.dtype
             )
-            nn.share_scope(self, norm)  # variables are where they would be without this module
+            nn.share_scope(self, norm)  # variables keep the paths of a bare BatchNorm
             return norm(x, use_running_average=use_running_average)
         wide = jnp.promote_types(self.dtype, jnp.float32)
         shape, channels = x.shape, x.shape[-1]
@@ -108,7 +109,7 @@ class DecorrelatedBatchNorm(Norm):
         return any(self.has_variable("batch_stats", name) for name in names)
 
     def _whiten(self, x: jax.Array, size: int, name: str, use_running_average: bool) -> jax.Array:
-        """[m, c] without mean -> the same, in groups of `size` channels."""
+        """Whiten [m, c], of mean zero, in groups of `size` channels."""
         groups = x.reshape(len(x), -1, size)
 
         def identity():
@@ -134,10 +135,10 @@ class DecorrelatedBatchNorm(Norm):
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def inverse_square_root(matrix: jax.Array, smallest: float) -> jax.Array:
-    """[..., g, g], symmetric -> its power -1/2, symmetric, by eigenvectors.
+    """[..., g, g], symmetric -> its power -1/2, by eigenvectors.
 
-    Eigenvalues are at least `smallest`, and taken for it where rounding made them less. The
-    derivative stays finite for close and for equal eigenvalues: no 1/(a - b) is in it.
+    Eigenvalues that rounding made smaller than `smallest` are set to it. The derivative contains no
+    1/(a - b), so it stays finite for close and for equal eigenvalues.
     """
     roots, vectors = _eigen(matrix, smallest)
     return _product(vectors / roots[..., None, :], vectors.mT)
@@ -145,8 +146,8 @@ def inverse_square_root(matrix: jax.Array, smallest: float) -> jax.Array:
 
 @inverse_square_root.defjvp
 def _derivative(smallest, primals, tangents):
-    """In the eigenbasis, the divided difference of f(a) = a^(-1/2): (f(a) - f(b)) / (a - b) is
-    -1 / (sqrt(a) sqrt(b) (sqrt(a) + sqrt(b))), and for a = b the same is f'(a)."""
+    """Use the divided difference of f(a) = a^(-1/2) in the eigenbasis: (f(a) - f(b)) / (a - b) is
+    -1 / (sqrt(a) sqrt(b) (sqrt(a) + sqrt(b))), which for a = b is f'(a)."""
     (matrix,), (tangent,) = primals, tangents
     roots, vectors = _eigen(matrix, smallest)
     a, b = roots[..., :, None], roots[..., None, :]
@@ -161,9 +162,9 @@ def _eigen(matrix, smallest):
 
 
 def newton_inverse_square_root(matrix: jax.Array, iterations: int) -> jax.Array:
-    """[..., g, g], symmetric and positive -> about its power -1/2 (Huang et al. 2019, algorithm 1).
+    """[..., g, g], positive definite -> about its power -1/2 (Huang et al. 2019, algorithm 1).
 
-    P <- (3 P - P^3 S) / 2 from the identity, S being the matrix over its trace.
+    Iterates P <- (3 P - P^3 S) / 2 from the identity; S is the matrix divided by its trace.
     """
     trace = jnp.trace(matrix, axis1=-2, axis2=-1)[..., None, None]
     scaled = matrix / trace

@@ -9,7 +9,7 @@ from cnn_history.layers.bias import call_of, promote_all_but_bias
 
 
 class Dense(nn.Dense):
-    """`flax.linen.Dense`, which adds its bias in the dtype of parameters."""
+    """`flax.linen.Dense` that adds its bias in the dtype of parameters."""
 
     promote_dtype: Any = promote_all_but_bias
 

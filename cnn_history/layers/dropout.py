@@ -6,11 +6,11 @@ import jax.numpy as jnp
 
 
 class Dropout(nn.Dropout):
-    """`flax.linen.Dropout`, along mesh axes of type Explicit too: the mask is cut as x is."""
+    """`flax.linen.Dropout` that also works on Explicit mesh axes: its mask is sharded like x."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[n, ...] -> the same."""
+        """[n, ...] -> the same shape."""
         if self.deterministic or self.rate == 0:
             return x
         keep = 1 - self.rate

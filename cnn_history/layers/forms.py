@@ -1,8 +1,8 @@
-"""Other forms of what layers compute: the one place where they meet `cnn_history.cpu`.
+"""Chooses between a layer's own function and an equivalent form, such as `cnn_history.cpu`'s.
 
-A form is a function that takes the layer's own first, and then what that takes. Those of
-`cpu.FORMS` are the layer's own again on every platform but a CPU, which is known when a program is
-lowered. Which forms there are is asked when it is traced.
+A form is a function whose first argument is the layer's own function, followed by that function's
+arguments. Those in `cpu.FORMS` differ from the layer's own only on CPUs, which is decided when a
+program is lowered. The set of forms is read when it is traced.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ _forms = contextvars.ContextVar("forms", default=cpu.FORMS)
 
 
 def replaceable(function: Callable) -> Callable:
-    """Return what calls the form of the function, by its name, or else the function."""
+    """Make a function call the form registered under its name, if there is one."""
 
     @functools.wraps(function)
     def call(*args, **options):
@@ -28,7 +28,7 @@ def replaceable(function: Callable) -> Callable:
 
 @contextlib.contextmanager
 def replaced(**forms: Callable) -> Iterator[None]:
-    """Trace layers with these forms as well, in the place of others of that name."""
+    """Add forms, or replace those of the same names, while layers are traced."""
     token = _forms.set({**_forms.get(), **forms})
     try:
         yield
@@ -38,7 +38,7 @@ def replaced(**forms: Callable) -> Iterator[None]:
 
 @contextlib.contextmanager
 def as_written() -> Iterator[None]:
-    """Trace layers without any other form, which shows what a position reads."""
+    """Trace layers without any forms, to see which inputs a position reads."""
     token = _forms.set({})
     try:
         yield

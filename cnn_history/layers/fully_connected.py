@@ -14,9 +14,9 @@ from cnn_history.layers.convolution import convolve
 class FullyConnected(nn.Module):
     """The first fully-connected layer of a classifier, stored as a convolution `[k, k, c, f]`.
 
-    On the input that the network was drawn for it is the matrix product of the paper; on a larger
-    one it gives one output per position (LeCun et al. 1998, sec. VII; Simonyan & Zisserman 2014,
-    sec. 3.2). Its kernel is drawn as the paper's matrix, [k·k·c, f]: fan_out is f.
+    At the network's own image size it is the paper's matrix product. On larger images it gives one
+    output per position (LeCun et al. 1998, sec. VII; Simonyan & Zisserman 2014, sec. 3.2). Its
+    kernel is initialized like the paper's matrix, [k·k·c, f]: fan_out is f.
 
     Attributes:
       features: f, the number of units.
@@ -41,7 +41,7 @@ class FullyConnected(nn.Module):
         kernel = self.param("kernel", init, shape, param_dtype).astype(self.dtype)
         bias = self.param("bias", self.bias_init, (self.features,), param_dtype)
         x = x.astype(self.dtype)
-        if x.shape[1:3] == self.window:  # one position: a matrix product is faster, and the same
+        if x.shape[1:3] == self.window:  # one position: a matrix product is equivalent and faster
             y = x.reshape(x.shape[0], -1) @ kernel.reshape(-1, self.features)
             y = y[:, None, None, :]
         else:

@@ -14,23 +14,23 @@ def local_response_norm(
 ) -> jax.Array:
     """[..., c] -> [..., c]: a_i / (k + alpha · Σ_j a_j²)^beta over the n maps around i.
 
-    The paper's sum is not divided by n. Other readings by the same function: Caffe's and torch's
-    layers divide alpha by n (`alpha=alpha / n`) and start from k = 1.
+    The paper does not divide the sum by n. Caffe's and torch's layers divide alpha by n (pass
+    `alpha=alpha / n`) and have k = 1 by default.
     """
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     window = (1,) * (x.ndim - 1) + (n,)
     padding = ((0, 0),) * (x.ndim - 1) + ((n // 2, (n - 1) // 2),)
     sums = jax.lax.reduce_window(jnp.square(wide), 0.0, jax.lax.add, window, (1,) * x.ndim, padding)
     base = k + alpha * sums
-    if beta == 0.75:  # on a CPU 3 to 5 times as fast as a power
+    if beta == 0.75:  # on a CPU 3 to 5 times faster than a power
         return (wide * jax.lax.rsqrt(base * jnp.sqrt(base))).astype(x.dtype)
     return (wide / base**beta).astype(x.dtype)
 
 
 class LocalResponseNorm(Norm):
-    """`local_response_norm` as a layer with a name, with the paper's constants.
+    """`local_response_norm` as a named layer, with the paper's constants.
 
-    It takes the call of the batch normalizations, so that one can stand in the other's place.
+    It has the interface of batch normalization, so that either can replace the other.
 
     Attributes:
       dtype: of the output; None keeps that of the input.

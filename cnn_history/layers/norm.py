@@ -1,4 +1,4 @@
-"""What a normalization says of itself, so that nobody has to guess it from its class or fields."""
+"""The interface of normalizations, which declare their properties."""
 
 import functools
 from collections.abc import Callable
@@ -8,16 +8,18 @@ import flax.linen as nn
 
 
 class Norm(nn.Module):
-    """A layer that can stand wherever a network normalizes.
+    """A layer that can be used wherever a network normalizes.
 
-    A network takes a maker of them, `norm`: a subclass, or `functools.partial` of one with its
-    options. It calls `norm(name=, dtype=)(x, use_running_average=)`, `[n, ..., c]` to the same.
+    A network's `norm` is a factory of such layers: a subclass, or `functools.partial` of one with
+    options. The network calls `norm(name=, dtype=)(x, use_running_average=)`, which maps
+    `[n, ..., c]` to the same shape.
 
     Attributes:
-      keeps_statistics: whether it has running statistics, in `batch_stats`. Then it takes
+      keeps_statistics: whether the layer keeps running statistics in `batch_stats`. If so, it takes
         `momentum`, the share of the old statistics that an update keeps.
-      has_scale: whether each channel has a trained scale. Then it takes `scale_init`; 0 in the last
-        norm of a residual block lets the block start as the identity (Goyal et al. 2017, sec. 5.1).
+      has_scale: whether each channel has a trained scale. If so, it takes `scale_init`: with 0, the
+        last norm of a residual block makes the block start as the identity (Goyal et al. 2017,
+        sec. 5.1).
     """
 
     keeps_statistics: ClassVar[bool] = False
@@ -25,15 +27,15 @@ class Norm(nn.Module):
 
 
 def made_by(norm: Callable | None) -> Norm:
-    """Return a layer of this maker that belongs to no network, to be asked what it is."""
+    """Return a layer from this factory outside of any network, to read its properties."""
     layer = norm and norm(parent=None)
     return layer if isinstance(layer, Norm) else Norm(parent=None)
 
 
 def of_last_batch(norm: Callable | None) -> Callable:
-    """Return the maker of the same norm, its running statistics being those of the last batch.
+    """Return the factory of the same norm with the last batch's statistics as running statistics.
 
-    Raises ValueError if it keeps none.
+    Raises ValueError if it keeps no statistics.
     """
     if not made_by(norm).keeps_statistics:
         raise ValueError("the network keeps no running statistics.")

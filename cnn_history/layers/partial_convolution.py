@@ -12,14 +12,14 @@ from cnn_history.layers.convolution import convolve
 
 
 class PartialConv(nn.Module):
-    """Convolution whose output map j reads the input maps `connections[j]` alone.
+    """Convolution whose output map j reads only the input maps `connections[j]`.
 
-    Only the filters that exist are parameters: `kernel` is `[k, k, number of connections]`, in the
-    order of `connections`. They are set into a full kernel of zeros, since one dense convolution
+    Only existing filters are parameters: `kernel` is `[k, k, number of connections]`, in the order
+    of `connections`. They are scattered into a full kernel of zeros, because one dense convolution
     is faster than sixteen small ones. Source: LeCun et al. 1998, sec. II-B and table I.
 
     Attributes:
-      connections: for each output map, the input maps that feed it.
+      connections: for each output map, the input maps that it reads.
       window: (k, k).
     """
 
@@ -30,7 +30,7 @@ class PartialConv(nn.Module):
 
     @property
     def columns(self) -> tuple[int, ...]:
-        """The output map that each column of the kernel, [k, k, columns], belongs to."""
+        """Return the output map of each column of the kernel [k, k, columns]."""
         return tuple(j for j, inputs in enumerate(self.connections) for _ in inputs)
 
     @nn.compact
@@ -39,7 +39,7 @@ class PartialConv(nn.Module):
         maps = len(self.connections)
 
         def init(key, shape, dtype):
-            del shape  # each map is drawn by itself: fan-in is that of the unit, not of the layer
+            del shape  # each map is drawn separately: fan-in is the unit's, not the layer's
             keys = jax.random.split(key, maps)
             filters = [
                 self.kernel_init(k, (*self.window, len(inputs), 1), dtype)[..., 0]

@@ -1,4 +1,4 @@
-"""Pooling layers. They are modules, so that a trace of a network sees them under their names."""
+"""Pooling layers. They are modules, so that a traced network shows them by name."""
 
 import math
 
@@ -11,10 +11,10 @@ from cnn_history.layers import forms
 
 
 def _padding(size: int, window: int, stride: int, pad: int, ceil_mode: bool) -> tuple[int, int]:
-    """Return the padding before and behind that makes a VALID pooling give the wanted windows.
+    """Return the padding before and after an axis that gives a VALID pooling the wanted windows.
 
-    Ceil mode (Caffe's, hence GoogLeNet's) adds the last, partial window, if it starts inside the
-    image or its first padding.
+    Ceil mode (Caffe's, hence GoogLeNet's) adds a last, partial window if it starts inside the image
+    or its leading padding.
     """
     windows = (size + 2 * pad - window) / stride
     if not ceil_mode:
@@ -38,8 +38,8 @@ class MaxPool(nn.Module):
     Attributes:
       window: (k, k).
       strides: (s, s).
-      padding: positions added on every side; they never win.
-      ceil_mode: keep a last window that reaches over the edge, as Caffe does.
+      padding: positions added on every side; they are never the largest.
+      ceil_mode: keep a last window that extends beyond the edge, as Caffe does.
     """
 
     window: tuple[int, int]
@@ -68,8 +68,8 @@ class AvgPool(nn.Module):
     """Mean of each window; attributes as in MaxPool.
 
     Attributes:
-      count_padding: whether a window's mean counts the zeros of `padding` (torch's default, and
-        Caffe's); positions that ceil mode adds beyond them are never counted.
+      count_padding: whether a window's mean counts the zeros of `padding`, as in Caffe and by
+        default in torch. Positions that ceil mode adds beyond them never count.
     """
 
     window: tuple[int, int]
@@ -94,7 +94,7 @@ class AvgPool(nn.Module):
 def _counts(
     size: int, window: int, stride: int, padding: tuple[int, int], around: int
 ) -> np.ndarray:
-    """Return how many positions of an axis, and `around` it, lie in each window."""
+    """Return the number of positions in each window, of the axis and of the padding `around` it."""
     starts = np.arange(0, size + sum(padding) - window + 1, stride) - padding[0]
     return np.minimum(starts + window, size + around) - np.maximum(starts, -around)
 
@@ -119,10 +119,10 @@ class GlobalAvgPool(nn.Module):
 
 
 class AdaptiveAvgPool(nn.Module):
-    """Mean of each cell of a grid that covers the image, whatever its size (torch's).
+    """Mean of each cell of a grid over an image of any size (torch's adaptive pooling).
 
-    Cell i of m covers positions floor(i·s/m) to ceil((i+1)·s/m) - 1 of s: neighbours overlap where
-    m does not divide s, cells repeat positions where m is larger, and m = s is the identity.
+    Cell i of m covers positions floor(i·s/m) to ceil((i+1)·s/m) - 1 of s. Neighbours overlap if m
+    does not divide s, cells repeat positions if m > s, and m = s is the identity.
 
     Attributes:
       size: (h', w') of the grid.
