@@ -196,8 +196,10 @@ def _by_shape(probabilities: Callable, variables: dict, mesh: jax.sharding.Mesh)
     @functools.lru_cache(PROGRAMS)
     def program(shape, dtype):
         view = jax.ShapeDtypeStruct(shape, dtype, sharding=everywhere)
-        with layers.forms.as_written():
-            return compiled.lower(variables, view).compile()
+        with layers.as_written():
+            made = compiled.lower(variables, view).compile()
+        compiled.clear_cache()  # of what was traced: 2 MB for each shape
+        return made
 
     def ask(view):
         return program(view.shape, view.dtype)(variables, devices.put(view, everywhere))

@@ -108,5 +108,5 @@ def test_every_size():
             for name, (ours, wanted) in made.items():
                 far = float(np.abs(ours - wanted).max())
                 apart[name] = max(apart.get(name, (0,)), (far, (h, w)))
-    print({"single_crop": 0, **apart})
+    print({"single_crop": 0.0, **apart})
     assert max(apart.values())[0] < 1e-5
