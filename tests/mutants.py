@@ -115,9 +115,9 @@ MUTANTS = (
         "tests/datasets/test_images.py",
     ),
     Mutant(
-        "the classes are those of one split, and shift where it lacks one",
-        "for one in splits for name in _folders(root / one)",
-        "for one in [split] for name in _folders(root / one)",
+        "folders beside the split that is asked for add classes",
+        "for name in _folders(root / split):",
+        "for name in {*_folders(root / split), *splits}:",
         "tests/datasets/test_folder.py",
     ),
     Mutant(
@@ -414,8 +414,8 @@ MUTANTS = (
     # files
     Mutant(
         "one checkpoint more than asked for is removed",
-        "_steps(self._folder)[: -self._keep]",
-        "_steps(self._folder)[: 1 - self._keep or None]",
+        "others[: len(others) + 1 - self._keep]",
+        "others[: len(others) + 2 - self._keep]",
         "tests/training/test_resume.py",
     ),
     Mutant(
