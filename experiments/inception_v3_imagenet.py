@@ -11,8 +11,8 @@ Readings: an update is of one replica's 32 images, of which the paper's 50 repli
 asynchronously; the threshold of 2.0 is one for the norm of the whole gradient.
 Silent: the weight of the auxiliary classifier, 0.3 as GoogLeNet's; weight decay, 0.00004 as in the
 release; values in [-1, 1] likewise; the initialization, He et al. 2015's; the average's decay,
-0.9999 as in the release; augmentation, GoogLeNet's with half its distortions; the scales of 144
-crops for 299x299, GoogLeNet's by 4/3.
+0.9999 after a ramp as in the release; augmentation, GoogLeNet's with half its distortions; the
+scales of 144 crops for 299x299, GoogLeNet's by 4/3.
 
 Expected: 21.2 % top-1 and 5.6 % top-5 error by one crop, 18.77 and 4.2 % by 144 (validation, one
 network; the paper left out blacklisted images); not run here, and its time not measured: that would
@@ -57,7 +57,7 @@ def get_config(arg=None):
     )
     config.weight_decay = 4e-5
     config.gradient_clipping = 2.0
-    config.averaging = choose("averaging", "exponential", decay=0.9999)
+    config.averaging = choose("averaging", "exponential", decay=0.9999, ramp=True)
     config.evaluated = "averaged"
 
     if options.smoke:

@@ -109,7 +109,7 @@ CONFIGS = {
         "--config.optimizer.name=kfac",
         "--config.optimizer.kfac.largest_factor=400",
     ): "config.optimizer: kfac: the factor of fc3 has 401 rows, above largest_factor=400",
-    (LENET, "--config.optimizer.name=bfgs"): "would need 15.2 GB, more than",
+    (LENET, "--config.optimizer.name=bfgs"): "would need 15.2 GB; a step holds 3",
     (
         LENET,
         "--config.optimizer.name=newton",

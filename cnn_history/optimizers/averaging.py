@@ -22,13 +22,24 @@ class AverageState(NamedTuple):
     averaged_params: Any
 
 
-def exponential_average(decay: Share = 0.9999) -> optax.GradientTransformation:
+def exponential_average(decay: Share = 0.9999, ramp: bool = False) -> optax.GradientTransformation:
     r"""$\bar w_{t+1} = d \, \bar w_t + (1 - d) \, w_{t+1}$, from the first parameters on.
 
     "A running average of the parameters computed over time" (Szegedy et al. 2015, sec. 8), which
     does not state d; 0.9999 is that of TensorFlow's programs for that network.
+
+    Args:
+      decay: d. The first parameters keep the share $d^n$ after n updates: of 10,000 a third.
+      ramp: whether it rises, $\min(d, (1 + n) / (10 + n))$ after n updates, so that they are soon
+        forgotten: `num_updates` of TensorFlow's `ExponentialMovingAverage`, which the release of
+        Inception-v3 gives (`inception_train.py`). The update itself is not among the n.
     """
-    return _average(lambda count: jnp.asarray(1 - decay, float))
+
+    def share(count):
+        risen = (1 + count) / (10 + count) if ramp else 1
+        return jnp.asarray(1 - jnp.minimum(decay, risen), float)
+
+    return _average(share)
 
 
 def polyak_average(start: Count = 0) -> optax.GradientTransformation:

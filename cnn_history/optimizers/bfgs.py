@@ -91,13 +91,13 @@ def bfgs(largest_gb: float = size.LARGEST_GB) -> optax.GradientTransformationExt
 
     $\alpha_k$ by a strong Wolfe line search, `wolfe.follow`; there is no learning rate to set.
 
-    Memory: the [n, n] inverse, 4 n² bytes in float32, and a second one while it is updated. Cost of
-    a step: O(n²), and a value and gradient a trial of the search, mostly one.
+    Memory: the [n, n] inverse, 4 n² bytes in float32, and two such matrices more while it is
+    updated. Cost of a step: O(n²), and a value and gradient a trial of the search, mostly one.
 
-    `init` raises ValueError for bfloat16 parameters, and where n² numbers are more than
-    `largest_gb` allows: 15.2 GB for LeNet-5, 76.6 PB for VGG16.
+    `init` raises ValueError for bfloat16 parameters, and where 3 n² numbers are more than
+    `largest_gb` allows: 45.7 GB for LeNet-5, 229.7 PB for VGG16.
 
     Args:
-      largest_gb: that the inverse may take, in 10⁹ bytes.
+      largest_gb: that these matrices may take, in 10⁹ bytes.
     """
     return wolfe.follow(scale_by_bfgs(largest_gb))

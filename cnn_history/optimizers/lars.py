@@ -15,7 +15,7 @@ def lars(
     learning_rate: Rate,
     decay: Share = 0.9,
     trust: float = 0.001,
-    vectors: bool = True,
+    vectors: bool = False,
     weight_decay: Annotated[float, GIVEN] = 0.0,
     decayed: Callable[[Any], Any] = lambda params: True,
 ) -> optax.GradientTransformationExtraArgs:
@@ -25,15 +25,20 @@ def lars(
     You, Gitman, Ginsburg 2017 (arXiv:1708.03888), eq. (6) and algorithm 1. `optax.lars` divides by
     $\|g + \beta w\|$ instead, so that layer and decay can cancel each other.
 
-    Readings: a layer is one array of parameters, so that kernel and bias have rates of their own;
-    λ is 1 where $\|w\|$ or $\|g\|$ is 0, or no bias would ever leave its start.
+    Readings: a layer is one array of parameters. λ is 1 where $\|w\|$ or $\|g\|$ is 0, as in the
+    authors' release (NVIDIA's Caffe), optax and timm; by the formula it is 0, and no kernel of
+    zeros would ever leave its start.
+
+    Arrays of one dimension, biases and the parameters of norms, keep to the global rate, as in
+    MLPerf's reference, where weight decay leaves them alone too (`decayed=kernels` of a config).
+    The authors' release gives them a λ like all others, with a jump: a bias of zeros makes its
+    first step at the whole global rate γ, 1 to 30 as LARS is used, and the next at about η γ.
 
     Args:
       learning_rate: γ, a number or a schedule.
       decay: m, the share of the velocity that stays.
       trust: η.
-      vectors: whether arrays of one dimension, biases and the parameters of norms, have a λ too, or
-        keep to the global rate, as in the programs of MLPerf.
+      vectors: whether arrays of one dimension have a λ too, as in the authors' release.
       weight_decay: β; it has to be told here, as λ is of the gradient without it.
       decayed: params -> a tree of bool, or one bool: which parameters β touches.
     """

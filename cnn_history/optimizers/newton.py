@@ -92,15 +92,15 @@ def newton(
     curvature, so that every step points downhill; but there is no line search, and it may go too
     far: damping shortens it.
 
-    `init` raises ValueError for bfloat16 parameters, and for an exact Hessian of more than
-    `largest_gb`: 76.6 PB for VGG16. An argument out of range raises one here.
+    `init` raises ValueError for bfloat16 parameters, and where the 3 n² numbers of an exact Hessian
+    take more than `largest_gb`: 229.7 PB for VGG16. An argument out of range raises one here.
 
     Args:
       learning_rate: ε, a number or a schedule.
       damping: λ, added to the diagonal (Levenberg 1944).
       solver: `exact`, `cg`, or `auto`: exact up to 2,000 parameters.
       cg_steps: products with the Hessian at most, a step.
-      largest_gb: that an exact Hessian may take, in 10⁹ bytes.
+      largest_gb: that these may take, in 10⁹ bytes.
     """
 
     def is_formed(params):

@@ -7,7 +7,10 @@ import jax.numpy as jnp
 import optax
 from rich.filesize import decimal as in_words
 
-LARGEST_GB = 4.0  # that such a matrix may take unless more is allowed, in 10⁹ bytes
+LARGEST_GB = 4.0  # that such matrices may take unless more is allowed, in 10⁹ bytes
+# That are held at once: of BFGS the inverse, its update, and the products that it is made of; of
+# Newton's method the Hessian's columns, the damped Hessian, and its factor.
+HELD = 3
 
 
 def check_precision(params: Any, method: str) -> None:
@@ -24,11 +27,12 @@ def check_precision(params: Any, method: str) -> None:
 
 
 def check_matrix(params: Any, method: str, matrix: str, largest_gb: float) -> None:
-    """Raise ValueError, with its number, for a matrix over `params` of more than `largest_gb`."""
+    """Raise ValueError, with the numbers, where `HELD` matrices take more than `largest_gb`."""
     n = optax.tree.size(params)
     size = n**2 * jnp.result_type(*jax.tree.leaves(params)).itemsize
-    if size > largest_gb * 1e9:
+    if HELD * size > largest_gb * 1e9:
         raise ValueError(
-            f"{method}: the {matrix} of {n:,} parameters would need {in_words(size)}, more than "
-            f"largest_gb={largest_gb:g}; lbfgs needs no matrix."
+            f"{method}: the {matrix} of {n:,} parameters would need {in_words(size)}; a step holds "
+            f"{HELD} such matrices, {in_words(HELD * size)}, more than largest_gb={largest_gb:g}; "
+            "lbfgs needs no matrix."
         )

@@ -33,7 +33,10 @@ def test_is_the_papers_algorithm(kernels_alone):
     grads[7]["kernel"][:] = 0
     with jax.enable_x64(True):
         rule = optimizers.lars(
-            lambda step: jnp.asarray(RATES)[step], weight_decay=BETA, decayed=lambda p: decays
+            lambda step: jnp.asarray(RATES)[step],
+            vectors=True,
+            weight_decay=BETA,
+            decayed=lambda p: decays,
         )
         ours = jax.tree.map(jnp.asarray, params)
         state, update = rule.init(ours), jax.jit(rule.update)
@@ -44,8 +47,8 @@ def test_is_the_papers_algorithm(kernels_alone):
                 np.testing.assert_allclose(ours[name], w, rtol=1e-12, atol=1e-15, err_msg=name)
 
 
-def test_vectors_can_keep_to_the_global_rate():
+def test_vectors_keep_to_the_global_rate():
     params, grads = {"bias": jnp.ones(3)}, {"bias": jnp.full(3, 2.0)}
-    rule = optimizers.lars(0.1, vectors=False)
+    rule = optimizers.lars(0.1)
     updates, _ = rule.update(grads, rule.init(params), params)
     np.testing.assert_allclose(updates["bias"], -0.2, rtol=1e-6)

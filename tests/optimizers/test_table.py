@@ -72,7 +72,7 @@ TABLE = {
     "newton": Row(optimizers.newton(), 1.0, 1e-9, 1e-9, steps=20, bfloat16=False),
     "bfgs": Row(optimizers.bfgs(), None, 1e-9, 1e-4, steps=100, bfloat16=False),
     "lbfgs": Row(optimizers.lbfgs(), None, 1e-9, 1e-9, steps=100, bfloat16=False),
-    "lars": Row(optimizers.lars(0.2, trust=0.05), 0.2, 0.5, 0.4),
+    "lars": Row(optimizers.lars(0.2, trust=0.05, vectors=True), 0.2, 0.5, 0.4),
     # A kernel of one dimension is no layer: this is its rule for all else; test_kfac.py has layers.
     "kfac": Row(optimizers.kfac(5e-4), 5e-4, 0.5, 0.4),
 }

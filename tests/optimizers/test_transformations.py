@@ -130,6 +130,13 @@ def test_averages_of_the_parameters():
     found = optimizers.averaged_params(state)
     np.testing.assert_allclose(numbers(found), wanted, rtol=1e-9)
 
+    averaging = choose("averaging", "exponential", decay=0.25, ramp=True)
+    path, state = walk(5, averaging=averaging)
+    wanted = numbers(PARAMS)
+    for kept, params in zip((1 / 10, 2 / 11, 1 / 4, 1 / 4, 1 / 4), path, strict=True):
+        wanted = kept * wanted + (1 - kept) * numbers(params)
+    np.testing.assert_allclose(numbers(optimizers.averaged_params(state)), wanted, rtol=1e-6)
+
     averaging = choose("averaging", "polyak", start=2)
     path, state = walk(5, averaging=averaging)
     wanted = np.mean([numbers(params) for params in path[2:]], 0)
