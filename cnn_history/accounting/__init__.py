@@ -1,4 +1,4 @@
-"""What a network costs: shapes, parameters, multiply-adds, activations, receptive fields.
+"""The cost of a network: shapes, parameters, multiply-adds, activations, receptive fields.
 
 >>> from cnn_history import accounting
 >>> account = accounting.account("alexnet_2012")

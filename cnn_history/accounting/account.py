@@ -1,18 +1,17 @@
-"""The account of a network, layer by layer, derived from the network itself by tracing it.
+"""The cost of a network, layer by layer, derived by tracing the network itself (its "account").
 
 Conventions:
-  - A multiply-add (MAC) is one multiplication of a convolution or of a fully-connected layer; of
-    trainable subsampling one for each of its units, of radial basis functions one for each weight.
-    Biases, normalization, activation functions and pooling have none.
-  - Parameters are weights, biases and a normalization's scale and shift; running statistics and
-    fixed codes are not.
-  - Activations are the input and the result of every layer, once; what an activation function
-    makes of it is not counted again. Nor is a normalization's result, but for the networks in
-    which some normalization does not directly follow a layer with weights (pre-activation).
-  - The receptive field is that in the interior of an image without borders, the larger of height
-    and width; it may exceed the image. What a normalization's statistics are taken over is no part
-    of it.
-  - Depth is the largest number of layers with weights on a way from the image to a result.
+  - A multiply-add (MAC) is one multiplication of a convolution or a fully-connected layer.
+    Trainable subsampling has one per unit, radial basis functions one per weight. Biases,
+    normalization, activation functions and pooling have none.
+  - Parameters are weights, biases and the scale and shift of normalizations, but not running
+    statistics and fixed codes.
+  - Activations are the input and the result of every layer, counted once: not again after an
+    activation function, nor after a normalization, except in networks where some normalization does
+    not directly follow a layer with weights (pre-activation).
+  - The receptive field is the larger of height and width, far from the borders; it may exceed the
+    image. It does not include the images and positions of normalization statistics.
+  - Depth is the largest number of layers with weights on a path from the image to a result.
 """
 
 import dataclasses
@@ -34,15 +33,15 @@ class Layer:
     Attributes:
       name: the layer's path in the network's parameters.
       operation: one of OPERATIONS; for another layer with parameters, the name of its class.
-      norm: whether it is a normalization; the local response one, a layer of its own, is not meant.
+      norm: whether it is a normalization; local response normalization does not count as one.
       kernel: (h, w) of the window, or None.
       stride: of the window, or None.
-      output: (h, w, c), of one image.
-      parameters: trained numbers; of a layer that is used again, those of its first use.
-      weights: those of them that multiply, without biases.
+      output: (h, w, c) for one image.
+      parameters: trained numbers; a layer that is used twice has them at its first use only.
+      weights: parameters that multiply, without biases.
       macs: multiply-adds for one image.
-      activations: numbers of the output that count, for one image.
-      receptive_field: side of what one output sees.
+      activations: outputs that count, for one image.
+      receptive_field: side of the receptive field of one output.
     """
 
     name: str
@@ -66,7 +65,7 @@ class Account:
       model: the network's name.
       paper: where it was published.
       input: (h, w, c).
-      depth: layers with weights on the longest way.
+      depth: layers with weights on the longest path.
     """
 
     model: str
@@ -77,36 +76,36 @@ class Account:
 
     @property
     def parameters(self) -> int:
-        """Number of trained numbers."""
+        """Return the number of trained numbers."""
         return sum(layer.parameters for layer in self.layers)
 
     @property
     def macs(self) -> int:
-        """Number of multiply-adds for one image."""
+        """Return the multiply-adds for one image."""
         return sum(layer.macs for layer in self.layers)
 
     @property
     def activations(self) -> int:
-        """Number of activations for one image, the input among them."""
+        """Return the activations for one image, including the input."""
         return self.input_activations + sum(layer.activations for layer in self.layers)
 
     @property
     def input_activations(self) -> int:
-        """Number of the input's values."""
+        """Return the number of values of the input."""
         return math.prod(self.input)
 
 
 def account(model: str, image_size: int | None = None, **options) -> Account:
     """Return the account of the network `model` with these options; nothing is allocated.
 
-    `image_size` is the paper's unless given. Heads count where `aux_heads=True`.
-    Raises ValueError for an unknown network or option, and for a size that cannot work.
+    `image_size` defaults to the paper's. `aux_heads=True` includes auxiliary heads.
+    Raises ValueError for an unknown network or option, and for images that are too small.
     """
     return traced_account(model, image_size, **options)[1]
 
 
 def traced_account(model: str, image_size: int | None, **options) -> tuple[Traced, Account]:
-    """Return the account with the traced network that it was derived from."""
+    """Return an account together with its traced network."""
     info = models.info(model)
     h, w, c = info.input
     size = (h, w, c) if image_size is None else (image_size, image_size, c)
@@ -129,7 +128,7 @@ def rows(traced: Traced) -> tuple[int, tuple[Layer, ...]]:
 
 
 def _window(module: nn.Module) -> tuple[tuple[int, int] | None, int | None]:
-    """Return kernel and stride of a layer that has a window."""
+    """Return the kernel and stride of a layer with a window; (None, None) for others."""
     match module:
         case nn.Conv():
             strides = module.strides
@@ -144,7 +143,7 @@ def _window(module: nn.Module) -> tuple[tuple[int, int] | None, int | None]:
 
 
 def _layer(call: Call, receptive_field: int, norms_count: bool) -> Layer:
-    """Return the row of a layer; `norms_count` says whether a norm's result is an activation."""
+    """Return a layer's row; `norms_count` tells whether a norm's result counts as an activation."""
     module, norm = call.module, is_norm(call.module)
     fixed = module.codes.size if isinstance(module, layers.RBFOutput) else 0
     h, w = call.shape[1:-1] or (1, 1)
@@ -165,5 +164,5 @@ def _layer(call: Call, receptive_field: int, norms_count: bool) -> Layer:
 
 
 def _size(params: dict, names: Collection[str] | None = None) -> int:
-    """Return the count of all numbers of these parameters, or of those with one of the names."""
+    """Return the total size of the parameters, or of those with one of the names."""
     return sum(math.prod(p.shape) for name, p in params.items() if not names or name in names)

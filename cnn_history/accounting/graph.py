@@ -10,12 +10,12 @@ INPUT = "input"
 
 
 class Node(NamedTuple):
-    """A layer, or a place where branches meet.
+    """A layer, or a point where branches meet.
 
     Attributes:
-      operation: `layer`, or that of a meeting: `concatenate`, `add`, `mul` ...
+      operation: `layer`, or the operation that joins branches: `concatenate`, `add`, `mul` ...
       sources: the nodes whose results it reads.
-      shape: of its result for one image.
+      shape: of its result, for one image.
     """
 
     operation: str
@@ -24,10 +24,10 @@ class Node(NamedTuple):
 
 
 def graph(traced: Traced) -> dict[str, Node]:
-    """Return the nodes by name, in the order of computation: layers by their label, then meetings.
+    """Return the nodes by name, in the order of computation. Layers are named by their labels.
 
-    The image is `input`, which has no node of its own. What lies between layers and joins nothing,
-    such as an activation function, belongs to the layer before.
+    The image is `input`, which has no node. An operation between layers that joins nothing, such as
+    an activation function, belongs to the layer before it.
     """
     nodes = {}
 

@@ -1,10 +1,10 @@
 """Receptive field and depth of the arrays of a traced computation, by a walk over its equations.
 
-An array is followed as long as it depends on the image. What it sees of the image is kept for each
-side: position p of the array sees the image from `first + p · jump` on, `size` positions of it.
-Sizes are those in the interior of an image without borders, so that they may exceed the image; what
-arrays of several branches see is united. Where positions are not evenly spaced, as behind torch's
-adaptive pooling, each counts as seeing what they see together.
+The walk follows every array that depends on the image and keeps its view of height and width:
+position p of the array sees `size` positions of the image, starting at `first + p · jump`. Borders
+are ignored, so sizes may exceed the image. Where branches meet, the view is their union. If
+positions are not evenly spaced, as after torch's adaptive pooling, each counts as seeing the union
+of all.
 """
 
 import math
@@ -29,11 +29,11 @@ ELEMENTWISE = frozenset({
 
 
 class View(NamedTuple):
-    """What an array sees of one side of the image.
+    """An array's view of one side of the image.
 
     Attributes:
-      axis: that of the array along which its positions lie, or None where all see the same.
-      first: where in the image the view of position 0 begins; negative in padding.
+      axis: the array's axis of positions, or None if all elements have the same view.
+      first: start of the view of position 0 in the image; negative in padding.
       size: extent of the view of one position.
       jump: distance in the image between the views of neighbours.
     """
@@ -45,7 +45,7 @@ class View(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What an array sees of the image's height and width, and the weight layers on the way."""
+    """An array's views of height and width, and the number of weight layers before it."""
 
     height: View
     width: View
@@ -55,10 +55,10 @@ class Seen(NamedTuple):
 def receptive_fields(
     jaxpr: core.Jaxpr, image: core.Var, weighted: Collection[str]
 ) -> dict[str, Seen]:
-    """Return what the arrays named by `checkpoint_name` see of `image` [n, h, w, c].
+    """Return the views of `image` [n, h, w, c] by the arrays that `checkpoint_name` names.
 
-    Names in `weighted` mark the results of layers with weights, which make up the depth.
-    Raises ValueError for an operation on which nothing is known here.
+    Names in `weighted` are results of layers with weights, which count towards the depth.
+    Raises ValueError for an operation without a rule here.
     """
     named = {}
 
@@ -76,7 +76,7 @@ def receptive_fields(
 
 
 def _result(eqn: core.JaxprEqn, operands: list[Seen | None]) -> Seen:
-    """Return what the result of one equation sees; `operands` has None for constants."""
+    """Return the view of an equation's result; `operands` has None for constants."""
     name, shapes = eqn.primitive.name, [v.aval.shape for v in eqn.invars]
     if name not in ELEMENTWISE and name not in RULES:
         raise ValueError(f"no receptive field is known for '{name}'.")
@@ -95,14 +95,14 @@ def _result(eqn: core.JaxprEqn, operands: list[Seen | None]) -> Seen:
 
 
 def _whole(view: View, shape: tuple[int, ...]) -> View:
-    """Return the view of all positions together."""
+    """Return the union of the views of all positions."""
     length = 1 if view.axis is None else shape[view.axis]
     first = min(view.first, view.first + (length - 1) * view.jump)
     return View(None, first, view.size + (length - 1) * view.jump, 0)
 
 
 def _union(views: list[View], shape: tuple[int, ...]) -> View:
-    """Return the smallest view that holds all of views, which lie on an array of `shape`."""
+    """Return the smallest view that contains all `views`, of an array of `shape`."""
     if len({(view.axis, view.jump) for view in views}) > 1:
         views = [_whole(view, shape) for view in views]
     first = min(view.first for view in views)
@@ -111,7 +111,7 @@ def _union(views: list[View], shape: tuple[int, ...]) -> View:
 
 
 def _slide(view: View, axis: int, before: int, window: int = 1, stride: int = 1) -> View:
-    """Return the view behind a window of `window` positions, `stride` apart, after padding."""
+    """Return the view after a sliding window with this stride and padding."""
     _, first, size, jump = view
     before, window, stride = map(int, (before, window, stride))  # some are NumPy's, as no JSON is
     return View(axis, first - before * jump, size + (window - 1) * jump, jump * stride)
@@ -170,7 +170,7 @@ def _broadcast_in_dim(view, shape, eqn, number):
 
 
 def _without(removed: str) -> Callable:
-    """Return the rule of an operation that removes the axes in this parameter."""
+    """Return the rule of an operation that removes the axes listed in this parameter."""
 
     def rule(view, shape, eqn, number):
         if view.axis in eqn.params[removed]:

@@ -1,7 +1,7 @@
 """The architecture of a network as a drawing needs it: series, branches, repetitions.
 
-It is derived from the graph of the traced network. All networks here are series-parallel: what
-forks at one place meets again at one place.
+It is derived from the graph of the traced network. All networks here are series-parallel: branches
+that fork at one point meet again at one point.
 """
 
 import dataclasses
@@ -13,24 +13,24 @@ from cnn_history.accounting.account import Account, Layer, traced_account
 from cnn_history.accounting.graph import INPUT, Node, graph
 from cnn_history.accounting.tracing import Traced
 
-LONGEST_PERIOD = 4  # pieces that repeat together, such as convolution, norm, convolution, norm
+LONGEST_PERIOD = 4  # pieces in a repetition, such as convolution, norm, convolution, norm
 WORTH_A_MARK = 2  # layers that a repetition mark must save
 
 
 class Step(NamedTuple):
-    """A layer, with the normalization that directly follows it, if one does."""
+    """A layer, and the normalization that directly follows it, if any."""
 
     layer: Layer
     norm: Layer | None = None
 
 
 class Branches(NamedTuple):
-    """What lies between a fork and the place where its branches meet.
+    """The branches between a fork and the point where they meet.
 
     Attributes:
       branches: series; an empty one is a shortcut without layers.
-      meeting: `add` or `concatenate`; None where an outer fork's meeting is this one's too.
-      output: shape behind the meeting.
+      meeting: `add` or `concatenate`; None if the branches meet at an outer fork's meeting.
+      output: shape after the meeting.
     """
 
     branches: tuple[tuple, ...]
@@ -39,18 +39,18 @@ class Branches(NamedTuple):
 
 
 class Repeat(NamedTuple):
-    """Pieces that follow each other several times, alike in everything but their names."""
+    """Consecutive repetitions of the same pieces, equal in everything except their names."""
 
     times: int
     pieces: tuple
-    last: tuple  # the pieces of the last time, whose names tell how far it goes
+    last: tuple  # the pieces of the last repetition, for their names
 
 
 Series = tuple[Step | Branches | Repeat, ...]
 
 
 def architecture(model: str, **options) -> tuple[Account, Series]:
-    """Return account and structure of the network `model` on images of its paper's size."""
+    """Return account and structure of the network `model` at its paper's image size."""
     traced, account = traced_account(model, None, **options)
     return account, structure(traced, account.layers)
 
@@ -81,7 +81,7 @@ def structure(traced: Traced, layers: tuple[Layer, ...]) -> Series:
 
 
 def _meetings(nodes: dict[str, Node], readers: dict[str, list[str]]) -> dict[str, str]:
-    """Return for each node the nearest one that every way on from it passes."""
+    """Return, for each node, the nearest node that every path onward passes."""
     order = {name: i for i, name in enumerate([INPUT, *nodes])}
     nearest = {}
     for name in reversed(order):
@@ -107,7 +107,7 @@ def _with_norms(pieces: list) -> list:
 
 
 def _repeated(pieces: list) -> Series:
-    """Replace runs of alike pieces by a repetition mark."""
+    """Replace runs of equal pieces by a repetition mark."""
     signs = [_sign(piece) for piece in pieces]
     found, i = [], 0
 
@@ -132,7 +132,7 @@ def _repeated(pieces: list) -> Series:
 
 
 def _sign(piece):
-    """Return what must be equal for two pieces to be alike."""
+    """Return the properties in which repeated pieces must agree."""
     match piece:
         case Step(layer, norm):
             return dataclasses.replace(layer, name="", receptive_field=0), norm is None

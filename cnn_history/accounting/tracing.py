@@ -1,4 +1,4 @@
-"""A network traced with its layers marked: what every account of it is derived from."""
+"""Traces a network with its layers marked; every account is derived from such a trace."""
 
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
@@ -29,16 +29,16 @@ OPERATIONS = {
 }
 # Local response normalization is not among these: it is a layer of its own, as in its paper.
 NORMS = (layers.Norm, nn.BatchNorm, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.InstanceNorm)
-MULTIPLIERS = ("kernel", "coefficient")  # parameters that multiply what a layer reads
+MULTIPLIERS = ("kernel", "coefficient")  # parameters that multiply a layer's input
 
 
 class Call(NamedTuple):
-    """A layer at work.
+    """A call of a layer.
 
     Attributes:
       module: the layer.
       params: its parameters, by name, without those of layers that it wraps.
-      new: those of them that no layer before had.
+      new: parameters that no earlier call had.
       shape: of the result.
     """
 
@@ -67,13 +67,13 @@ class Traced(NamedTuple):
 def traced_layers(network: nn.Module, size: tuple[int, int, int]) -> Traced:
     """Trace a network on an image of `size`, (h, w, c); nothing is computed.
 
-    A layer is a module of a known type, or one with parameters of its own. What only wraps a layer
-    is none, and what a normalization is made of belongs to it.
+    A layer is a module of a known type, or one with parameters. A module that only wraps a layer is
+    not a layer, and the modules inside a normalization belong to it.
     """
     called = {}
     weighted = {}  # the results of layers with weights, by label
     counted = {}  # the number of the layer that has a parameter, by its path
-    norms = []  # the normalization that is running, and those that it wraps
+    norms = []  # the normalizations being called, outermost first
     pre_activation = False
 
     def watch(call, args, kwargs, context):
@@ -87,7 +87,7 @@ def traced_layers(network: nn.Module, size: tuple[int, int, int]) -> Traced:
             return call(*args, **kwargs)
         if is_norm(module):
             norms.append(module)
-            # Its statistics are no part of what a position sees: they are those of other images.
+            # Statistics come from other images, so they are not part of the receptive field.
             y = call(jnp.zeros_like(args[0]), *args[1:], **kwargs)
             y = args[0].astype(y.dtype)
             params = traverse_util.flatten_dict(module.variables.get("params", {}), sep="/")
@@ -100,9 +100,9 @@ def traced_layers(network: nn.Module, size: tuple[int, int, int]) -> Traced:
         params = {n: p for n, p in params.items() if counted.get((*path, n), -1) < before}
         new = {name: p for name, p in params.items() if (*path, name) not in counted}
         if not new and (len(called) > before or (not params and operation(module) is None)):
-            return y  # it is made of layers, or has no parameters, like dropout
+            return y  # it consists of layers, or has no parameters, like dropout
         if isinstance(module, layers.AdaptiveAvgPool) and y.shape == args[0].shape:
-            return y  # on the network's own size it does nothing
+            return y  # the identity at the network's own image size
         number = len(called)
         label = f"layer {number}"
         counted.update({(*path, name): number for name in new})
@@ -115,7 +115,7 @@ def traced_layers(network: nn.Module, size: tuple[int, int, int]) -> Traced:
         return y
 
     def init(image):
-        # At initialization every part of a network is there, the heads for training too.
+        # Initialization calls every part of a network, including heads that only train.
         return network.init(jax.random.key(0), image, train=False)
 
     with nn.intercept_methods(watch), layers.as_written():
@@ -124,14 +124,14 @@ def traced_layers(network: nn.Module, size: tuple[int, int, int]) -> Traced:
 
 
 def follow(jaxpr: core.Jaxpr, known: dict[core.Var, Any], made: Callable) -> None:
-    """Add to `known`, what is known of some variables, what follows from it.
+    """Propagate facts about variables through a computation, and add them to `known`.
 
-    Equations that depend on none of them are left out; computations inside of others are entered.
+    Equations that depend on no known variable are skipped; inner computations are entered.
 
     Args:
       jaxpr: the computation.
-      known: by variable.
-      made: (equation, what is known of each operand, or None) -> the same of its results.
+      known: facts by variable.
+      made: (equation, the fact of each operand, or None) -> the facts of its results.
     """
 
     def of(variables: Iterable, known: dict) -> list:
@@ -152,16 +152,16 @@ def follow(jaxpr: core.Jaxpr, known: dict[core.Var, Any], made: Callable) -> Non
 
 
 def _own_parameters(module: nn.Module) -> dict[str, Any]:
-    """Return the parameters of a module itself, not those of the modules in it."""
+    """Return the parameters of a module itself, without those of its submodules."""
     return {n: p for n, p in module.variables.get("params", {}).items() if not isinstance(p, dict)}
 
 
 def operation(module: nn.Module) -> str | None:
-    """Return the operation of a layer of a known type; of a normalization without, its class."""
+    """Return the operation of a layer of a known type, or the class of another normalization."""
     known = (OPERATIONS[kind] for kind in type(module).__mro__ if kind in OPERATIONS)
     return next(known, type(module).__name__ if is_norm(module) else None)
 
 
 def is_norm(module: nn.Module) -> bool:
-    """Tell whether a layer is a normalization whose result may be that of the layer before it."""
+    """Tell whether a layer is a normalization that is counted with the layer before it."""
     return isinstance(module, NORMS) and not isinstance(module, layers.LocalResponseNorm)

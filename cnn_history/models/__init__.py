@@ -1,6 +1,6 @@
-"""The networks, one file a paper; `create` makes one by its name.
+"""The networks, one file per paper; `create` makes one by name.
 
-A new network is a file with its `NETWORKS` and a line below.
+A new network is a file with its `NETWORKS`, and a line below.
 
     >>> import jax, jax.numpy as jnp
     >>> from cnn_history import models
@@ -51,7 +51,7 @@ def names() -> list[str]:
 
 
 def info(name: str) -> Network:
-    """Return what is known of a network; raise ValueError with the nearest name if none has it."""
+    """Return a network's entry; raise ValueError, with the nearest name, if there is none."""
     return lookup(NETWORKS, name, "network")
 
 
@@ -67,8 +67,8 @@ def options(name: str) -> list[str]:
 def create(name: str, **chosen) -> nn.Module:
     """Return the network `name`, a Flax module: images [n, h, w, c] -> logits [n, num_classes].
 
-    Options left out are the paper's. Raises ValueError for an unknown name or option, with the
-    nearest right one.
+    Options default to the paper's. Raises ValueError for an unknown name or option, with the
+    nearest match.
     """
     for option in chosen:
         if option not in options(name):

@@ -1,8 +1,8 @@
 """AlexNet: Krizhevsky, Sutskever, Hinton 2012, "ImageNet classification with deep convolutional
 neural networks", sec. 3 and fig. 2.
 
-`alexnet_2012` is the paper's network, its two GPUs being two groups of channels. `alexnet` is the
-"simplified" one that lectures draw. `alexnet_owt` is torchvision's, after Krizhevsky 2014, "One
+`alexnet_2012` is the paper's network, with two groups of channels for its two GPUs. `alexnet` is
+the simplified network of lectures. `alexnet_owt` is torchvision's, after Krizhevsky 2014, "One
 weird trick for parallelizing convolutional neural networks", arXiv:1404.5997.
 """
 
@@ -30,7 +30,7 @@ PAPER = (
     Convolution("conv4", 384, 3, 1, 1, True, 1.0, ()),
     Convolution("conv5", 256, 3, 1, 1, True, 1.0, ("pool",)),
 )
-# The lecture's: pooling before normalization, and one group throughout unless `groups` says two.
+# The lecture's: pooling before normalization; one group in every layer unless `groups` is 2.
 LECTURE = (
     PAPER[0]._replace(then=("pool", "norm")),
     PAPER[1]._replace(then=("pool", "norm")),
@@ -56,28 +56,28 @@ ONE_TOWER_SMALLEST = 63  # pool5 still has a position
 class AlexNet(FittedClassifier):
     """Five convolutions and three fully-connected layers; logits, before the softmax.
 
-    `alexnet_2012`: 60,965,224 parameters. Readings of the paper: its 224x224 images give no whole
-    number of positions ((224 - 11) / 4 + 1 = 54.25), so that 227x227 are taken, which give the 55
-    of its fig. 2; dropout scales by 2 in training instead of by 0.5 in testing.
+    `alexnet_2012`: 60,965,224 parameters. Readings of the paper: its 224x224 images give 54.25
+    positions ((224 - 11) / 4 + 1), so we use 227x227, which give the 55 of its fig. 2; dropout
+    scales by 2 in training instead of by 0.5 in testing.
 
-    `alexnet`: 62,378,344 parameters. Departures, the lecture's: no groups (the paper has two in
+    `alexnet`: 62,378,344 parameters. The lecture's departures: no groups (the paper has two in
     conv2, conv4 and conv5); pooling before normalization (the paper normalizes first). With
     `groups=2` it is CaffeNet, 60,965,224 parameters.
 
-    Caffe's releases of both, AlexNet and CaffeNet, normalize by k=1 and an alpha of 1e-4 for a mean
-    over 5 maps, in the paper's unit 2e-5 for their sum: `norm` with `k=1, alpha=2e-5`, which an
-    import chooses. Under the paper's constants (2 and 1e-4) their logits are 64 % off.
+    Caffe's releases of AlexNet and CaffeNet normalize with k=1 and alpha=1e-4 times the mean over 5
+    maps, which is 2e-5 times the paper's sum. An import chooses `norm` with `k=1, alpha=2e-5`. With
+    the paper's constants (2 and 1e-4) their logits are 64 % off.
 
-    Every convolution keeps its bias under every `norm`: the place of normalization is behind the
-    activation, where a bias is not taken away again.
+    Every convolution keeps its bias with every `norm`, because normalization follows the activation
+    and does not cancel a bias.
 
     Attributes:
       convolutions: the table of the network.
-      groups: of maps in conv2, conv4 and conv5, 1 or 2.
-      norm: what stands at the paper's two local response normalizations, `norm(name=, dtype=)(x,
+      groups: number of groups of maps in conv2, conv4 and conv5, 1 or 2.
+      norm: the layer at the paper's two local response normalizations, `norm(name=, dtype=)(x,
         use_running_average=)`, or None.
       dropout: rate on fc6 and fc7.
-      fit_classifier: whether fc6 is built for the map that comes, of images from 67x67 on.
+      fit_classifier: whether fc6 is sized for the map that it receives; images from 67x67.
     """
 
     convolutions: tuple[Convolution, ...]
@@ -111,11 +111,11 @@ class AlexNet(FittedClassifier):
 class AlexNetOWT(AlexNet):
     """torchvision's AlexNet, 61,100,840 parameters; no normalization unless `norm` is given.
 
-    Krizhevsky 2014 has one tower and no table of it; the maps here are torchvision's, and so are
-    the departures from 2012: no local response normalization; 224x224 images padded by 2; dropout
-    before fc6 and fc7, not behind them; pool5 averaged adaptively to 6x6, so that images of every
-    size from 63x63 on give one position, and nothing slides over larger ones.
-    Reading: kernels and biases start as in 2012 (torchvision: uniform, ±1/sqrt(fan_in)).
+    Krizhevsky 2014 describes one tower without a table. The numbers of maps are torchvision's, and
+    so are the departures from 2012: no local response normalization; 224x224 images padded by 2;
+    dropout before fc6 and fc7, not after them; pool5 averaged adaptively to 6x6, so that images of
+    any size from 63x63 give one position.
+    Reading: kernels and biases are initialized as in 2012 (torchvision: uniform, ±1/sqrt(fan_in)).
     """
 
     norm: Callable | None = None

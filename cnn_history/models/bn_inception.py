@@ -1,12 +1,12 @@
 """BN-Inception: Ioffe & Szegedy 2015, "Batch normalization: accelerating deep network training by
-reducing internal covariate shift", arXiv:1502.03167, fig. 5 (appendix). Often called Inception-v2,
-which in Szegedy et al. 2015b is yet another network.
+reducing internal covariate shift", arXiv:1502.03167, fig. 5 (appendix). It is often called
+Inception-v2, a name that Szegedy et al. 2015b give to another network.
 
 Readings. The first convolution is a plain 7x7; the paper's was separable, with a depth multiplier
-of 8 (appendix). The second is a 1x1 of 64 filters and a 3x3 of 192 (columns "#3x3 reduce", "#3x3").
-Paddings, of which the paper says nothing, are the public Caffe net's: k // 2 for convolutions, none
-and ceil mode for pooling at stride 2. The initialization is not stated: He et al. 2015, fan-in.
-The paper's 13.6 million parameters (sec. 4.2.2) are not those of its figure, 11.2 million.
+of 8 (appendix). The second is a 1x1 with 64 filters and a 3x3 with 192 (columns "#3x3 reduce",
+"#3x3"). The paper states no padding; we use the public Caffe net's: k // 2 for convolutions, none
+and ceil mode for pooling at stride 2. It states no initialization; we use He et al. 2015, fan-in.
+The paper reports 13.6 million parameters (sec. 4.2.2); its figure has 11.2 million.
 """
 
 import functools
@@ -24,7 +24,7 @@ from cnn_history.papers import IOFFE_2015
 
 
 class Row(NamedTuple):
-    """An Inception module of fig. 5; without 1x1 and projection it has stride 2."""
+    """An Inception module of fig. 5; a module without 1x1 and projection has stride 2."""
 
     conv1x1: int | None
     reduce3x3: int
@@ -35,7 +35,7 @@ class Row(NamedTuple):
     pool_proj: int | None  # None: "pass through"
 
 
-# Fig. 5 from above.
+# Fig. 5, from top to bottom.
 CONV1 = 64  # 7x7, stride 2; then a maximum of 3x3 at stride 2
 CONV2 = (64, 192)  # #3x3 reduce, #3x3; then the same pooling
 FIGURE_5 = {
@@ -66,7 +66,7 @@ SMALLEST = 7  # conv1 halves rounding up, pool1 and pool2 rounding down
 
 
 class BNInceptionModule(nn.Module):
-    """1x1, 3x3, double 3x3 and pooling side by side; at stride 2 the pooling passes through."""
+    """1x1, 3x3, double 3x3 and pooling in parallel; at stride 2, pooling has no projection."""
 
     row: Row
     unit: ConvUnit
@@ -99,10 +99,10 @@ class BNInceptionModule(nn.Module):
 class BNInception(Classifier):
     """BN-Inception of fig. 5: 11,194,984 parameters; with the release's channels 11,285,224.
 
-    Every convolution is followed by `norm`, before the activation, and has no bias; with
-    `norm=None` it has one; the classifier always has. No local response normalization and no
-    dropout (sec. 4.2.1), though the option is there: ensemble members had 5 or 10 % (sec. 4.2.3).
-    The pooling before the classifier, 7x7 in the paper, is over all positions.
+    `norm` follows every convolution, before the activation. Convolutions have a bias only with
+    `norm=None`; the classifier always has one. There is no local response normalization, and no
+    dropout by default (sec. 4.2.1); ensemble members had 5 or 10 % (sec. 4.2.3). The pooling before
+    the classifier, 7x7 in the paper, is over all positions.
 
     Attributes:
       channels: "figure" (fig. 5) or "release" (the public Caffe net's 4c and 4d).
@@ -127,7 +127,8 @@ class BNInception(Classifier):
         Raises ValueError for unknown channels and for images below 7x7.
         """
         if self.channels not in CHANNELS:
-            raise ValueError(f"channels is one of {', '.join(CHANNELS)}, not '{self.channels}'.")
+            known = ", ".join(CHANNELS)
+            raise ValueError(f"channels: expected one of {known}, got '{self.channels}'.")
         check_size(images, SMALLEST, "bn_inception")
         module_unit = ConvUnit(
             self.dtype, self.kernel_init, norm=self.norm, activation=self.activation

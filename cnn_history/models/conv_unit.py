@@ -1,4 +1,4 @@
-"""Convolution, normalization, activation: the unit of which the Inception networks are made."""
+"""Convolution, normalization, activation: the unit of the Inception networks."""
 
 import dataclasses
 from collections.abc import Callable
@@ -10,14 +10,14 @@ import jax.numpy as jnp
 from cnn_history import initializers, layers
 from cnn_history.models.network import normalize, typed
 
-KERNEL_INIT = initializers.he("fan_in")  # where a paper states none
+KERNEL_INIT = initializers.he("fan_in")  # if a paper states none
 
 
 @dataclasses.dataclass(frozen=True)
 class ConvUnit:
-    """Adds such units, all of one kind, to the module that calls it.
+    """Adds units of one kind to the module that calls it.
 
-    A convolution has a bias only where no normalization, called `NAME_norm`, follows.
+    A convolution has a bias only if no normalization, called `NAME_norm`, follows.
 
     Attributes:
       norm: normalization `norm(name=, dtype=)(x, use_running_average=)`, or None.
@@ -40,9 +40,9 @@ class ConvUnit:
         *,
         train: bool,
     ) -> jax.Array:
-        """[n, h, w, c] -> [n, h', w', features]; `padding` None is k // 2 on every side.
+        """[n, h, w, c] -> [n, h', w', features]; `padding` None means k // 2 on every side.
 
-        Half a window keeps the size at stride 1 and halves it, rounding up, at stride 2.
+        That keeps the size at stride 1, and halves it, rounded up, at stride 2.
         """
         if padding is None:
             padding = (window[0] // 2, window[1] // 2)

@@ -3,12 +3,12 @@
 
 `googlenet` is the paper's network, `googlenet_bn` torchvision's port of a later one.
 
-Readings. The first convolution is the 7x7 of table 1's column, though its 2.7K parameters and 34M
-operations are those of a separable one. Sizes of table 1 need pooling in ceil mode, as in Caffe's
-release. The paper does not state the constants of its two local response normalizations (fig. 3):
-AlexNet's; Caffe's release has k=1 and, in the paper's unit, an alpha of 2e-5 (`norm`, which an
-import chooses). It does not state the initialization: kernels by Xavier's uniform law in fan-in and
-biases of 0.2, those of the output layers 0, as in Caffe's release.
+Readings. The first convolution is the 7x7 of table 1, although the 2.7K parameters and 34M
+operations there are those of a separable one. The sizes in table 1 need pooling in ceil mode, as in
+Caffe's release. The paper does not state the constants of its two local response normalizations
+(fig. 3); we use AlexNet's. Caffe's release has k=1 and, in the paper's unit, alpha=2e-5, which an
+import chooses through `norm`. The paper does not state the initialization; as in Caffe's release,
+kernels are drawn by Xavier's uniform law with fan-in, and biases are 0.2, in output layers 0.
 """
 
 import functools
@@ -45,7 +45,7 @@ class Widths(NamedTuple):
     pool_proj: int | None
 
 
-# Table 1 from above; every pool is the maximum of 3x3 at stride 2.
+# Table 1, from top to bottom; every pool is the maximum of 3x3 at stride 2.
 CONV1 = 64  # 7x7, stride 2
 CONV2 = (64, 192)  # #3x3 reduce, #3x3
 TABLE_1 = {
@@ -75,10 +75,10 @@ BIAS = initializers.constant(0.2)  # Caffe's release
 
 
 class InceptionModule(nn.Module):
-    """1x1, 3x3, 5x5 and pooling side by side, joined in depth (fig. 2).
+    """1x1, 3x3, 5x5 and pooling in parallel, concatenated in depth (fig. 2).
 
-    With `reduce3x3`, `reduce5x5` and `pool_proj` None it is the naive module of fig. 2a, whose
-    pooling branch keeps the depth of its input.
+    With None for `reduce3x3`, `reduce5x5` and `pool_proj` it is the naive module of fig. 2a: its
+    pooling branch keeps the depth of the input.
 
     Attributes:
       widths: numbers of filters.
@@ -110,10 +110,10 @@ class InceptionModule(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """A classifier on a map within the network (sec. 5), [n, h, w, c] -> logits [n, num_classes].
+    """An auxiliary classifier (sec. 5), [n, h, w, c] -> logits [n, num_classes].
 
     Attributes:
-      adaptive: pool to 4x4 whatever the size, instead of by 5x5 at stride 3.
+      adaptive: pool maps of any size to 4x4, instead of by 5x5 at stride 3.
     """
 
     num_classes: int
@@ -141,16 +141,16 @@ class AuxiliaryHead(nn.Module):
 class GoogLeNet(Classifier):
     """GoogLeNet of table 1: 6,998,552 parameters, 13,378,280 with both auxiliary heads.
 
-    Every convolution keeps its bias under every `norm`: an activation, and once a pooling, stand
-    between them. The pooling before the classifier, 7x7 in the paper, is over all positions, so
-    that larger images give the mean of dense logits.
+    Every convolution keeps its bias with every `norm`, because an activation, and once a pooling,
+    comes between them. The pooling before the classifier, 7x7 in the paper, is over all positions:
+    larger images give the mean of dense logits.
 
     Attributes:
       aux_heads: add the classifiers of sec. 5, on 4a and 4d.
       dropout: rate before the classifier.
-      aux_dropout: rate within the auxiliary classifiers.
-      norm: what stands at the two places of fig. 3, `norm(name=, dtype=)(x, use_running_average=)`,
-        or None.
+      aux_dropout: rate in the auxiliary classifiers.
+      norm: the layer at the two normalizations of fig. 3, `norm(name=, dtype=)(x,
+        use_running_average=)`, or None.
     """
 
     num_classes: int = CLASSES
@@ -164,7 +164,7 @@ class GoogLeNet(Classifier):
 
     classifier: ClassVar[str] = "fc"
 
-    # What torchvision's port does otherwise.
+    # Overridden by torchvision's port.
     largest: ClassVar[int] = 5
     pool4: ClassVar[int] = 3
     norm_after_convolutions: ClassVar[bool] = False
@@ -179,7 +179,7 @@ class GoogLeNet(Classifier):
         """[n, h, w, c] -> logits [n, num_classes], float32 or wider; updates `batch_stats`.
 
         With `aux_heads` and `train`: (logits, (logits of 4a, logits of 4d)).
-        Raises ValueError for images below 31x31, with heads to train or initialize below 223x223.
+        Raises ValueError for images below 31x31; to train or initialize heads, below 223x223.
         """
         run_heads = self.aux_heads and (train or self.is_initializing())
         smallest = self.smallest_with_heads if run_heads else self.smallest
@@ -223,11 +223,11 @@ class GoogLeNet(Classifier):
 class GoogLeNetBN(GoogLeNet):
     """torchvision's GoogLeNet: 6,624,904 parameters, 13,004,888 with both auxiliary heads.
 
-    Departures from the paper: batch normalization (epsilon 0.001) after every convolution, those of
-    the heads included, and no local response normalization; 3x3 filters where table 1 has 5x5;
-    pool4 is 2x2; the heads pool adaptively to 4x4; dropout 0.2. Convolutions have a bias only with
-    `norm=None`, fully-connected layers always. With `aux_heads` too it takes images from 15x15.
-    Initialized as `googlenet` (torchvision draws from a normal law of 0.01).
+    Departures from the paper: batch normalization (epsilon 0.001) after every convolution, also in
+    the heads, and no local response normalization; 3x3 filters where table 1 has 5x5; 2x2 in pool4;
+    heads that pool adaptively to 4x4; dropout 0.2. Convolutions have a bias only with `norm=None`,
+    fully-connected layers always. Images from 15x15 work, with `aux_heads` too. Initialized like
+    `googlenet` (torchvision: normal distribution, deviation 0.01).
     """
 
     dropout: Dropout = 0.2

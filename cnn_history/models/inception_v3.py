@@ -1,14 +1,13 @@
 """Inception-v3: Szegedy, Vanhoucke, Ioffe, Shlens, Wojna 2015, "Rethinking the Inception
 architecture for computer vision", arXiv:1512.00567, table 1 and fig. 5-8 and 10; as released.
 
-The released network (TensorFlow's, of which torchvision's is a port) departs from the paper, and
-this one follows it: in the stem, the last three convolutions of table 1 are a 1x1 and a 3x3
-followed by a pooling; the modules of fig. 5 have a 5x5 filter where the figure has a single 3x3;
-table 1's five modules of fig. 6 are a grid reduction (fig. 10) and four modules; the second grid
-reduction factorizes a 7x7. As in torchvision, average pooling counts the zeros of its padding
-(TensorFlow's does not).
-Readings, where the paper is silent: dropout 0.2 before the classifier, the release's (torchvision
-has 0.5); He et al. 2015's initialization, fan-in.
+This is the released network (TensorFlow's, ported by torchvision), which departs from the paper:
+in the stem, a 1x1, a 3x3 and a pooling replace the last three convolutions of table 1; the modules
+of fig. 5 have a 5x5 filter where the figure has a single 3x3; a grid reduction (fig. 10) and four
+modules replace table 1's five modules of fig. 6; the second grid reduction factorizes a 7x7. As in
+torchvision, average pooling counts the zeros of its padding (TensorFlow's does not).
+Readings, where the paper says nothing: dropout 0.2 before the classifier, as released (torchvision:
+0.5); He et al. 2015's initialization, fan-in.
 """
 
 import functools
@@ -24,7 +23,7 @@ from cnn_history.models.conv_unit import ConvUnit
 from cnn_history.models.network import Classifier, Dropout, Network, check_size, typed, wide
 from cnn_history.papers import SZEGEDY_2015
 
-# Table 1 from above, under the release's names, which number the sizes.
+# Table 1, from top to bottom, with the release's names, which number the map sizes.
 STEM = (
     # name          filters  k  stride  padding
     ("Conv2d_1a_3x3", 32, 3, 2, 0),  # 299 -> 149
@@ -35,11 +34,11 @@ STEM = (
     ("Conv2d_4a_3x3", 192, 3, 1, 0),
     ("MaxPool_5a_3x3", None, 3, 2, 0),  # 71 -> 35
 )
-FIGURE_5 = {"Mixed_5b": 32, "Mixed_5c": 64, "Mixed_5d": 64}  # filters behind the pooling
+FIGURE_5 = {"Mixed_5b": 32, "Mixed_5c": 64, "Mixed_5d": 64}  # filters after the pooling
 FIGURE_6 = {"Mixed_6b": 128, "Mixed_6c": 160, "Mixed_6d": 160, "Mixed_6e": 192}  # inner filters
 FIGURE_7 = ("Mixed_7b", "Mixed_7c")
 DROPOUT = 0.2
-EPSILON = 0.001  # of the normalizations
+EPSILON = 0.001  # in normalizations
 
 IMAGE_SIZE, CLASSES = 299, 1000
 SMALLEST = 75  # 1x1 at Mixed_7c
@@ -92,7 +91,7 @@ class Figure6(nn.Module):
 
 
 class Figure7(nn.Module):
-    """1x1, 3x3 and double 3x3, whose last filters are 1x3 and 3x1 side by side, and pooling."""
+    """1x1, 3x3 and double 3x3, each ending in 1x3 and 3x1 in parallel, and pooling."""
 
     unit: ConvUnit
 
@@ -130,7 +129,7 @@ class Reduction35(nn.Module):
 
 
 class Reduction17(nn.Module):
-    """From 17x17 to 8x8: fig. 10 with 1x7, 7x1 and 3x3 for the double 3x3."""
+    """From 17x17 to 8x8: fig. 10 with 1x7, 7x1 and 3x3 instead of the double 3x3."""
 
     unit: ConvUnit
 
@@ -149,7 +148,7 @@ class Reduction17(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """The classifier on the last 17x17 map (fig. 8), its hidden layer normalized too (table 3)."""
+    """The classifier on the last 17x17 map (fig. 8), with a normalized hidden layer (table 3)."""
 
     num_classes: int
     unit: ConvUnit
@@ -168,10 +167,9 @@ class AuxiliaryHead(nn.Module):
 class InceptionV3(Classifier):
     """Inception-v3 as released: 23,834,568 parameters, 27,161,264 with the auxiliary head.
 
-    Every convolution, those of the head included, is followed by `norm`, before the activation,
-    and has no bias; with `norm=None` it has one; the linear layers always have.
-    The pooling before the classifier, 8x8 in the paper, is over all positions, so that larger
-    images give the mean of dense logits.
+    `norm` follows every convolution, also in the head, before the activation. Convolutions have a
+    bias only with `norm=None`; linear layers always have one. The pooling before the classifier,
+    8x8 in the paper, is over all positions: larger images give the mean of dense logits.
 
     Attributes:
       aux_heads: add the classifier of fig. 8, on Mixed_6e.
@@ -196,8 +194,7 @@ class InceptionV3(Classifier):
         """[n, h, w, c] -> logits [n, num_classes], float32 or wider; updates `batch_stats`.
 
         With `aux_heads` and `train`: (logits, (logits of the head,)).
-        Raises ValueError for images below 75x75, with the head to train or initialize below
-        299x299.
+        Raises ValueError for images below 75x75; to train or initialize the head, below 299x299.
         """
         run_head = self.aux_heads and (train or self.is_initializing())
         check_size(images, SMALLEST_WITH_HEAD if run_head else SMALLEST, "inception_v3")

@@ -1,4 +1,4 @@
-"""What a network computes on the way to its logits."""
+"""A network's modules, filters, features and dense scores."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ MEAN = Classifier.mean_over_positions.__name__
 def layers_of(network: nn.Module, images: jax.ShapeDtypeStruct) -> dict[str, nn.Module]:
     """Return all modules of a network by path, `conv2_1/conv1`, by tracing its initialization.
 
-    Nothing is computed. Which of them is a convolution, a norm ... its type tells.
+    Nothing is computed. A module's type tells whether it is a convolution, a norm and so on.
     """
     found = {}
 
@@ -32,10 +32,10 @@ def layers_of(network: nn.Module, images: jax.ShapeDtypeStruct) -> dict[str, nn.
 
 
 def filters(network: nn.Module, images: jax.ShapeDtypeStruct) -> dict[str, Sequence[int]]:
-    """Return the filters of each convolution, by the layer's path: the number of the filter that
-    each column of its kernel, [..., columns], belongs to.
+    """Return, by the path of each convolution, the filter of each column of its kernel
+    [..., columns].
 
-    A fully-connected layer has none, though one that slides over larger images is stored alike.
+    Fully-connected layers have no filters, even those that are stored like convolutions.
     """
     found = {}
     for path, layer in layers_of(network, images).items():
@@ -49,13 +49,12 @@ def filters(network: nn.Module, images: jax.ShapeDtypeStruct) -> dict[str, Seque
 def scores_by_position(model: nn.Module, variables: dict, images: jax.Array) -> jax.Array:
     """Return the class scores of each position, [n, h', w', classes], float32 or wider.
 
-    `model.apply(variables, images, train=False)` is their mean over positions. On images of a
-    network's own size a classifier of fully-connected layers has one position; one behind global
-    pooling, which as a linear map may as well stand before it, has those of its last map
-    (Lin et al. 2013, sec. 3.2).
+    `model.apply(variables, images, train=False)` is their mean over positions. At the network's own
+    image size, a classifier of fully-connected layers has one position. A linear classifier after
+    global pooling could equally come before it, so it has the positions of the last map (Lin et al.
+    2013, sec. 3.2).
 
-    Raises ValueError for a model that does not say where it takes the mean, by
-    `Classifier.mean_over_positions`.
+    Raises ValueError unless the model calls `Classifier.mean_over_positions` exactly once.
     """
     left_out = []
 
@@ -74,17 +73,17 @@ def scores_by_position(model: nn.Module, variables: dict, images: jax.Array) -> 
 
 
 def features(model: nn.Module, variables: dict, images: jax.Array, endpoint: str) -> jax.Array:
-    """Return what `endpoint` computes, as the next layer gets it: behind the activation.
+    """Return the output of `endpoint` as the next layer receives it, after the activation.
 
     Endpoints are a network's layers and modules, such as `pool5`, `fc7` or `inception_4a`, and the
-    stages of residual networks, such as `conv3_x`. Raises ValueError, with the nearest name, if
-    there is no such.
+    stages of residual networks, such as `conv3_x`. Raises ValueError, with the nearest name, for
+    an unknown endpoint.
 
     Args:
       model: a network.
-      variables: its own.
+      variables: the network's variables.
       images: [n, h, w, c].
-      endpoint: its name.
+      endpoint: the name of a layer, module or stage.
     """
     found, names = {}, []
 

@@ -1,9 +1,9 @@
 """LeNet-5: LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document
 recognition", Proc. IEEE 86(11), fig. 2 and sec. II-B.
 
-`lenet5_1998` is the paper's network. `lenet5` is the one that lectures draw: every C3 map sees
-every S2 map, pooling has no parameters, and a fully-connected layer of logits stands in place of
-the radial basis functions.
+`lenet5_1998` is the paper's network. `lenet5` is the one that lectures draw: every C3 map reads
+every S2 map, pooling has no parameters, and a fully-connected layer of logits replaces the radial
+basis functions.
 """
 
 import functools
@@ -23,14 +23,14 @@ from cnn_history.papers import LECUN_1998
 C1, C3, C5, F6, CLASSES = 6, 16, 120, 84, 10
 IMAGE_SIZE = 32
 
-# Table I: the S2 maps that feed each C3 map.
+# Table I: the S2 maps that each C3 map reads.
 C3_INPUTS = (
     (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5),
     (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5),
     (0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5), (0, 1, 2, 3, 4, 5),
 )  # fmt: skip
 
-# Fig. 3: the 7x12 bitmap that F6 shall show for each digit; # is +1, . is -1.
+# Fig. 3: the 7x12 bitmap that is F6's target for each digit; # is +1, . is -1.
 BITMAPS = """
 .#####.  ...##..  .#####.  #######  .#####.  .#####.  ..####.  #######  .#####.  .#####.
 .......  ..###..  .......  .....##  .......  .......  .##....  .....##  ##...##  ##..###
@@ -57,9 +57,9 @@ def rbf_codes() -> np.ndarray:
 class LeNet5(Classifier):
     """The lecture's LeNet-5: CONV-POOL-CONV-POOL-FC-FC and an output layer; 61,706 parameters.
 
-    Departures from the paper: full C3, pooling without parameters, linear output for softmax,
-    average pooling in place of trainable subsampling, the squashing function after each layer but
-    pooling and output, the lecture's Xavier initialization.
+    Departures from the paper: full C3, average pooling without parameters, linear output for
+    softmax, the squashing function after each layer except pooling and output, the lecture's Xavier
+    initialization.
     """
 
     num_classes: int = CLASSES
@@ -84,7 +84,7 @@ class LeNet5(Classifier):
 
 
 class LeNet51998(Classifier):
-    """LeNet-5 as published: 60,000 trainable parameters; logits are minus the RBF distances.
+    """LeNet-5 as published: 60,000 trainable parameters; logits are negative RBF distances.
 
     C3 is connected by table I, S2 and S4 are trained, the ten codes of fig. 3 are fixed, and every
     layer up to F6 ends in the squashing function, S2 and S4 included (sec. II-B).
@@ -99,9 +99,9 @@ class LeNet51998(Classifier):
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
-        """[n, h, w, c], h and w at least 32 -> minus the distances [n, 10], float32 or wider.
+        """[n, h, w, c], h and w at least 32 -> negative distances [n, 10], float32 or wider.
 
-        Raises ValueError for another number of classes: the codes exist for the ten digits.
+        Raises ValueError unless there are 10 classes: codes exist only for the digits.
         """
         del train
         if self.num_classes != CLASSES:

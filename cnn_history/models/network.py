@@ -1,4 +1,4 @@
-"""What the registry knows of a network, and what all networks share."""
+"""Entries of the registry, and the base class of all networks."""
 
 import dataclasses
 from collections.abc import Callable
@@ -21,7 +21,7 @@ class Network:
 
     Attributes:
       build: keyword options -> `nn.Module`.
-      source: paper, and place in it.
+      source: the paper, and the place in it.
       input: (h, w, c) of the paper's images.
       classes: number of classes in the paper.
     """
@@ -36,10 +36,10 @@ def check_size(images: jax.Array, smallest: int, name: str, otherwise: str = "")
     """Raise ValueError unless `images` is [n, h, w, c] with h and w of at least `smallest`.
 
     Args:
-      images: of a call.
-      smallest: side of an image that leaves the last map a position.
-      name: of the network.
-      otherwise: how smaller images can be taken after all, if they can.
+      images: the argument of a call.
+      smallest: the smallest side at which the last map has a position.
+      name: the network's.
+      otherwise: how to use smaller images, if that is possible.
     """
     if images.ndim != 4:
         raise ValueError(f"{name} takes images [n, h, w, c], not an array {list(images.shape)}.")
@@ -52,29 +52,29 @@ def check_size(images: jax.Array, smallest: int, name: str, otherwise: str = "")
 
 
 def typed(part: Any) -> dict[str, Any]:
-    """Return initializer and dtypes for the layers with weights of a network, or of a part of it.
+    """Return initializer and dtypes for the layers of a network, or of a part of it.
 
     Args:
-      part: has `kernel_init` and `dtype`, that of the computation.
+      part: has `kernel_init` and `dtype`, the dtype of the computation.
     """
     wide = jnp.promote_types(part.dtype, jnp.float32)
     return {"kernel_init": part.kernel_init, "dtype": part.dtype, "param_dtype": wide}
 
 
 def wide(logits: jax.Array) -> jax.Array:
-    """Return them in float32 or wider."""
+    """Convert logits to float32 or wider."""
     return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
 
 
 def normalize(part: Any, x: jax.Array, train: bool, name: str, **options: Any) -> jax.Array:
-    """[n, ..., c] -> the same, by the norm of a network, or of a part of it; x if that is None.
+    """Normalize x [n, ..., c] by the norm of a network, or of a part of it; None returns x.
 
     Args:
       part: has `norm` and `dtype`.
-      x: what is normalized.
-      train: whether by the statistics of this batch.
-      name: of the layer.
-      options: further ones of the norm.
+      x: the activations.
+      train: whether to use the statistics of this batch.
+      name: the layer's.
+      options: more options of the norm.
     """
     if part.norm is None:
         return x
@@ -82,13 +82,13 @@ def normalize(part: Any, x: jax.Array, train: bool, name: str, **options: Any) -
 
 
 class Classifier(nn.Module):
-    """What every network here is: images [n, h, w, c] -> logits [n, num_classes].
+    """Base class of networks: images [n, h, w, c] -> logits [n, num_classes].
 
-    It has the fields `num_classes`, `dtype` (of the computation) and `kernel_init`, and where the
-    paper has such layers `norm` and `dropout`. The methods make layers with them.
+    Subclasses have the fields `num_classes`, `dtype` (of the computation) and `kernel_init`, and
+    `norm` and `dropout` if the paper has such layers. The methods make layers from these fields.
 
     Attributes:
-      classifier: the name of the layer with a unit, or a map, for each class.
+      classifier: the name of the layer with one unit, or one map, per class.
     """
 
     classifier: ClassVar[str]
@@ -103,18 +103,18 @@ class Classifier(nn.Module):
         return layers.FullyConnected(features, window, **made_with, **options)
 
     def dense(self, features: int, **options) -> nn.Module:
-        """Return a fully-connected layer that acts on each position by itself."""
+        """Return a fully-connected layer that acts on each position separately."""
         return layers.Dense(features, **typed(self), **options)
 
     def drop(self, x: jax.Array, train: bool, name: str) -> jax.Array:
-        """Return x, in training without a share `dropout` of its values, the others scaled up."""
+        """In training, drop a share `dropout` of the values of x and scale the others up."""
         return layers.Dropout(self.dropout, deterministic=not train, name=name)(x)
 
     def mean_over_positions(self, x: jax.Array, pool: str | None = None) -> jax.Array:
-        """[n, h, w, c] -> [n, c]: where this network stops to tell positions apart.
+        """[n, h, w, c] -> [n, c]: the point where this network merges positions.
 
         It comes before a linear classifier, as the layer `pool` (Lin et al. 2013, sec. 3.2), or
-        behind a classifier that has slid over the image. `scores_by_position` leaves it out.
+        after a classifier that slides over the image. `scores_by_position` skips it.
         """
         if pool is not None:
             return layers.GlobalAvgPool(name=pool)(x)
@@ -122,15 +122,15 @@ class Classifier(nn.Module):
 
 
 class FittedClassifier(Classifier):
-    """A network that can build its first fully-connected layer for the map that comes.
+    """A network that can size its first fully-connected layer for the map that it receives.
 
-    `fit_classifier` does so: the usual departure from the paper for training on small images. The
-    layer then slides over larger images, as the paper's does.
+    `fit_classifier` does so, the usual departure from the paper to train on small images. The layer
+    still slides over larger images, as the paper's does.
 
     Attributes:
-      window: of the maps that the paper's layer takes.
-      smallest: side of an image with such maps.
-      smallest_fitted: side of an image whose last maps have one position.
+      window: the size of the maps that the paper's layer reads.
+      smallest: side of the smallest image with such maps.
+      smallest_fitted: side of the smallest image whose last maps have one position.
     """
 
     window: ClassVar[tuple[int, int]]
@@ -138,7 +138,7 @@ class FittedClassifier(Classifier):
     smallest_fitted: ClassVar[int]
 
     def check(self, images: jax.Array, name: str) -> None:
-        """Raise ValueError, with the network's name, for images that are too small."""
+        """Raise ValueError, with the network's name, if images are too small."""
         if self.fit_classifier:
             check_size(images, self.smallest_fitted, name)
         else:
@@ -149,12 +149,12 @@ class FittedClassifier(Classifier):
     def first_fully_connected(self, x: jax.Array, features: int, name: str, **options) -> jax.Array:
         """[n, h, w, c], the last maps -> [n, positions, positions, features]."""
         window = self.window
-        if self.fit_classifier:  # as its kernel is, or before there is one, as the map is
+        if self.fit_classifier:  # the size of its kernel or, at initialization, of the map
             made = self.variables.get("params", {}).get(name)
             window = made["kernel"].shape[:2] if made else x.shape[1:3]
         return self.fully_connected(features, window, name=name, **options)(x)
 
 
 def mean_over_positions(logits: jax.Array) -> jax.Array:
-    """[n, h, w, classes] -> [n, classes]: one position on the network's own size, more beyond."""
+    """[n, h, w, classes] -> [n, classes]; at the network's own image size there is one position."""
     return jnp.mean(wide(logits), (1, 2))

@@ -1,8 +1,8 @@
 """Network in network: Lin, Chen, Yan 2013, arXiv:1312.4400, fig. 2 and sec. 4.
 
 The paper prints no sizes. `nin` is the authors' network for CIFAR-10 as they released it for Caffe,
-under its names of layers: "cccp" (cascaded cross-channel parametric pooling, sec. 3.1) is a 1x1
-convolution.
+with that release's layer names: "cccp" (cascaded cross-channel parametric pooling, sec. 3.1) is a
+1x1 convolution.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from cnn_history import initializers, layers
 from cnn_history.models.network import Classifier, Dropout, Network, check_size, normalize, wide
 from cnn_history.papers import LIN_2013
 
-# The release: blocks ("mlpconv", fig. 1b) of (name, maps, kernel), and the pooling behind each.
+# The release: blocks ("mlpconv", fig. 1b) of (name, maps, kernel), and the pooling after each.
 BLOCKS = (
     ((("conv1", 192, 5), ("cccp1", 160, 1), ("cccp2", 96, 1)), "max"),
     ((("conv2", 192, 5), ("cccp3", 192, 1), ("cccp4", 192, 1)), "avg"),
@@ -24,8 +24,8 @@ BLOCKS = (
 )
 POOLS = {"max": layers.MaxPool, "avg": layers.AvgPool}
 POOL, POOL_STRIDE = (3, 3), (2, 2)
-DROPOUT = 0.5  # sec. 4.1: behind all mlpconv layers but the last
-STD = 0.05  # of the kernels at the start
+DROPOUT = 0.5  # sec. 4.1: after all mlpconv layers except the last
+STD = 0.05  # deviation of the initial kernels
 
 IMAGE_SIZE, CLASSES = 32, 10
 SMALLEST = 4  # pool2 still has a position
@@ -34,14 +34,14 @@ SMALLEST = 4  # pool2 still has a position
 class NiN(Classifier):
     """Three mlpconv layers; the logits are the means of the last one's maps (sec. 3.2).
 
-    966,986 parameters. As in the release, an activation stands behind each convolution, that of the
-    class maps too, so that no logit is negative; pooling rounds up (32 -> 16 -> 8) and kernels are
-    drawn from N(0, 0.05²) (the authors' earlier files for cuda-convnet have smaller deviations).
+    966,986 parameters. As in the release, an activation follows each convolution, even that of the
+    class maps, so no logit is negative; pooling rounds up (32 -> 16 -> 8); kernels are drawn from
+    N(0, 0.05²) (the authors' earlier files for cuda-convnet have smaller deviations).
 
     Attributes:
-      norm: normalization between each convolution and its activation, that of the class maps
-        excepted, `norm(name=, dtype=)(x, use_running_average=)`, or None. Biases are kept.
-      dropout: rate behind the first two poolings.
+      norm: normalization between each convolution and its activation, except for the class maps,
+        `norm(name=, dtype=)(x, use_running_average=)`, or None. Convolutions keep their biases.
+      dropout: rate after the first two poolings.
     """
 
     num_classes: int = CLASSES

@@ -2,17 +2,16 @@
 arXiv:1512.03385. The ImageNet networks of table 1 and the CIFAR-10 networks of sec. 4.2, residual
 and plain.
 
-`resnet50_v1_5` and its like are torchvision's reading: a bottleneck halves the image in its 3x3
-convolution and not, as published, in its first 1x1. Blocks of 18 and 34 layers have no such choice;
-there both names mean the same network.
+`resnet50_v1_5` and the like are torchvision's version: a bottleneck halves the image in its 3x3
+convolution, not in its first 1x1 as published. Networks of 18 and 34 layers have no bottlenecks, so
+both names mean the same network.
 
-Readings: kernels are drawn by He et al. 2015's eq. (10), fan-in (the paper cites it without saying
-which), the classifier's too. Convolutions have a bias only where nothing is normalized.
+Readings: all kernels, the classifier's too, are drawn by He et al. 2015's eq. (10) with fan-in (the
+paper cites it without naming the mode). Convolutions have a bias only without normalization.
 
-Caffe's releases of ResNet-50, 101 and 152 are v1, with two readings of their own. Their pool1 has
-no padding and rounds up, so that its windows begin one pixel later: `ceil_pool1`, without which
-logits are 1.8 % off. Copies of ResNet-50's have a bias in conv1, which an import takes into the
-mean of the normalization behind it.
+Caffe's releases of ResNet-50, 101 and 152 are v1 with two differences. Their pool1 has no padding
+and rounds up, so its windows begin one pixel later; without `ceil_pool1` logits are 1.8 % off. Some
+copies of ResNet-50 have a bias in conv1; an import folds it into the mean of the next norm.
 """
 
 import functools
@@ -27,7 +26,7 @@ from cnn_history import initializers, layers
 from cnn_history.models.network import Classifier, Network, check_size, normalize, typed, wide
 from cnn_history.papers import HE_2015, Place
 
-# Table 1: blocks of conv2_x, conv3_x, conv4_x, conv5_x, and the maps of their 3x3 convolutions.
+# Table 1: blocks in conv2_x, conv3_x, conv4_x, conv5_x, and the maps of their 3x3 convolutions.
 IMAGENET_BLOCKS = {
     18: (2, 2, 2, 2),
     34: (3, 4, 6, 3),
@@ -53,11 +52,11 @@ SHORTCUTS = ("A", "B", "C")  # sec. 3.3 and table 3
 def check_shortcut(option: str) -> None:
     """Raise ValueError unless `option` is A, B or C."""
     if option not in SHORTCUTS:
-        raise ValueError(f"shortcut is one of {', '.join(SHORTCUTS)}, not '{option}'.")
+        raise ValueError(f"shortcut: expected one of {', '.join(SHORTCUTS)}, got '{option}'.")
 
 
 def conv_and_norm(module: nn.Module, train: bool) -> tuple[Callable, Callable]:
-    """Return the makers of a network's convolutions, `layers.Conv`, and norms, `norm(name=)`."""
+    """Return factories of a network's convolutions, `layers.Conv`, and norms, `norm(name=)`."""
 
     def norm(name, **options):
         return lambda x: normalize(module, x, train, name, **options)
@@ -66,9 +65,9 @@ def conv_and_norm(module: nn.Module, train: bool) -> tuple[Callable, Callable]:
 
 
 def last_norm(module: nn.Module, norm: Callable) -> Callable:
-    """Return the maker of the norm that ends a residual block, of scale 0 where `zero_gamma` is.
+    """Return the factory of the norm that ends a residual block; `zero_gamma` makes its scale 0.
 
-    Raises ValueError where the norm has no such scale, or nothing would pass beside the block.
+    Raises ValueError for `zero_gamma` if the norm has no scale, or the network no shortcuts.
     """
     if not module.zero_gamma:
         return norm
@@ -82,10 +81,9 @@ def shortcut_path(
 ) -> jax.Array:
     """[n, h, w, c] -> [n, h / strides, w / strides, features], by option A, B or C.
 
-    The identity where shapes agree. Else A takes every `strides`-th position and fills the missing
-    maps with zeros, half of them before and half behind (the paper does not say where; the order
-    of maps changes nothing that the network can compute), and B projects by a 1x1 convolution;
-    C projects always.
+    The identity if shapes agree. Otherwise A takes every `strides`-th position and fills missing
+    maps with zeros, half of them before and half after (the paper does not say where, and the order
+    of maps does not matter), and B projects by a 1x1 convolution. C always projects.
     """
     same = strides == 1 and x.shape[-1] == features
     if option == "C" or (option == "B" and not same):
@@ -99,7 +97,7 @@ def shortcut_path(
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions, and the shortcut where `shortcut` is not None (fig. 5, left)."""
+    """Two 3x3 convolutions, and the shortcut unless `shortcut` is None (fig. 5, left)."""
 
     features: int
     strides: int
@@ -124,7 +122,7 @@ class BasicBlock(nn.Module):
 
 
 class BottleneckBlock(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions, and the shortcut where it is not None (fig. 5, right).
+    """1x1, 3x3 and 1x1 convolutions, and the shortcut unless it is None (fig. 5, right).
 
     Attributes:
       stride_on_1x1: whether the first 1x1 has the stride, as published, or the 3x3.
@@ -160,9 +158,9 @@ class BottleneckBlock(nn.Module):
 def stages(
     network: nn.Module, x: jax.Array, features: Sequence[int], blocks: Sequence[int], make: Callable
 ) -> jax.Array:
-    """Apply conv2_x, conv3_x ...: in each, `blocks` times `make(features, strides, name=)`.
+    """Apply conv2_x, conv3_x ..., each made of `blocks` calls of `make(features, strides, name=)`.
 
-    Every stage but the first halves the image in its first block. The ends of the stages are sown
+    Every stage except the first halves the image in its first block. The outputs of stages are sown
     as `conv2_x` ... in `network`'s collection `intermediates`.
     """
     for stage, (maps, count) in enumerate(zip(features, blocks, strict=True)):
@@ -178,12 +176,13 @@ class ResNet(Classifier):
     """The networks of table 1 for 224x224 images; `shortcut=None` makes the plain ones of fig. 3.
 
     Attributes:
-      blocks: their numbers in conv2_x, conv3_x, conv4_x and conv5_x.
+      blocks: numbers of blocks in conv2_x, conv3_x, conv4_x and conv5_x.
       bottleneck: whether blocks are bottlenecks.
       stride_on_1x1: whether a bottleneck's first 1x1 has the stride, as published, or its 3x3.
       shortcut: A, B (the paper's here; option A in its first comparison) or C; None: a plain net.
       zero_gamma: whether the norm that ends a block starts with a scale of 0 (Goyal et al. 2017).
-      ceil_pool1: whether pool1 has no padding and rounds up, as Caffe's release, or a padding of 1.
+      ceil_pool1: pool1 has no padding and rounds up, as in Caffe's release; otherwise a padding
+        of 1.
       norm: normalization `norm(name=, dtype=)(x, use_running_average=)`, or None.
     """
 
@@ -205,8 +204,8 @@ class ResNet(Classifier):
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c] -> logits [n, num_classes], float32 or wider; updates `batch_stats`.
 
-        Raises ValueError for an unknown shortcut, for images below 32x32, and for `zero_gamma`
-        without a norm with a scale, or shortcuts.
+        Raises ValueError for an unknown shortcut, for images below 32x32, and for `zero_gamma` if
+        the norm has no scale or the network no shortcuts.
         """
         if self.shortcut is not None:
             check_shortcut(self.shortcut)
@@ -235,7 +234,7 @@ class CifarResNet(Classifier):
     Attributes:
       blocks: n, for 6n+2 layers.
       shortcut: A (the paper's here), B or C; None for a plain net.
-      zero_gamma: as of ResNet.
+      zero_gamma: as in ResNet.
       norm: normalization `norm(name=, dtype=)(x, use_running_average=)`, or None.
     """
 

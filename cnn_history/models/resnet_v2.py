@@ -4,16 +4,16 @@ networks", arXiv:1603.05027. The ImageNet networks and the CIFAR ones of table 4
 A unit normalizes and activates before each convolution, and nothing follows the addition (fig. 4e).
 
 Readings:
-  - The first unit of all, and each unit that changes the number of maps, activates "before
-    splitting into two paths" (appendix, of the first unit; the others as in the authors' code).
-  - ImageNet: the paper puts the first activation "right after conv1" and is silent on the pooling
-    between conv1 and the first unit; here the pooling comes first, so that the first unit is like
-    any other. BatchNorm's statistics are then those of the pooled maps.
-  - The paper does not say where a bottleneck halves the image. Here CIFAR's do it in the first 1x1,
-    as in the authors' code for them, ImageNet's in the 3x3, as the ports of those networks do.
+  - The first unit, and each unit that changes the number of maps, activates "before splitting into
+    two paths" (the appendix says so of the first unit, the authors' code of the others).
+  - ImageNet: the paper puts the first activation "right after conv1" and does not mention the
+    pooling between conv1 and the first unit. Here the pooling comes first, so that the first unit
+    is like any other; its statistics are those of the pooled maps.
+  - The paper does not say where a bottleneck halves the image. Here CIFAR's do so in the first 1x1,
+    as in the authors' code, and ImageNet's in the 3x3, as in the ports of those networks.
   - Projections are neither normalized nor activated.
-  - No convolution has a bias but where nothing is normalized; kernels are drawn by fan-in, as in
-    the networks of 2015.
+  - Convolutions have a bias only without normalization; kernels are drawn with fan-in, as in the
+    networks of 2015.
 """
 
 import functools
@@ -35,10 +35,12 @@ CIFAR_BOTTLENECK_DEPTHS = (164, 1001)
 
 
 class PreActivationUnit(nn.Module):
-    """BN, ReLU and convolution, twice 3x3, or 1x1, 3x3 and 1x1 for a bottleneck; the sum is bare.
+    """BN, ReLU and convolution, for each of two 3x3, or of a bottleneck's 1x1, 3x3 and 1x1.
+
+    Nothing follows the sum.
 
     Attributes:
-      features: maps of the 3x3 convolutions; a bottleneck gives four times as many.
+      features: maps of the 3x3 convolutions; a bottleneck outputs four times as many.
       stride_on_1x1: whether a bottleneck's first 1x1 has the stride, or its 3x3.
       first: whether it is the first unit of the network.
     """
@@ -84,11 +86,11 @@ class PreActivationUnit(nn.Module):
 
 
 class ResNetV2(Classifier):
-    """Stem, pre-activation units, a last normalization and activation, pooling, classifier.
+    """Stem, pre-activation units, a final normalization and activation, pooling, classifier.
 
     Attributes:
-      features: maps of the 3x3 convolutions of conv2_x, conv3_x ...; the stem has the first.
-      blocks: number of units in each.
+      features: maps of the 3x3 convolutions of conv2_x, conv3_x ...; the stem has the first number.
+      blocks: number of units in each stage.
       bottleneck: whether units are bottlenecks.
       imagenet: whether the stem is 7x7 with stride and pooling, or CIFAR's 3x3.
       shortcut: A, B or C of He et al. 2015.
@@ -145,14 +147,14 @@ class ResNetV2(Classifier):
 
 
 class CifarResNetV2(ResNetV2):
-    """The CIFAR networks of basic units; their shortcuts have no parameters."""
+    """The CIFAR networks of basic units, with shortcuts without parameters."""
 
     num_classes: int = 10
     shortcut: str = "A"
 
 
 class CifarBottleneckResNetV2(ResNetV2):
-    """The CIFAR networks of bottlenecks; shortcuts project where a stage begins."""
+    """The CIFAR networks of bottlenecks, with projections at the start of each stage."""
 
     num_classes: int = 10
 

@@ -1,4 +1,4 @@
-"""The convolutions of AlexNet and ZFNet, one after another, from a table."""
+"""The convolutional part of AlexNet and ZFNet, built from a table."""
 
 import functools
 from typing import NamedTuple
@@ -12,9 +12,9 @@ POOL, POOL_STRIDE = 3, 2  # Krizhevsky et al. 2012, sec. 3.4, "overlapping pooli
 
 
 class Convolution(NamedTuple):
-    """A row of the tables: a convolution, the value its biases start from, and what follows it.
+    """A row of the tables: a convolution, the initial value of its biases, and the layers after it.
 
-    `split` ones take, in a network of several groups of maps, those of their own group alone.
+    In a network with groups of maps, a `split` convolution reads only the maps of its own group.
     """
 
     name: str
@@ -32,8 +32,8 @@ def trunk(
 ) -> jax.Array:
     """[n, h, w, c] -> the last map, [n, h', w', c'], by `network.convolutions`.
 
-    Every activation is followed by what the row says, `pool` and `norm`, in its order; `groups` are
-    those of the split convolutions, and `ceil_mode` is that of the pooling.
+    After each activation come the row's `pool` and `norm`, in its order. `groups` applies to split
+    convolutions, `ceil_mode` to pooling.
     """
     pool = functools.partial(
         layers.MaxPool, (POOL, POOL), (POOL_STRIDE, POOL_STRIDE), ceil_mode=ceil_mode

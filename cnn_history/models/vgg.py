@@ -17,7 +17,7 @@ from cnn_history import initializers, layers
 from cnn_history.models.network import Dropout, FittedClassifier, Network, normalize
 from cnn_history.papers import SIMONYAN_2014
 
-# Table 1, a column a line, a group of rows between two max-pools a string; conv3-64 is a 3x3
+# Table 1: an entry per column, a string per group of rows between two max-pools. conv3-64 is a 3x3
 # convolution with 64 maps.
 TABLE_1 = {
     "A": (
@@ -70,7 +70,7 @@ IMAGE_SIZE = 224
 
 
 def rows(column: str) -> list[tuple[str, str]]:
-    """Return (name, entry) of each row of a column of table 1 down to the last maxpool."""
+    """Return (name, entry) of each row of a column of table 1, down to the last maxpool."""
     named = []
     for i, group in enumerate(TABLE_1[column], start=1):
         convs, *lrn = group.split(" LRN")
@@ -86,20 +86,20 @@ class VGG(FittedClassifier):
     Parameters: A and A-LRN 132,863,336, B 133,047,848, C 133,638,952, D 138,357,544,
     E 143,667,240 (table 2: 133, 133, 134, 138, 144 million).
 
-    Readings of the paper: LRN stands behind the activation, with the constants of Krizhevsky et
-    al. 2012 (sec. 2.1). Kernels are drawn by Glorot & Bengio 2010 (uniform, fan_avg), by which
-    "it is possible to initialise the weights without pre-training" (sec. 3.1); the paper's own
-    runs drew A's from a normal distribution "with 10^-2 variance", `gaussian(0.1)` to the letter,
-    `gaussian(0.01)` as it is often read, and began deeper nets from A's layers. Biases are 0.
+    Readings of the paper: LRN follows the activation, with the constants of Krizhevsky et al. 2012
+    (sec. 2.1). Kernels are drawn by Glorot & Bengio 2010 (uniform, fan_avg), with which "it is
+    possible to initialise the weights without pre-training" (sec. 3.1). The paper's own runs drew
+    A's weights from a normal distribution "with 10^-2 variance" (literally `gaussian(0.1)`, often
+    read as `gaussian(0.01)`), and initialized deeper nets from A's layers. Biases are 0.
 
-    Every convolution keeps its bias under every `norm`, as in torchvision's batch-normalized nets.
+    Every convolution keeps its bias with every `norm`, as in torchvision's batch-normalized nets.
 
     Attributes:
-      column: of table 1.
+      column: the column of table 1.
       norm: normalization between each convolution and its activation, `norm(name=, dtype=)(x,
         use_running_average=)`, or None.
       dropout: rate on fc6 and fc7.
-      fit_classifier: whether fc6 is built for the map that comes, of images from 32x32 on.
+      fit_classifier: whether fc6 is sized for the map that it receives; images from 32x32.
     """
 
     column: str
@@ -139,12 +139,12 @@ class VGG(FittedClassifier):
 
 
 class VGGBatchNorm(VGG):
-    """VGG with batch normalization (Ioffe & Szegedy 2015) behind every convolution.
+    """VGG with batch normalization (Ioffe & Szegedy 2015) after every convolution.
 
     Parameters: A 132,868,840, B 133,053,736, D 138,365,992, E 143,678,248. Convolutions keep
-    their biases, which batch normalization makes idle, as torchvision's do.
-    Departure from torchvision, the paper's way: fc6 slides over larger images (sec. 3.2), where
-    torchvision pools adaptively to 7x7; at 224x224 both are the same.
+    biases, as torchvision's do, although batch normalization cancels them.
+    Departure from torchvision: as in the paper, fc6 slides over larger images (sec. 3.2), where
+    torchvision pools adaptively to 7x7. At 224x224 both are the same.
     """
 
     norm: Callable | None = layers.BatchNorm

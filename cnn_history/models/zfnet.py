@@ -1,8 +1,8 @@
 """ZFNet: Zeiler, Fergus 2013, "Visualizing and understanding convolutional networks",
 arXiv:1311.2901, fig. 3.
 
-`zfnet` is the network of fig. 3. `zfnet_b` is the one with 512, 1024 and 512 maps in layers 3 to 5
-(table 2, "(b)"), the one that lectures show under the name of ZFNet.
+`zfnet` is the network of fig. 3. `zfnet_b` has 512, 1024 and 512 maps in layers 3 to 5 (table 2,
+"(b)"); lectures call it ZFNet.
 """
 
 import functools
@@ -26,7 +26,7 @@ FIGURE_3 = (
     Convolution("conv4", 384, 3, 1, 1),
     Convolution("conv5", 256, 3, 1, 1, then=("pool",)),
 )
-# Table 2, "(b)", of which the paper says: layers 3, 4, 5 have 512, 1024, 512 maps.
+# Table 2, "(b)": layers 3, 4 and 5 have 512, 1024 and 512 maps.
 VARIANT_B = (
     *FIGURE_3[:2],
     Convolution("conv3", 512, 3, 1, 1),
@@ -46,18 +46,18 @@ class ZFNet(FittedClassifier):
 
     Readings of fig. 3: conv1 is padded by 1 (224 -> 110); pooling rounds up (110 -> 55, 26 -> 13);
     "contrast normalized across feature maps" is local response normalization with the constants of
-    Krizhevsky et al. 2012, behind the pooling. Sec. 3: "all weights are initialized to 10^-2" is
-    read as the standard deviation, since equal weights would stay equal.
+    Krizhevsky et al. 2012, after the pooling. Sec. 3: "all weights are initialized to 10^-2" is
+    read as the standard deviation, because equal weights would stay equal.
 
-    Every convolution keeps its bias under every `norm`: the place of normalization is behind the
-    activation, where a bias is not taken away again.
+    Every convolution keeps its bias with every `norm`, because normalization follows the activation
+    and does not cancel a bias.
 
     Attributes:
       convolutions: the table of the network.
-      norm: what stands at the paper's two contrast normalizations, `norm(name=, dtype=)(x,
+      norm: the layer at the paper's two contrast normalizations, `norm(name=, dtype=)(x,
         use_running_average=)`, or None.
       dropout: rate on fc6 and fc7.
-      fit_classifier: whether fc6 is built for the map that comes, of images from 47x47 on.
+      fit_classifier: whether fc6 is sized for the map that it receives; images from 47x47.
     """
 
     convolutions: tuple[Convolution, ...]
