@@ -44,6 +44,8 @@ LAYOUTS: dict[str, dict[str, Names]] = {
 CAFFE = "Caffe"
 NAMES = frozenset({*caffe.NAMES, *(name for layout in LAYOUTS.values() for name in layout)})
 ALIASES = {"fc": ("linear", "last_linear"), "downsample": ("shortcut",)}
+V1_5 = "_v1_5"
+TWO_STRIDES = [f"resnet{depth}{V1_5}" for depth in models.resnet.BOTTLENECK_DEPTHS]
 BGR = (("pretrainedmodels", "bn_inception"),)  # and all of Caffe's
 
 
@@ -105,6 +107,10 @@ def _from_torch(name: str, found: reader.Contents) -> Imported:
     if (writer, name) in BGR:
         tensors = _turned(tensors, names)
     variables, more = _fill(name, options, names, tensors)
+    if writer == "pytorchcv" and f"{name.removesuffix(V1_5)}{V1_5}" in TWO_STRIDES:
+        more.append(
+            "pytorchcv's resnet50 is v1 and its resnet50b v1_5, which no name of theirs shows"
+        )
     return Imported(options, variables, inputs_of(writer, name), [*found.told, *more])
 
 

@@ -88,6 +88,29 @@ def test_every_blob_has_its_place_and_every_constant_its_option(net, read):
     assert all(125 > n > 102 for n in found.inputs.mean)
 
 
+@pytest.mark.parametrize("name", caffe.NAMES)
+def test_every_kernel_has_a_name_of_caffes(name):
+    heads = {"aux_heads": True} if name == "googlenet" else {}
+    abstract = traverse_util.flatten_dict(loader.abstract_of(name, heads)["params"], sep="/")
+    kernels = {path.removesuffix("/kernel") for path in abstract if path.endswith("/kernel")}
+    named = caffe.NAMES[name]
+    assert set(named.values()) - kernels <= {p for p in named.values() if "conv_shortcut" in p}
+    assert kernels <= set(named.values())
+
+
+def test_deep_residual_networks_number_their_blocks():
+    """He et al.'s release: letters, and in the two long stages of the deeper ones b1, b2 ..."""
+    for name, theirs, ours in (
+        ("resnet50", "res4f_branch2a", "conv4_6/conv1"),
+        ("resnet101", "res4b22_branch2a", "conv4_23/conv1"),
+        ("resnet101", "res3b3_branch2c", "conv3_4/conv3"),
+        ("resnet152", "res3b7_branch2b", "conv3_8/conv2"),
+        ("resnet152", "res4b35_branch2c", "conv4_36/conv3"),
+        ("resnet152", "res5a_branch1", "conv5_1/conv_shortcut"),
+    ):
+        assert caffe.NAMES[name][theirs] == ours
+
+
 def change(layers, name, **parameters):
     """Return the layers, some parameters of one being others; None takes one away."""
     made = []

@@ -108,6 +108,8 @@ def test_a_peers_file_fills_the_network(writer, name, load):
     found = load(tensors, name)
     assert found.options["num_classes"] == (10 if name == "resnet20" else 1000)
     assert found.inputs.largest == 1
+    said = [line for line in found.told if "resnet50b" in line]
+    assert bool(said) == (writer == "pytorchcv" and name.startswith("resnet50"))
 
 
 def test_pretrainedmodels_bn_inception_loses_its_biases_and_turns_its_colours(load):
