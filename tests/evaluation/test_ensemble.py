@@ -176,3 +176,40 @@ def test_other_classes_and_channels_are_refused(source):
     fewer.classes = ("a",)
     with pytest.raises(UserError, match="'run' knows 2 classes, grey has 1"):
         predictions(fewer)
+
+
+@pytest.mark.parametrize("measure", [{}, {"protocol": "dense", "scale": 9}])
+def test_a_photo_that_cannot_be_decoded_is_left_out_and_named(source, tmp_path, measure):
+    whole = ensemble.predictions(
+        ["run"], source, ensemble.Measure(**measure), 2, print, devices.mesh()
+    )
+    damaged = source.name_of(1)
+    (tmp_path / damaged).write_bytes(b"no image")
+    named = []
+    made = ensemble.predictions(
+        ["run"],
+        source,
+        ensemble.Measure(**measure),
+        2,
+        lambda *said: named.append(said),
+        devices.mesh(),
+    )
+    assert {name for name, _ in named} == {damaged}
+    assert made.ids.tolist() == [0, 2]
+    np.testing.assert_array_equal(made.labels, whole.labels[made.ids])
+    np.testing.assert_allclose(made.probabilities, whole.probabilities[made.ids], atol=1e-6)
+
+
+def test_members_that_know_the_classes_in_another_order_agree(source, monkeypatch):
+    orders = {"one": ("a", "b"), "two": ("b", "a")}
+    monkeypatch.setattr(ensemble.workdir, "unnamed", lambda folder: False)
+    monkeypatch.setattr(
+        ensemble.workdir, "load_inputs", lambda folder: (SCALING, 3, orders[folder])
+    )
+    one, two = (
+        ensemble.predictions(
+            [name], source, ensemble.Measure(), 2, print, devices.mesh()
+        ).probabilities
+        for name in orders
+    )
+    np.testing.assert_allclose(two, one[:, ::-1], atol=1e-6)
