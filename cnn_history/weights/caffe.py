@@ -29,7 +29,8 @@ RANKS = {("convolution", "weight"): 4, ("innerproduct", "weight"): 2}  # of othe
 DEFAULTS = {"local_size": 5, "alpha": 1.0, "beta": 0.75, "k": 1.0, "eps": 1e-5}
 LRN = ("k", "local_size", "alpha", "beta")
 GEOMETRY = {"stride": 1, "pad": 0, "dilation": 1, "group": 1}
-FLOOR = 1
+FLOOR, SUM = 1, 1
+MOST_MAPS = 1024  # that a response normalization is over
 HALF_OF_CONV1 = (alexnet.PAPER[0].maps // 2,)
 # Where a file does not say it: BVLC's AlexNet, CaffeNet and GoogLeNet, in our unit of alpha.
 RELEASED = {"k": 1.0, "n": 5, "alpha": 2e-5, "beta": 0.75}
@@ -181,6 +182,12 @@ def options(name: str, layers: Sequence[Layer]) -> tuple[dict[str, Any], list[st
     floor = any(layer.parameters.get("round_mode", [0])[0] == FLOOR for layer in layers)
     if name in CEIL_MODE and floor:
         raise ValueError(f"it pools in floor mode, and {name} pools in ceil mode.")
+    for layer in layers:
+        joint = layer.type == "eltwise" and layer.parameters
+        if layer.parameters.get("negative_slope", [0])[0]:
+            raise ValueError(f"'{layer.name[:80]}' is leaky, and no activation here is.")
+        if joint and (joint.get("operation", [SUM])[0] != SUM or set(joint.get("coeff", [])) - {1}):
+            raise ValueError(f"'{layer.name[:80]}' joins maps otherwise than by their sum.")
     if name == "bn_inception":
         told.append("the names of this release are not verified by a published file")
     if name.startswith("resnet"):
@@ -210,6 +217,8 @@ def _response_norm(name: str, layers: Sequence[Layer], chosen: dict, told: list[
     group = dict(RELEASED)
     if said:
         k, n, alpha, beta = constants.pop()
+        if not 1 <= n <= MOST_MAPS:
+            raise ValueError(f"its response normalization is over {n} maps.")
         group = {"k": k, "n": int(n), "alpha": alpha / n, "beta": beta}
     chosen["norm"] = ("local_response_norm", group)
     numbers = ", ".join(f"{word}={value:g}" for word, value in group.items())

@@ -5,7 +5,6 @@ are those of BVLC/caffe's caffe.proto. Nothing is executed; a length is checked 
 of the file before anything of that length is made, so that memory is bounded by the file's size.
 """
 
-import contextlib
 import math
 import mmap
 import pathlib
@@ -38,13 +37,24 @@ POOLING = {
 INNER_PRODUCT = {1: "num_output", 2: "bias_term", 5: "axis", 6: "transpose"}
 LRN = {1: "local_size", 2: "alpha", 3: "beta", 4: "norm_region", 5: "k"}
 BATCH_NORM = {1: "use_global_stats", 3: "eps"}
+RELU = {1: "negative_slope"}
+ELTWISE = {1: "operation", 2: "coeff"}
 OLDEST_PARAMETERS = {
     **{3: "num_output", 4: "bias_term", 7: "pad", 8: "kernel_size", 9: "group", 10: "stride"},
     **{11: "pool", 13: "local_size", 14: "alpha", 15: "beta", 22: "k"},
 }
 ENUMS = {
     **{"MAX": 0, "AVE": 1, "STOCHASTIC": 2, "CEIL": 0, "FLOOR": 1, "true": 1, "false": 0},
-    **{"ACROSS_CHANNELS": 0, "WITHIN_CHANNEL": 1},
+    **{"ACROSS_CHANNELS": 0, "WITHIN_CHANNEL": 1, "PROD": 0, "SUM": 1},
+    ("operation", "MAX"): 2,
+}
+
+
+REAL = ("alpha", "beta", "k", "eps", "negative_slope", "coeff")  # the others are whole numbers
+KNOWN = {
+    *OLDEST_PARAMETERS.values(),
+    *(word for table in (CONVOLUTION, POOLING, INNER_PRODUCT, LRN) for word in table.values()),
+    *(word for table in (BATCH_NORM, RELU, ELTWISE) for word in table.values()),
 }
 
 
@@ -69,13 +79,23 @@ NONE = 0  # no field has this number
 LAYER, OLD_LAYER = 100, 2  # fields of the file
 NEW = Form(
     *(1, 2, 3, 4, 7),
-    {106: CONVOLUTION, 117: INNER_PRODUCT, 118: LRN, 121: POOLING, 139: BATCH_NORM},
+    {
+        **{106: CONVOLUTION, 117: INNER_PRODUCT, 118: LRN, 121: POOLING, 139: BATCH_NORM},
+        **{110: ELTWISE, 123: RELU},
+    },
     {},
 )
-OLD = Form(4, 5, 2, 3, 6, {10: CONVOLUTION, 17: INNER_PRODUCT, 18: LRN, 19: POOLING}, {})
+OLD = Form(
+    *(4, 5, 2, 3, 6),
+    {10: CONVOLUTION, 17: INNER_PRODUCT, 18: LRN, 19: POOLING, 24: ELTWISE, 30: RELU},
+    {},
+)
 OLDEST = Form(1, 2, NONE, NONE, 50, {}, OLDEST_PARAMETERS)
 WITHIN = 1  # the field of an old layer that holds one of the oldest kind
-OLD_TYPES = {3: "concat", 4: "convolution", 14: "innerproduct", 15: "lrn", 17: "pooling"}
+OLD_TYPES = {
+    **{3: "concat", 4: "convolution", 6: "dropout", 14: "innerproduct", 15: "lrn"},
+    **{17: "pooling", 18: "relu", 22: "split", 25: "eltwise"},
+}
 OLDEST_TYPES = {"conv": "convolution", "pool": "pooling"}
 OLDEST_WORDS = {"kernelsize": "kernel_size", "biasterm": "bias_term"}
 # Fields of a blob: sizes of before it had a shape, numbers, and the shape, which is the last.
@@ -209,10 +229,14 @@ def _text(value: memoryview) -> str:
 
 def _keep(layer: Layer, word: str, kind: int, value: int | memoryview) -> None:
     """Add what a field says to the parameters of a layer."""
+    if (kind == FIXED32) != (word in REAL):
+        raise ValueError(f"{word} in it is a number of the wrong kind")
     if kind == FIXED32:
         numbers = [float(str(np.float32(*struct.unpack("<f", value))))]  # 0.0001, as it was written
     else:
         numbers = [value] if kind == VARINT else _packed(value)
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(f"{word} in it is no finite number")
     layer.parameters.setdefault(word, []).extend(numbers)
 
 
@@ -305,6 +329,10 @@ def _written(message: list[tuple[str, str | list]]) -> Layer:
 
 def _keep_text(layer: Layer, word: str, value: str | list) -> None:
     """Add a number, or the name of one, to the parameters of a layer."""
-    with contextlib.suppress(ValueError, TypeError):  # other words, and fillers, compute nothing
-        number = ENUMS[value] if value in ENUMS else float(value)
-        layer.parameters.setdefault(word, []).append(number)
+    if word not in KNOWN or isinstance(value, list):  # fillers, rates ... compute nothing
+        return
+    named = ENUMS.get((word, value), ENUMS.get(value))
+    number = float(value) if named is None else named
+    if not math.isfinite(number) or (word not in REAL and number != int(number)):
+        raise ValueError(f"{word} in it cannot be {value}")
+    layer.parameters.setdefault(word, []).append(number)

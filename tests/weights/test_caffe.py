@@ -145,6 +145,9 @@ def change(layers, name, **parameters):
         ("caffenet", "alexnet", ("norm1", {"k": [2.0]}), "normalizations differ from each other"),
         ("resnet50_pad", "resnet50", ("bn_conv1", {"eps": [1e-3]}), "different eps"),
         ("googlenet_bvlc", "googlenet", ("pool4/3x3_s2", {"round_mode": [1]}), "in ceil mode"),
+        ("vgg16", "vgg16", ("relu1_1", {"negative_slope": [0.1]}), "'relu1_1' is leaky"),
+        ("resnet50_pad", "resnet50", ("res2a", {"operation": [2]}), "'res2a' joins maps"),
+        ("resnet50_pad", "resnet50", ("res2a", {"coeff": [1, 0.5]}), "'res2a' joins maps"),
     ],
 )
 def test_what_is_of_another_network_is_refused(net, name, edit, message, read):

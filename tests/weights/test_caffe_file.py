@@ -125,6 +125,11 @@ def file_of(*blobs, name=b"conv1"):
     return piece(100, piece(1, name) + piece(2, b"Convolution") + parts)
 
 
+def lrn(field, value):
+    """A response normalization with four bytes for one of its parameters."""
+    return piece(100, piece(2, b"LRN") + piece(118, varint(field << 3 | 5) + value))
+
+
 def nested(depth):
     data = b""
     for _ in range(depth):
@@ -150,6 +155,9 @@ HOSTILE = {
     "many blobs": file_of(*[blob(1, data=FOUR[:4])] * 1000),
     "many layers": piece(100, b"") * 100_000,
     "many fields": piece(100, piece(3, b"") * 100_000),
+    "a whole number in floating point": lrn(1, b"\x00\x00\x80\x7f"),
+    "a constant that is infinite": lrn(2, b"\x00\x00\x80\x7f"),
+    "a constant that is whole": piece(100, piece(118, number(2, 1))),
     "a name that is no text": file_of(name=b"\xff\xfe"),
     "messages within messages": file_of(nested(2_000)),
     "no layer": piece(1, b"net"),
@@ -215,12 +223,15 @@ def test_a_file_with_any_byte_changed_is_read_or_refused(tmp_path):
         "layer { a { b { c { d { e { f { g { h { i { j {",
         "{" * 10_000,
         "layer { lrn_param { k: { } } ",
+        "layer { lrn_param { k: inf } }",
+        "layer { lrn_param { local_size: 2.5 } }",
+        "layer { lrn_param { alpha: many } }",
     ],
 )
 def test_a_text_that_is_none_is_refused(tmp_path, text):
     path = tmp_path / "net.prototxt"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"layers|brace|nested"):
+    with pytest.raises(ValueError, match=r"layers|brace|nested|cannot be|could not convert"):
         caffe_file.read_text(path)
 
 
