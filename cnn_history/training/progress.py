@@ -1,6 +1,9 @@
 """What a person sees while a run goes on: a bar in a terminal, a line now and then elsewhere."""
 
+import contextlib
+import threading
 import time
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -38,6 +41,17 @@ class ProgressBar:
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         self._console.print(line, soft_wrap=True)
+
+    @contextlib.contextmanager
+    def compiling(self, what: str) -> Iterator[None]:
+        """Say that something is being compiled, once that has taken `QUIET_SECONDS`."""
+        late = threading.Timer(QUIET_SECONDS, self.say, [f"still compiling {what} ..."])
+        late.daemon = True
+        late.start()
+        try:
+            yield
+        finally:
+            late.cancel()
 
     def train(self, step: int, metrics: dict) -> None:
         """Show a train line of metrics.jsonl."""

@@ -100,7 +100,7 @@ class Session:
         # Killed before its first checkpoint, a run begins anew: no schedule has seen a line.
         seen = -1 if self._checkpoints.latest() is None else self.step
         self.metrics = stack.enter_context(record.Metrics(folder, seen, writes=chief))
-        bar = stack.enter_context(ProgressBar(self.step, plan.steps, quiet=not chief))
+        self._bar = bar = stack.enter_context(ProgressBar(self.step, plan.steps, quiet=not chief))
         bar.say(self._headline())
         if self._taken:
             bar.say(self._taken)
@@ -220,7 +220,10 @@ class Session:
         compiles = make not in self._called
         if compiles and self._called:
             self.save()  # a signal ends a compilation at once, and finds nothing unsaved
-        with self._stop.at_once() if compiles else contextlib.nullcontext():
+        with contextlib.ExitStack() as compilation:
+            if compiles:
+                compilation.enter_context(self._stop.at_once())
+                compilation.enter_context(self._bar.compiling("the step"))
             self.state, made = make(self.state, self._feed.data, cursor)
         self._called.add(make)
         self._log.made(self.step, count, made, waited)

@@ -58,3 +58,12 @@ def test_no_rate_is_above_that_of_the_steps(advance, within, log_every, tmp_path
     assert len(rates) == 8 // log_every
     assert max(rates) > 0
     assert max(rates) <= BATCH / STEP * within
+
+
+def test_a_long_compilation_is_said_and_a_short_one_is_not(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.2)
+    with progress.ProgressBar(0, 8) as bar:
+        for seconds in (0.0, 0.5):
+            with bar.compiling("the step"):
+                time.sleep(seconds)
+    assert capsys.readouterr().err.count("still compiling the step") == 1
