@@ -154,6 +154,8 @@ def main(argv):
         (STREAM, "torch DataLoader, Pillow"): lambda: torch_loader(parts, threads),
     }
     rates, costs = ({key: [] for key in loaders} for _ in range(2))
+    for make in loaders.values():
+        inputs.turn(make())  # imports, and first uses
     for turn in range(ROUNDS.value):
         for key, make in loaders.items():
             gc.collect()

@@ -22,7 +22,8 @@ def crops144(
     portrait images, we take the top, center and bottom squares)"; of each square "the 4 corners
     and the center 224x224 crop as well as the square resized to 224x224, and their mirrored
     versions". The three squares of a square image are one and the same, whose views are taken
-    once: 48 give the mean of the 144. Raises ValueError if a scale is smaller than `size`.
+    once, and a scale counts as much as another. Raises ValueError if a scale is smaller than
+    `size`.
 
     Args:
       probabilities: [n, size, size, c] -> [n, classes].
@@ -31,15 +32,17 @@ def crops144(
       scales: lengths of the shorter side.
     """
 
-    def crops():
-        for scale in scales:
-            for square in squares(views.at_scale(images, scale)):
-                views.check_crop(square, size)
-                for place in (*views.corners(square, size), views.centre(square, size)):
-                    yield views.crop(square, place, size)
-                yield views.resize(square, size)
+    def crops(scaled):
+        for square in squares(scaled):
+            views.check_crop(square, size)
+            for place in (*views.corners(square, size), views.centre(square, size)):
+                yield views.crop(square, place, size)
+            yield views.resize(square, size)
 
-    return views.mean(probabilities, views.and_mirrored(crops()))
+    def of_scale(scaled):
+        return views.mean(probabilities, views.and_mirrored(crops(scaled)))
+
+    return views.mean(of_scale, (views.at_scale(images, scale) for scale in scales))
 
 
 def squares(images: jax.Array) -> Iterator[jax.Array]:
