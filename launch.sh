@@ -26,14 +26,14 @@ runs() { "$1" -c "import sys, venv, ensurepip; sys.exit('%d.%d' % sys.version_in
 find_python() {
   local candidate
   if [[ -n "${PYTHON:-}" ]]; then
-    runs "$PYTHON" || fail "PYTHON=$PYTHON does not run, or is none of Python $SUPPORTED with venv."
+    runs "$PYTHON" || fail "PYTHON=$PYTHON does not run, or is not one of Python $SUPPORTED with venv."
     echo "$PYTHON"; return
   fi
   for candidate in $SUPPORTED; do
     if runs "python$candidate"; then echo "python$candidate"; return; fi
   done
   if runs python3; then echo python3; return; fi
-  fail "no Python of $SUPPORTED with venv was found. Install one (https://www.python.org/downloads, or 'apt install python3-venv'), or name it with PYTHON=."
+  fail "found no Python $SUPPORTED with venv. Install one (https://www.python.org/downloads, or 'apt install python3-venv'), or name it with PYTHON=."
 }
 
 accelerator() {
@@ -44,21 +44,21 @@ accelerator() {
   fi
 }
 
-# On a CPU, each step's memory goes back to the system and comes again page by page, at 1.5 us a page:
-# ResNet-20's steps take a fifth longer. So glibc keeps it, in huge pages (docs/speed.md).
+# By default, glibc returns each step's memory to the system and gets it back page by page, at 1.5 us per
+# page: ResNet-20's steps take a fifth longer. These settings keep it, in huge pages (docs/speed.md).
 keep_memory() {
   local heap=mmap_max=0:trim_threshold=17179869184:top_pad=67108864:hugetlb=1
   export GLIBC_TUNABLES="${GLIBC_TUNABLES:-glibc.malloc.${heap//:/:glibc.malloc.}}"
 }
 
-# Install what setup.cfg asks for, once: the stamp holds what was installed, and is written last.
+# Install the packages in setup.cfg, once. The stamp names what was installed, and is written last.
 set_up() {
   local extras python wanted device
   device=$(accelerator)
   case "$device" in
     cpu) extras="$1"; keep_memory ;;
     cuda | tpu) extras="$1,$device" ;;
-    *) fail "ACCELERATOR=$device is none of cpu, cuda, tpu." ;;
+    *) fail "ACCELERATOR: expected cpu, cuda or tpu, got $device." ;;
   esac
   extras=$(tr ',' '\n' <<<"$extras,${EXTRAS:-}" | sed '/^$/d' | sort -u | paste -sd, -)
   wanted="$(cksum setup.cfg pyproject.toml) [$extras] ${PYTHON:-}"
@@ -67,22 +67,34 @@ set_up() {
   echo "Setting up $VENV with $("$python" --version)${extras:+ and the extras $extras} (once; a few minutes) ..." >&2
   [[ -x "$VENV/bin/python" && -z "${PYTHON:-}" ]] || "$python" -m venv --clear "$VENV" >&2
   "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".${extras:+[$extras]}" >&2 ||
-    fail "pip could not install the packages (its message stands above); run the same command again once that is mended."
+    fail "pip could not install the packages (see its message above); fix that and run the same command again."
   echo "$wanted" >"$VENV/installed"
 }
 
-# An environment once made keeps the extras it has: `test` and then `train` install nothing twice.
+# An environment keeps its extras: `test` and then `train` install nothing twice.
 kept() { sed -n 's/.*\[\(.*\)\].*/\1/p' "$VENV/installed" 2>/dev/null || true; }
 
 is_verb() { [[ "$1" =~ ^[a-z_]+$ && -f "cnn_history/$1.py" ]] && grep -q "__main__" "cnn_history/$1.py"; }
 
-require_verb() { is_verb "${1:-}" || fail "'${1:-}' is no command; see ./launch.sh --help."; }
+# Suggest the closest verb, with whichever Python there is.
+require_verb() {
+  local python file near="" known=(processes python slurm test tpu)
+  is_verb "${1:-}" && return
+  for file in cnn_history/*.py; do
+    file=$(basename "$file" .py)
+    is_verb "$file" && known+=("$file")
+  done
+  python=$(find_python 2>/dev/null) &&
+    near=$("$python" -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1], sys.argv[2:], 1))' "${1:-}" "${known[@]}")
+  [[ -z "$near" ]] || near=" did you mean '$near'?"
+  fail "there is no command '${1:-}';$near ./launch.sh --help lists them."
+}
 
-# N processes, each with the same command and its own number. A signal goes on to all of them; the
-# status is that of the first that failed.
+# Start N processes, each with the same command and its own number. Signals are forwarded to all of
+# them; the exit status is that of the first that failed.
 processes() {
   local count="${1:-}" port number status=0 ended pids=()
-  [[ "$count" =~ ^[1-9][0-9]*$ ]] || fail "processes N VERB ARGS...: N is a positive number, not '$count'."
+  [[ "$count" =~ ^[1-9][0-9]*$ ]] || fail "processes N VERB ARGS...: expected a positive number N, got '$count'."
   shift
   require_verb "$@"
   set_up "$(kept)"
@@ -114,7 +126,8 @@ show() {
   echo "${line# }"
 }
 
-# What git knows or would add travels: no environment, no runs. The commit is named, as .git stays here.
+# Copy the files that git tracks or would add, without the environment and runs. .git stays here, so the
+# commit is passed by name.
 tpu() {
   local run=() name zone pack there start
   [[ "${1:-}" == --dry-run ]] && { run=(show); shift; }
@@ -133,7 +146,7 @@ tpu() {
   "${run[@]}" gcloud compute tpus tpu-vm ssh "$name" "${there[@]}" --command="$start"
 }
 
-# The hosts share this folder, and with it the environment that is set up here, once.
+# The hosts share this folder and the environment in it, which is set up once, here.
 slurm() {
   local run=()
   [[ "${1:-}" == --dry-run ]] && { run=(show); shift; }

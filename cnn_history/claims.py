@@ -15,6 +15,7 @@ from absl import flags
 
 from cnn_history import commands, lecture
 from cnn_history.errors import UserError, blame
+from cnn_history.files import record
 from cnn_history.lookup import lookup
 from cnn_history.reporting import verdicts
 from cnn_history.training import devices
@@ -30,6 +31,12 @@ def main(argv: list[str]) -> None:
     output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
     chosen = _chosen()
     devices.start()
+    count = sum(map(len, chosen.values()))
+    print(
+        f"{count} claim{'s' * (count > 1)}, computed on {record.devices()}",
+        file=sys.stderr,
+        flush=True,
+    )
     begun = time.monotonic()
     results = []
     for title, claims in chosen.items():

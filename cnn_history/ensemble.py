@@ -14,7 +14,7 @@ from cnn_history import datasets, evaluation, layers, loading, models
 from cnn_history.cpu import compiler
 from cnn_history.datasets import adapters, examples, identity, prepare, stream
 from cnn_history.errors import UserError, blame
-from cnn_history.files import workdir
+from cnn_history.files import record, workdir
 from cnn_history.lookup import lookup
 from cnn_history.training import devices, feed, processes
 
@@ -115,6 +115,9 @@ def predictions(
     check(measure)
     batch_size = -(-batch_size // mesh.size) * mesh.size
     members = [member(folder, source, measure, skip, mesh, best) for folder in folders]
+    networks = ", ".join(workdir.read_config(folder).model.name for folder in folders)
+    images = f"{len(source):,} images of {source.name}"
+    _say(f"{networks} on {images}, by {measure.protocol}; {record.devices()}")
     made = [
         feed.over_examples(predict, chosen, batch_size, mesh)
         if chosen

@@ -7,6 +7,7 @@ It prints a table and the answer, and leaves results.json and figures in the wor
 
 import math
 import pathlib
+import sys
 import textwrap
 import time
 
@@ -41,6 +42,8 @@ def main(argv: list[str]) -> None:
     with blame("--workdir", taken):
         private.make(folder)
         with record.lock(folder):
+            said = f"the study {config.study}, on {record.devices()}"
+            print(f"{said}; results.json and figures go to {folder}", file=sys.stderr, flush=True)
             begun = time.monotonic()
             findings = run(**options)
             keep(folder, config.study, options, findings, time.monotonic() - begun)

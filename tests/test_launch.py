@@ -142,11 +142,12 @@ def test_slurm_starts_one_task_on_each_host(checkout, stand_ins):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("trian",), "'trian'; did you mean 'train'?"),
         (("tpu", "pod"), "NAME ZONE VERB"),
-        (("tpu", "pod", "zone", "trian"), "'trian' is no command"),
-        (("slurm", "trian"), "'trian' is no command"),
-        (("processes", "two", *TRAIN), "not 'two'"),
-        (("processes", "2", "trian"), "'trian' is no command"),
+        (("tpu", "pod", "zone", "trian"), "'trian'; did you mean 'train'?"),
+        (("slurm", "trian"), "'trian'; did you mean 'train'?"),
+        (("processes", "two", *TRAIN), "got 'two'"),
+        (("processes", "2", "trian"), "'trian'; did you mean 'train'?"),
     ],
 )
 def test_wrong_words_are_refused(checkout, arguments, words):

@@ -78,7 +78,7 @@ class Log:
         if not self._metrics.evaluated(step):
             line = {"step": step, "split": "test", **numbers, "seconds": self._seconds()}
             self._metrics.write(line)
-        self._bar.test(self._metrics.test_error())
+        self._bar.test(step, self._metrics.test_error())
         return numbers
 
     def totals(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a bar in a terminal, a line now and then elsewhere."""
+"""The progress of a run: a bar in a terminal, a line now and then elsewhere."""
 
 import contextlib
 import threading
@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-QUIET_SECONDS = 10  # between lines where there is no terminal
+QUIET_SECONDS = 10  # between lines without a terminal, and before a compilation is announced
 
 
 class ProgressBar:
-    """Steps done of all, rate, time left, and the newest errors, on standard error.
+    """Steps, rate, time left and the newest errors, on standard error.
 
-    Of several processes one speaks; the others are `quiet`.
+    Only one of several processes prints; the others are `quiet`.
     """
 
     def __init__(self, step: int, steps: int, quiet: bool = False):
         self._console = Console(stderr=True, highlight=False, markup=False, quiet=quiet)
         self._steps, self._first, self._started = steps, step, time.monotonic()
-        self._test_error, self._last_line = None, -float("inf")
+        self._tested, self._last_line = "", -float("inf")
         self._bar = Progress(
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
             BarColumn(bar_width=24),
@@ -44,14 +44,19 @@ class ProgressBar:
 
     @contextlib.contextmanager
     def compiling(self, what: str) -> Iterator[None]:
-        """Say that something is being compiled, once that has taken `QUIET_SECONDS`."""
+        """Say that something compiles once it has taken `QUIET_SECONDS`.
+
+        The estimate of the time left leaves this time out.
+        """
         late = threading.Timer(QUIET_SECONDS, self.say, [f"still compiling {what} ..."])
         late.daemon = True
         late.start()
+        began = time.monotonic()
         try:
             yield
         finally:
             late.cancel()
+            self._started += time.monotonic() - began
 
     def train(self, step: int, metrics: dict) -> None:
         """Show a train line of metrics.jsonl."""
@@ -60,8 +65,8 @@ class ProgressBar:
             f"train error {metrics['top1_error']:.2%}",
             f"{metrics['images_per_second']:,.0f} images/s",
         ]
-        if self._test_error is not None:
-            numbers.append(f"test error {self._test_error:.2%}")
+        if self._tested:
+            numbers.append(self._tested)
         self._bar.update(self._task, completed=step, numbers="  ".join(numbers))
         now = time.monotonic()
         if not self._console.is_terminal and now - self._last_line > QUIET_SECONDS:
@@ -72,9 +77,9 @@ class ProgressBar:
             self._console.print(line, soft_wrap=True)
             self._last_line = now
 
-    def test(self, error: float) -> None:
-        """Remember the newest test error."""
-        self._test_error = error
+    def test(self, step: int, error: float) -> None:
+        """Remember the newest test error, and the step that it is of."""
+        self._tested = f"test error {error:.2%} (step {step:,})"
 
 
 def _clock(seconds: float) -> str:

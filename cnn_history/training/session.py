@@ -102,6 +102,8 @@ class Session:
         self.metrics = stack.enter_context(record.Metrics(folder, seen, writes=chief))
         self._bar = bar = stack.enter_context(ProgressBar(self.step, plan.steps, quiet=not chief))
         bar.say(self._headline())
+        left = f"{plan.steps - self.step:,} steps of {plan.batch_size:,} images"
+        bar.say(f"{left}; figures, metrics and checkpoints go to {place.folder}")
         if self._taken:
             bar.say(self._taken)
         for note in experiment.notes:

@@ -67,3 +67,12 @@ def test_a_long_compilation_is_said_and_a_short_one_is_not(monkeypatch, capsys):
             with bar.compiling("the step"):
                 time.sleep(seconds)
     assert capsys.readouterr().err.count("still compiling the step") == 1
+
+
+def test_a_line_says_which_step_the_test_error_is_of(capsys):
+    with progress.ProgressBar(0, 8) as bar:
+        bar.test(4, 0.25)
+        bar.train(6, {**NUMBERS, "images_per_second": 100.0})
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("step 6/8 ")
+    assert "test error 25.00% (step 4)" in line
