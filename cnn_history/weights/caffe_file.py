@@ -237,7 +237,8 @@ def _keep(layer: Layer, word: str, kind: int, value: int | memoryview) -> None:
         numbers = [value] if kind == VARINT else _packed(value)
     if not all(map(math.isfinite, numbers)):
         raise ValueError(f"{word} in it is no finite number")
-    layer.parameters.setdefault(word, []).extend(numbers)
+    if numbers:
+        layer.parameters.setdefault(word, []).extend(numbers)
 
 
 def _packed(data: memoryview) -> list[int]:

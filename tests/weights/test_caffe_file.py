@@ -178,6 +178,13 @@ def test_a_hostile_file_is_refused_in_bounded_memory(tmp_path, kind):
         tracemalloc.stop()
 
 
+def test_an_empty_list_of_sizes_says_nothing(tmp_path):
+    path = tmp_path / "net.caffemodel"
+    path.write_bytes(piece(100, piece(1, b"pool1") + piece(121, piece(4, b"") + number(13, 1))))
+    (layer,) = reader.read(path).layers
+    assert layer.parameters == {"round_mode": [1]}
+
+
 @needs_shared
 def test_a_file_cut_anywhere_is_refused_or_lacks_layers(tmp_path):
     whole = (FOLDER / "old_upgraded.caffemodel").read_bytes()
