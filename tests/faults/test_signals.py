@@ -11,7 +11,7 @@ import jax
 import pytest
 
 from cnn_history.training import feed, loop
-from cnn_history.training.signals import Stop
+from cnn_history.training.signals import SIGNALS, Stop, StopRequest
 from experiments import lenet5_digits
 from tests.training import runs
 
@@ -65,6 +65,14 @@ def test_while_it_evaluates(whole, tmp_path, monkeypatch, number, evaluation):
     runs.assert_same_bits(runs.state(tmp_path, 10), runs.state(whole, 10))
     tested = [x["step"] for x in loop.record.read_metrics(tmp_path) if x["split"] == "test"]
     assert tested == [0, 5, 10]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_each_signal_is_noted_and_has_its_status(number):
+    with StopRequest() as request:
+        os.kill(os.getpid(), number)
+        assert request.agreed() == number
+    assert Stop(number, "").code == 128 + number
 
 
 COMPILES = """
