@@ -160,7 +160,7 @@ MUTANTS = (
     ),
     Mutant(
         "after a drop a plateau goes on counting",
-        "jnp.where(drop, 0, waited),",
+        "jnp.where(drop, -self.cooldown, waited),",
         "waited,",
         "tests/test_schedules.py",
     ),

@@ -212,6 +212,22 @@ def test_at_the_optimum_it_stays(name):
 
 
 @pytest.mark.parametrize("name", RULES)
+def test_no_step_is_taken_where_each_raises_the_value(name):
+    """The gradient points down, as another batch's may, and every trial of the search is higher."""
+    w, gradient = jnp.zeros(3), jnp.ones(3)
+    rule = RULES[name]()
+    updates, _ = rule.update(
+        gradient,
+        rule.init(w),
+        w,
+        value=jnp.zeros(()),
+        grad=gradient,
+        value_fn=lambda w: 1 + jnp.sum(w**2),
+    )
+    np.testing.assert_array_equal(updates, 0)
+
+
+@pytest.mark.parametrize("name", RULES)
 def test_uphill_is_not_gone(name):
     """After a gradient that points the wrong way, as another batch's may."""
     w = jnp.asarray([-1.2, 1.0])
