@@ -366,11 +366,15 @@ def mesh_cells(name: str) -> dict[str, str]:
                     cells[f"{kind}: {spec_name}"] = f"{REFUSED}: a part of an image is no image"
                     continue
                 specs = PartitionSpec(), spec
-                program = jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=specs)
-                if models.info(name).build and "norm" in models.options(name) and _is_batch(name):
+                # A device draws dropout, and takes statistics, of the examples that it holds.
+                options = {"dropout": 0.0} if "dropout" in models.options(name) else {}
+                if getattr(models.create(name), "norm", None) is layers.BatchNorm:
                     count = mesh.size if spec_name.endswith("axes") else 2
-                    group = functools.partial(layers.BatchNorm, group_size=MESH_BATCH // count)
-                    reference = jax.jit(made(norm=group)[0])(params, images)
+                    size_of_group = MESH_BATCH // count
+                    options["norm"] = functools.partial(layers.BatchNorm, group_size=size_of_group)
+                local = made(**{k: v for k, v in options.items() if k != "norm"})[0]
+                program = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=specs)
+                reference = jax.jit(made(**options)[0])(params, images)
             try:
                 with jax.set_mesh(mesh):
                     arguments = map(jax.device_put, (params, images), places)
@@ -381,10 +385,6 @@ def mesh_cells(name: str) -> dict[str, str]:
                 said = f"{REFUSED}: {type(error).__name__}: {error}".splitlines()[0]
             cells[f"{kind}: {spec_name}"] = said
     return cells
-
-
-def _is_batch(name):
-    return models.create(name).norm is layers.BatchNorm
 
 
 def tables(cells: dict) -> dict[str, str]:
