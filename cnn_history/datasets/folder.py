@@ -58,7 +58,7 @@ def source(split: str, data_dir: str) -> Source:
 
     def stamps(start: int, stop: int) -> Iterator[str]:
         for name, _ in files[start:stop]:
-            yield f"{name} {_size(root / split / name)}"
+            yield f"{name} {_size(os.path.join(root, split, name))}"
 
     return Source(
         name="folder",
@@ -121,10 +121,10 @@ def _words(left_out: list[str], folder: pathlib.Path) -> str:
     return f"left out of '{folder}', being no image of a class: {count}, such as {one}"
 
 
-def _size(path: pathlib.Path) -> int:
+def _size(path: str) -> int:
     """Return the bytes of a file; -1 if it went away since it was listed."""
     try:
-        return path.stat().st_size
+        return os.stat(path).st_size
     except OSError:
         return -1
 
