@@ -40,6 +40,13 @@ def by_hand(view):
     return jax.nn.softmax(scores((view - 0.5) / 0.25).mean((1, 2)))
 
 
+@pytest.fixture(autouse=True)
+def config(monkeypatch):
+    """Let each work directory be of a network with a name."""
+    named = types.SimpleNamespace(model=types.SimpleNamespace(name="scores"))
+    monkeypatch.setattr(ensemble.workdir, "read_config", lambda folder: named)
+
+
 @pytest.fixture
 def source(tmp_path, monkeypatch):
     """Return three photos, and let each work directory hold Scores."""
