@@ -1,15 +1,15 @@
-"""Measure how fast the networks, the input and the start are, here and beside PyTorch.
+"""Measure the speed of networks, input and start, with or without PyTorch for comparison.
 
     python -m cnn_history.benchmark --suite=cpu --against=torch --output=results/benchmarks/cpu.json
 
-`cpu` and `gpu` are steps of networks, `levers` what could make those on a GPU faster, `input` the
-loaders of images, `startup` what one waits for, `optimizers` each rule on a small net, `profile`
-where the time of a step goes. PyTorch runs in the same call and takes turns with ours; a ratio is
-our time over its, taken within a round, beside the faster of its layouts: the median of the rounds,
-with the lowest and the highest.
+The suites: `cpu` and `gpu` time steps of networks; `levers` tries options that could speed up a
+GPU; `input` times image loaders; `startup` times imports and the first step; `optimizers` times
+each rule on a small net; `profile` shows where a step spends its time. PyTorch runs in the same
+call and takes turns with our code. A ratio is our time over that of PyTorch's faster layout in the
+same round: the median of the rounds, with the lowest and the highest.
 
-The file is written as rows are made. Stopped and begun again, on the same device from the same
-commit, a suite goes on with what is left.
+The file grows row by row. Run a stopped suite again, on the same device and commit, and it
+continues.
 """
 
 import importlib.metadata
@@ -32,16 +32,16 @@ from cnn_history.reporting import benchmarks as report
 from cnn_history.reporting import tables
 from cnn_history.training import devices
 
-SUITE = flags.DEFINE_string("suite", None, f"What is measured: {', '.join(SUITES)}.")
-AGAINST = flags.DEFINE_enum("against", None, ["torch"], "What runs beside it.")
-OUTPUT = flags.DEFINE_string("output", None, "File of the JSON.")
+SUITE = flags.DEFINE_string("suite", None, f"What to measure: {', '.join(SUITES)}.")
+AGAINST = flags.DEFINE_enum("against", None, ["torch"], "What to compare with.")
+OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.")
 NETWORKS = flags.DEFINE_list(
-    "networks", None, "Of the suite's networks (or levers, rules, loaders, starts), these alone."
+    "networks", None, "Only these of the suite's networks (or levers, rules, loaders, starts)."
 )
-ROUNDS = flags.DEFINE_integer("rounds", 7, "Turns of each contestant.", lower_bound=1)
-SECONDS = flags.DEFINE_float("seconds", 1.0, "That a turn takes, about.", lower_bound=0.0)
+ROUNDS = flags.DEFINE_integer("rounds", 7, "Rounds to measure.", lower_bound=1)
+SECONDS = flags.DEFINE_float("seconds", 1.0, "Approximate length of a turn.", lower_bound=0.0)
 PHOTOS = flags.DEFINE_string(
-    "photos", None, "Folder of JPEG files for `input`; else scikit-learn's."
+    "photos", None, "Folder of JPEG files for `input`; scikit-learn's if not given."
 )
 FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "What is printed.")
 flags.mark_flag_as_required("suite")
@@ -50,12 +50,11 @@ MEASURED = ("ceilings", "load_average", "results")  # of a document; the rest sa
 
 
 def main(argv: list[str]) -> None:
-    """Run the verb."""
     output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
     suite, names, effort = _asked()
     if suite.one_processor:  # before XLA makes its threads, as many as there are processors
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    # A GPU is shared with PyTorch, and compiling is measured, not remembered.
+    # PyTorch shares the GPU, and compile times must not come from the cache.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     jax.config.update("jax_enable_compilation_cache", False)
     devices.start()
@@ -77,13 +76,13 @@ def main(argv: list[str]) -> None:
         print(json.dumps(document, indent=2))
     else:
         shown = [report.short(row) for row in document["results"]]
-        same = {"memory", *report.alike(shown)}  # a line has room for no more
+        same = {"memory", *report.alike(shown)}  # left out, to fit on a line
         tables.rows([{n: v for n, v in row.items() if n not in same} for row in shown])
         print(*report.notes(document), sep="\n")
 
 
 def _beginning(effort: Effort) -> dict:
-    """Return the document before its first row: what is measured, where and with what."""
+    """Return the document without rows: the measurement, the machine and the versions."""
     versions = record.versions()
     commit = versions.pop("commit")
     if AGAINST.value:
@@ -92,8 +91,8 @@ def _beginning(effort: Effort) -> dict:
         "device": record.devices(),
         "processor": record.processor(),
         "suite": SUITE.value,
-        "threads": len(os.sched_getaffinity(0)),  # of both sides
-        "load_average": [os.getloadavg()[0]] * 2,  # who else computed, before and after
+        "threads": len(os.sched_getaffinity(0)),  # on both sides
+        "load_average": [os.getloadavg()[0]] * 2,  # before and after
         "rounds": effort.rounds,
         "versions": versions,
         "commit": commit,
@@ -103,9 +102,9 @@ def _beginning(effort: Effort) -> dict:
 
 
 def _go_on(output: pathlib.Path | None, document: dict) -> set[str]:
-    """Take over the rows of an unfinished measurement of the same; return which names they are of.
+    """Take over the rows of an unfinished, equal measurement; return their names.
 
-    A suite of a GPU takes longer than some machines are lent for.
+    A suite on a GPU may take longer than the machine is available.
     """
     try:
         before = json.loads(output.read_text()) if output else {}
@@ -117,7 +116,11 @@ def _go_on(output: pathlib.Path | None, document: dict) -> set[str]:
         return set()
     document["results"] += before["results"]
     document["load_average"][0] = before["load_average"][0]
-    print(f"going on: '{output}' has {', '.join(sorted(done))}.", file=sys.stderr, flush=True)
+    print(
+        f"continuing: '{output}' already has {', '.join(sorted(done))}.",
+        file=sys.stderr,
+        flush=True,
+    )
     return done
 
 

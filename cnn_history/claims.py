@@ -1,10 +1,10 @@
-"""Check what a lecture says: its words, what is computed here and now, and the verdict.
+"""Check a lecture's claims: each quote, the value computed now, and the verdict.
 
     python -m cnn_history.claims
     python -m cnn_history.claims --id=C050,C123
     python -m cnn_history.claims --lecture=lenet_to_resnet
 
-The exit status is 1 if a computed value no longer supports the verdict that is on record.
+The exit status is 1 if a computed value contradicts the recorded verdict.
 """
 
 import json
@@ -20,14 +20,13 @@ from cnn_history.lookup import lookup
 from cnn_history.reporting import verdicts
 from cnn_history.training import devices
 
-LECTURE = flags.DEFINE_string("lecture", None, "Key of a lecture; all lectures if not given.")
-ID = flags.DEFINE_list("id", None, "Claims, a comma list such as C050,C123; all if not given.")
-FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "What is printed.")
-OUTPUT = flags.DEFINE_string("output", None, "File that gets the JSON, whatever is printed.")
+LECTURE = flags.DEFINE_string("lecture", None, "A lecture's key; all lectures if not given.")
+ID = flags.DEFINE_list("id", None, "Comma list of claims, such as C050,C123; all if not given.")
+FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "Output format.")
+OUTPUT = flags.DEFINE_string("output", None, "File to write the JSON to, in any format.")
 
 
 def main(argv: list[str]) -> None:
-    """Run the verb."""
     output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
     chosen = _chosen()
     devices.start()
@@ -54,7 +53,7 @@ def main(argv: list[str]) -> None:
     failed = [result for result in results if not result.supported]
     for claim, finding in failed:
         print(
-            f"claims: {claim.id}: '{claim.stated}' is no longer supported by what is computed: "
+            f"claims: {claim.id}: the computed value contradicts the verdict '{claim.stated}': "
             f"{finding.computed}",
             file=sys.stderr,
         )
@@ -62,9 +61,9 @@ def main(argv: list[str]) -> None:
 
 
 def _chosen() -> dict[str, list[lecture.Claim]]:
-    """Return the claims that are asked for by the title of their lecture.
+    """Return the requested claims by the title of their lecture.
 
-    Raises UserError with the nearest name for a wrong key or id.
+    Raises UserError, with the nearest name, for an unknown key or id.
     """
     lectures = lecture.LECTURES.values()
     if LECTURE.value is not None:
@@ -82,7 +81,7 @@ def _chosen() -> dict[str, list[lecture.Claim]]:
 
 
 def _nearest(id: str, ids: list[str]) -> str:
-    """Return the nearest number under the same letter, else the first and the last id."""
+    """Suggest the id with the nearest number, or name the first and the last id."""
     letter, number = id[:1].upper(), id[1:]
     known = [int(other[1:]) for other in ids if other[0] == letter]
     if not (known and number.isdecimal()):

@@ -1,7 +1,7 @@
-"""What the verbs share: how they start, and how they end.
+"""The start and the end of every verb.
 
-Exit status: 0 finished; 2 a wrong flag, config or input, after one line on standard error that says
-what and how to mend it; 143, 130, 129, 138 stopped by SIGTERM, SIGINT,
+Exit status: 0 finished; 2 a wrong flag, config or input, after one line on standard error that
+names it and the fix; 143, 130, 129, 138 stopped by SIGTERM, SIGINT,
 SIGHUP, SIGUSR1 after saving; 1 else.
 """
 
@@ -23,16 +23,16 @@ from cnn_history.errors import WRONG_INPUT, Ending, UserError
 from cnn_history.lookup import nearest
 from cnn_history.training import together
 
-COMING = 30  # seconds that others have to come and hear what is wrong with our flags
+COMING = 30  # seconds to wait for other processes, to tell them about our wrong flags
 CONFIG = "config"  # the flag of a config file, where a verb has one
 NEEDED = r"Flag --(\w+) must have a value other than None\."  # in absl's words
-CHECKOUT = pathlib.Path(__file__).parents[1]  # experiments/ stands there, beside the package
+CHECKOUT = pathlib.Path(__file__).parents[1]  # it has experiments/, beside the package
 
 
 def run(main: Callable[[list[str]], None]) -> None:
     """Parse the flags, call `main(argv)`, and exit with the status documented above."""
-    logging.set_verbosity(logging.ERROR)  # the libraries' advice is not for who runs an experiment
-    sys.path.append(str(CHECKOUT))  # config files import cnn_history, from whichever folder
+    logging.set_verbosity(logging.ERROR)  # hide the libraries' advice
+    sys.path.append(str(CHECKOUT))  # config files import cnn_history, from any folder
 
     def guarded(argv):
         try:
@@ -63,7 +63,7 @@ def writable(flag: str, path: str) -> pathlib.Path:
 def process_flags() -> tuple[flags.FlagHolder, ...]:
     """Define and return the flags of a verb that can run as several cooperating processes."""
     return (
-        flags.DEFINE_string("processes", "1", "How many cooperate; auto: as the cluster says."),
+        flags.DEFINE_string("processes", "1", "Number of processes; auto reads the cluster's."),
         flags.DEFINE_integer("process", None, "Number of this process, from 0.", lower_bound=0),
         flags.DEFINE_string("coordinator", None, "HOST:PORT where process 0 listens."),
     )
@@ -79,20 +79,20 @@ def _say(line: str) -> None:
 
 
 def _parse(argv: list[str]) -> list[str]:
-    """Return what is no flag. A wrong flag, config file or config field ends the program."""
+    """Parse flags; return the other arguments. A wrong flag or config ends the program."""
     if CONFIG in flags.FLAGS:
         flags.FLAGS[CONFIG].parser.parse = read_config
     try:
         argv = sys.argv = _as_meant(argv)  # ml_collections reads sys.argv
         return flags.FLAGS(argv)
-    except SystemExit:  # absl printed the help that was asked for, and calls that a failure
+    except SystemExit:  # absl printed the requested help, which it counts as a failure
         sys.exit(0)
     except Exception as error:
         _refuse_to_all(argv, str(_needed(error) or error))
 
 
 def _refuse_to_all(argv: list[str], line: str) -> None:
-    """Refuse what is wrong with the flags here, which may be right where the others wait for us."""
+    """Refuse wrong flags, also in other processes, whose flags may be right and who wait for us."""
     found = (re.match(r"--?(processes|process|coordinator)=(.*)", flag) for flag in argv)
     said = {match[1]: match[2] for match in found if match}
     if said.get("process", "").isdecimal():
@@ -120,15 +120,16 @@ def _as_meant(argv: list[str]) -> list[str]:
 
 
 def _needed(error: Exception) -> str:
-    """Return what a flag that is missing is for, if the error is of one."""
+    """Return the help of a required flag that is missing, or an empty string."""
     names = re.findall(NEEDED, str(error))
     return "; ".join(f"--{name} is needed: {flags.FLAGS[name].help}" for name in names)
 
 
 def read_config(path: str) -> ConfigDict:
-    """Return the config of FILE[:ARG], locked; raise UserError for what is wrong in it.
+    """Return the config of FILE[:ARG], locked; raise UserError if it is wrong.
 
-    So too for a flag `--config.FIELD` without a field, of which ml_collections says less.
+    A flag `--config.FIELD` without such a field is refused here too, because ml_collections'
+    message says less.
     """
     file, _, arg = path.partition(":")
     if not os.path.isfile(file):
@@ -149,7 +150,7 @@ def read_config(path: str) -> ConfigDict:
 
 
 def _add_options(config: ConfigDict, changed: dict[str, str]) -> None:
-    """Add the options of the network that flags change and the file leaves to the paper."""
+    """Add options of the network that flags change and the file does not mention."""
     model = config.get("model", {})
     network = changed.get("model.name", model.get("name"))
     known = options(models.NETWORKS[network].build) if network in models.NETWORKS else {}
@@ -159,7 +160,7 @@ def _add_options(config: ConfigDict, changed: dict[str, str]) -> None:
 
 
 def _check_field(config: ConfigDict, path: str) -> None:
-    """Raise UserError where the config has no such field, or the field is a group."""
+    """Raise UserError if the config has no such field, or if the field is a group."""
     node, seen = config, "config"
     for field in path.split("."):
         if not isinstance(node, ConfigDict):

@@ -1,18 +1,17 @@
-"""Measure the error of a run, or of the ensemble of several, by a protocol.
+"""Measure the error of a run, or of an ensemble of runs, with a protocol.
 
     python -m cnn_history.evaluate --workdir=runs/lenet5_digits --protocol=single_crop
 
-The data set and its folder are the first run's own unless flags name others; an ensemble's
-probabilities are the mean of its members'. Classes are matched by name. The paper's number stands
-beside ours where network, data set and protocol are the paper's. `--output=FILE.npz` keeps
-`probabilities` [n, classes], `labels` [n], `ids` [n], the indices of the examples in the split,
-`files` [n], their names (none where the data set has none), and `classes`. Photos that cannot be
-decoded are left out. Where probabilities were not finite, the status is 2 after the table.
+The data set and its folder default to the first run's. An ensemble averages its members'
+probabilities. Classes are matched by name. If network, data set and protocol are a paper's, the
+table has the paper's number. `--output=FILE.npz` keeps `probabilities` [n, classes], `labels` [n],
+`ids` [n], the indices of the examples in the split, `files` [n], their names (empty if the data set
+has none), and `classes`. Photos that cannot be decoded are left out. If probabilities are not
+finite, the exit status is 2, after the table.
 
-`single_crop` sees what the run itself sees when it measures its error. The other protocols cut
-their views from larger images: from those of `--scale`, or at each of `--scales`. Photos of varying
-sizes are cut to their central squares for `ten_crop`, as in its paper, and for the others are seen
-whole, one at a time.
+`single_crop` uses the images that the run itself is tested on. Other protocols cut views from
+larger images: of size `--scale`, or of each of `--scales`. `ten_crop` cuts photos of different
+sizes to their central squares, as in its paper; the others use whole photos, one at a time.
 """
 
 import functools
@@ -33,29 +32,30 @@ from cnn_history.reporting import tables
 from cnn_history.training import devices, processes, together
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run; a comma list is an ensemble.")
-PROTOCOL = flags.DEFINE_string("protocol", "single_crop", "How the error is measured.")
+PROTOCOL = flags.DEFINE_string("protocol", "single_crop", "How to measure the error.")
 SCALE = flags.DEFINE_integer(
-    "scale", None, "Shorter side of the images that ten_crop and dense see; 8/7 of the net's own."
+    "scale", None, "Shorter side of images for ten_crop and dense; default 8/7 of the network's."
 )
-SCALES = flags.DEFINE_list("scales", None, "Those of crops144, crops150, multi_scale_dense ...")
+SCALES = flags.DEFINE_list("scales", None, "The same for crops144, crops150, multi_scale_dense ...")
 SOFTMAX_FIRST = flags.DEFINE_bool(
-    "softmax_first", False, "Dense: a softmax at each position, then the mean over positions."
+    "softmax_first", False, "Dense: apply softmax at each position, then average positions."
 )
-DATASET = flags.DEFINE_string("dataset", None, "Name of the data set; the run's own if not given.")
+DATASET = flags.DEFINE_string("dataset", None, "Data set; the run's own if not given.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the prepared data sets.")
-SPLIT = flags.DEFINE_string("split", None, "Such as test, or train[:1000]; the run's own test set.")
-FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "What is printed.")
-OUTPUT = flags.DEFINE_string("output", None, "File.npz that the predictions are written to.")
-PER_CLASS = flags.DEFINE_bool("per_class", False, "Also the errors of each class.")
+SPLIT = flags.DEFINE_string(
+    "split", None, "Such as test or train[:1000]; the run's test split if not given."
+)
+FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "Output format.")
+OUTPUT = flags.DEFINE_string("output", None, "FILE.npz to write predictions to.")
+PER_CLASS = flags.DEFINE_bool("per_class", False, "Also print the errors of each class.")
 CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint", "newest", ["newest", BEST], "Which one; config.keep_best keeps the best."
+    "checkpoint", "newest", ["newest", BEST], "Which checkpoint; config.keep_best keeps the best."
 )
 PROCESSES = commands.process_flags()
 flags.mark_flag_as_required("workdir")
 
 
 def main(argv: list[str]) -> None:
-    """Run the verb."""
     del argv
     with together.joined(*(flag.value for flag in PROCESSES)):
         _evaluate()

@@ -39,7 +39,6 @@ flags.mark_flags_as_required(["workdir", "output"])
 
 
 def main(argv: list[str]) -> None:
-    """Run the verb."""
     del argv
     devices.start()
     output = commands.writable("--output", OUTPUT.value)

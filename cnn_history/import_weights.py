@@ -50,7 +50,6 @@ flags.mark_flags_as_required(["model", "checkpoint", "workdir"])
 
 
 def main(argv: list[str]) -> None:
-    """Run the verb."""
     del argv
     devices.start()
     name, folder = MODEL.value, pathlib.Path(WORKDIR.value).expanduser()

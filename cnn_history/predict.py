@@ -1,11 +1,11 @@
-"""Name photos that have no labels.
+"""Classify photos without labels.
 
     python -m cnn_history.predict --workdir=runs/lenet5_digits --images=FOLDER_OR_FILE --top=3
 
-Each is seen by one crop, as in a test; classes and their probabilities stand from the likeliest on.
-A comma list of work directories is an ensemble. A folder is taken with all folders in it, and what
-cannot be decoded is named and left out. JSON is a list of `{file, classes, probabilities}`; CSV has
-a line for each class of a photo.
+Each photo is shown as one crop, as in a test. Its classes and their probabilities are listed in
+descending order. A comma list of work directories is an ensemble. A folder includes its subfolders.
+Files that cannot be decoded are named and left out. JSON is a list of `{file, classes,
+probabilities}`; CSV has a line per class of a photo.
 """
 
 import csv
@@ -28,13 +28,12 @@ from cnn_history.training import devices
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run; a comma list is an ensemble.")
 IMAGES = flags.DEFINE_string("images", None, "A folder of photos, or one photo.")
-TOP = flags.DEFINE_integer("top", 5, "How many classes of each.", lower_bound=1)
+TOP = flags.DEFINE_integer("top", 5, "Number of classes per photo.", lower_bound=1)
 FORMAT = flags.DEFINE_enum("format", "table", ["table", "json", "csv"], "What is printed.")
 flags.mark_flags_as_required(["workdir", "images"])
 
 
 def main(argv: list[str]) -> None:
-    """Run the verb."""
     del argv
     devices.start()
     folders = shipped.folders(WORKDIR.value)

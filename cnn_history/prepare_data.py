@@ -15,28 +15,27 @@ from cnn_history.datasets import OWN, tfds_images
 from cnn_history.errors import UserError
 
 DATASET = flags.DEFINE_string("dataset", None, "Name in TensorFlow Datasets, such as cifar10.")
-DATA_DIR = flags.DEFINE_string("data_dir", "", "Where it is put; default $TFDS_DATA_DIR.")
+DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder to prepare it in; default $TFDS_DATA_DIR.")
 flags.mark_flag_as_required("dataset")
 
 
 def main(argv: list[str]) -> None:
-    """Run the verb."""
     name, root = DATASET.value, tfds_images.folder(DATA_DIR.value)
     if name in OWN:
         raise UserError(f"--dataset: {name} needs no preparation.")
     with errors.blame("--dataset"):
         tfds_images.check_known(name)
     try:
-        print(f"{name} stands prepared in {tfds_images.prepared(name, DATA_DIR.value)}.")
+        print(f"{name} is prepared in {tfds_images.prepared(name, DATA_DIR.value)}.")
         return
     except ValueError:
-        pass  # what this verb is for
+        pass  # not prepared yet
     if importlib.util.find_spec("tensorflow") is None:
         raise UserError(
             "preparation needs TensorFlow, once: EXTRAS=tf ./launch.sh prepare_data "
             f"--dataset={name} --data_dir={root}"
         )
-    print(f"{name} stands prepared in {prepare(name, root)}.")
+    print(f"{name} is prepared in {prepare(name, root)}.")
 
 
 def prepare(name: str, root: pathlib.Path) -> pathlib.Path:

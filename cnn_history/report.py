@@ -1,9 +1,9 @@
-"""Write one static web page over runs, studies, claims and benchmarks.
+"""Write a static web page about runs, studies, claims and benchmarks.
 
     python -m cnn_history.report --runs=runs --output=runs/page
 
-Open index.html there in a browser. What lies in the checkout's results/ is shown as well; what is
-missing is left out, and the page says which command would make it.
+Open index.html there in a browser. The page also shows the checkout's results/. For anything that
+is missing, it names the command that makes it.
 """
 
 import pathlib
@@ -19,12 +19,11 @@ from cnn_history.reporting import page
 from cnn_history.reporting.results import RESULTS
 
 RUNS = flags.DEFINE_string("runs", None, "Folder of runs, studies, claims and benchmarks.")
-OUTPUT = flags.DEFINE_string("output", None, "Folder of the page; made if it is not there.")
+OUTPUT = flags.DEFINE_string("output", None, "Folder of the page; created if missing.")
 flags.mark_flags_as_required(["runs", "output"])
 
 
 def main(argv: list[str]) -> None:
-    """Run the verb."""
     runs, output = (pathlib.Path(flag.value).expanduser() for flag in (RUNS, OUTPUT))
     if not runs.is_dir():
         raise UserError(f"--runs: there is no folder '{runs}'.")

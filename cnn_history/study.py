@@ -1,8 +1,8 @@
-"""Run one of the lecture's experiments that are not plain training.
+"""Run a study: an experiment of the lecture that is not plain training.
 
     python -m cnn_history.study --config=experiments/studies/NAME.py --workdir=runs/studies/NAME
 
-It prints a table and the answer, and leaves results.json and figures in the work directory.
+It prints a table and an answer, and writes results.json and figures to the work directory.
 """
 
 import math
@@ -28,12 +28,11 @@ RESULTS, FIGURES = "results.json", "figures"
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Study, experiments/studies/NAME.py[:ARG]."
 )
-WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the results; made if it is not there.")
+WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the results; created if missing.")
 flags.mark_flags_as_required(["config", "workdir"])
 
 
 def main(argv: list[str]) -> None:
-    """Run the verb."""
     devices.start()
     config, folder = CONFIG.value, pathlib.Path(WORKDIR.value).expanduser()
     options = config.to_dict()
@@ -55,9 +54,9 @@ def main(argv: list[str]) -> None:
 
 
 def _study(options: dict):
-    """Take `study` from the options, and return it; raise UserError where they do not fit it."""
+    """Remove `study` from the options and return it; raise UserError for options it lacks."""
     if "study" not in options:
-        raise UserError("--config: this is no study; those are in experiments/studies.")
+        raise UserError("--config: this is not a study; studies are in experiments/studies.")
     with blame("config.study"):
         run = lookup(studies.STUDIES, options.pop("study"), "study").run
     choices.check_arguments(options, run)
@@ -88,7 +87,7 @@ def keep(
 
 
 def _plain(value):
-    """Return what JSON has: numpy's number as Python's, and null for one that is not finite."""
+    """Return a value as JSON allows it: NumPy's numbers as Python's, None for non-finite ones."""
     value = value.item() if isinstance(value, np.generic) else value
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

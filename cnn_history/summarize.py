@@ -1,9 +1,9 @@
-"""Print the account of a network: shapes, parameters, multiply-adds, activations, receptive fields.
+"""Print a network's shapes, parameters, multiply-adds, activations and receptive fields.
 
     python -m cnn_history.summarize --model=vgg16 --norm=batch_norm
 
-It is derived by tracing the network itself; no weights are allocated. Every option that a network
-declares is a flag. `--format=json` prints one document.
+They come from tracing the network; no weights are allocated. Every option of a network is a flag.
+`--format=json` prints one document.
 """
 
 import ast
@@ -25,7 +25,7 @@ MODEL = flags.DEFINE_string("model", None, "Network: " + ", ".join(models.names(
 IMAGE_SIZE = flags.DEFINE_string("image_size", None, "Height and width; the paper's if not given.")
 OPTIONS = {
     option: (flags.DEFINE_bool if kind is FLAG else flags.DEFINE_string)(
-        option, None, f"An option of networks: {kind.words}; the paper's if not given."
+        option, None, f"Option of some networks: {kind.words}; the paper's if not given."
     )
     for option, kind in sorted(DECLARED.items())
 }
@@ -34,7 +34,6 @@ flags.mark_flags_as_required(["model"])
 
 
 def main(argv: list[str]) -> None:
-    """Run the verb."""
     chosen = {
         option: option_of(option, flag.value)
         for option, flag in OPTIONS.items()
@@ -54,7 +53,7 @@ def main(argv: list[str]) -> None:
 
 
 def option_of(name: str, said: str | bool):
-    """Return what a network takes for a flag; raise UserError where it may not be that."""
+    """Return a network's option for the value of a flag; raise UserError for a wrong value."""
     kind = DECLARED[name]
     if isinstance(kind, Choice):
         with blame(f"--{name}"):
@@ -64,9 +63,9 @@ def option_of(name: str, said: str | bool):
 
 
 def _value(name: str, said: str | bool, kind: Kind):
-    """Return the value that a flag says, a number or a tuple where it is not a name."""
+    """Parse the value of a flag: a number or a tuple, unless it is a name."""
     if isinstance(said, str) and kind is not TEXT and not kind.names:
-        with contextlib.suppress(ValueError, SyntaxError):  # which the kind refuses
+        with contextlib.suppress(ValueError, SyntaxError):  # then the kind refuses the text
             said = ast.literal_eval(said)
     kind.check(said, f"--{name}")
     return said

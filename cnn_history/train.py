@@ -1,9 +1,9 @@
-"""Train a network, resuming if the work directory holds a checkpoint.
+"""Train a network, or resume from the checkpoint in the work directory.
 
     python -m cnn_history.train --config=experiments/lenet5_digits.py --workdir=runs/lenet5_digits
 
-`--config=FILE:ARG` gives the config its options, `--config.FIELD=VALUE` changes a field. With
-`--seeds=N`, N runs in WORKDIR/seed_K, K counted from the config's seed.
+`--config=FILE:ARG` passes options to the config, `--config.FIELD=VALUE` changes a field.
+`--seeds=N` makes N runs in WORKDIR/seed_K; K starts at the config's seed.
 """
 
 import json
@@ -25,21 +25,20 @@ CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Experiment, experiments/NAME.py[:ARG]; its fields: ./launch.sh config."
 )
 WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Folder of the run, or gs://BUCKET/FOLDER; made if it is not there."
+    "workdir", None, "Folder of the run, or gs://BUCKET/FOLDER; created if missing."
 )
-SEEDS = flags.DEFINE_integer("seeds", 1, "Number of runs that differ in their seed.", lower_bound=1)
+SEEDS = flags.DEFINE_integer("seeds", 1, "Number of runs with different seeds.", lower_bound=1)
 PROCESSES = commands.process_flags()
 flags.mark_flags_as_required(["config", "workdir"])
 
 
 def main(argv: list[str]) -> None:
-    """Run the verb."""
     try:
         with together.joined(*(flag.value for flag in PROCESSES)):
             _train(CONFIG.value, bucket.path(WORKDIR.value))
     except Stop as stop:
         print(f"train: {stop.line}", file=sys.stderr, flush=True)
-        # XLA may go on with a compilation in a thread, and an ordinary end would crash in it.
+        # XLA may still compile in another thread, which an ordinary exit would crash.
         os._exit(stop.code)
 
 
@@ -62,7 +61,7 @@ def _train(config: ConfigDict, workdir: bucket.Folder) -> None:
 
 
 def over_seeds(summaries: list[dict]) -> dict:
-    """Return the summary of runs that differ in their seed: means, and the spread of the error."""
+    """Return one summary of runs with different seeds: means, and the error's deviation."""
     errors = [summary["test"]["top1_error"] for summary in summaries]
     return {
         **summaries[0],

@@ -199,7 +199,7 @@ CLAIMS = {
 STUDY = {
     (): "config",
     (CONSTANT,): "--workdir is needed: Folder of the results; made if it is not there.",
-    (LENET, "--workdir=W"): "this is no study",
+    (LENET, "--workdir=W"): "this is not a study",
     (CONSTANT + ":smok", "--workdir=W"): "no option 'smok'; it has smoke",
     (CONSTANT, "--workdir=W", "--config.step=1"): "did you mean 'steps'",
     (CONSTANT, "--workdir=W", "--config.steps=x"): "config.steps",

@@ -190,7 +190,7 @@ def test_what_was_stopped_goes_on(tmp_path):
     unfinished = {**document, "results": [before], "done": ["import cnn_history"]}
     path.write_text(json.dumps(unfinished))
     document, said = measure("import cnn_history,import jax", "a1")
-    assert f"going on: '{path}' has import cnn_history." in said
+    assert f"continuing: '{path}' already has import cnn_history." in said
     assert document["results"][0] == before
     assert [row["what"] for row in document["results"]] == ["import cnn_history", "import jax"]
     assert "done" not in document

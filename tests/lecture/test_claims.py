@@ -132,7 +132,7 @@ def test_a_claim_that_is_no_longer_supported_ends_the_verb_with_status_1():
     command = [sys.executable, "-c", CONTRADICTED]
     done = subprocess.run(command, capture_output=True, text=True, cwd=runs.CHECKOUT, check=False)
     assert done.returncode == 1, done.stderr
-    assert "C004: 'errs' is no longer supported" in done.stderr
+    assert "C004: the computed value contradicts the verdict 'errs'" in done.stderr
     assert json.loads(done.stdout)[0]["verdict"] == AGREES
 
 
