@@ -198,7 +198,7 @@ CLAIMS = {
 }
 STUDY = {
     (): "config",
-    (CONSTANT,): "--workdir is needed: Folder of the results; made if it is not there.",
+    (CONSTANT,): "--workdir is needed: Folder of the results; created if missing.",
     (LENET, "--workdir=W"): "this is not a study",
     (CONSTANT + ":smok", "--workdir=W"): "no option 'smok'; it has smoke",
     (CONSTANT, "--workdir=W", "--config.step=1"): "did you mean 'steps'",
