@@ -44,7 +44,7 @@ FACTORS = {
 RATES = {
     **{"sgd": 0.2, "momentum": 0.1, "nesterov": 0.1, "adagrad": 0.05, "rmsprop": 0.01},
     **{"adam_uncorrected": 0.01, "adam": 0.02, "stochastic_diagonal_lm": 0.05, "newton": 0.5},
-    **{"bfgs": 1.0, "lbfgs": 1.0, "kfac": 0.1, "lars": 20.0},
+    **{"bfgs": 1.0, "lbfgs": 1.0, "kfac": 0.1, "lars": 1.0},
 }
 FIELDS = {"clipping": "gradient_clipping", "decay": "decoupled_weight_decay"}  # else the factor's
 STEPS, EXAMPLES, SKIPPED, RESUMED = 6, 16, 2, 3
@@ -104,6 +104,7 @@ def configuration(row):
             "inverses_every": in_numpy.EVERY["kfac"],
         },
         "stochastic_diagonal_lm": {"every": in_numpy.EVERY["stochastic_diagonal_lm"]},
+        "lars": {"trust": in_numpy.TRUST},
     }
     config.optimizer = choose("optimizer", rule, **options.get(rule, {}))
     of_schedule = {

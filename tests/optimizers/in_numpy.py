@@ -10,6 +10,7 @@ SHAPES = [(WINDOW, WINDOW, 1, MAPS), (MAPS,), (len(PLACES) * MAPS, CLASSES), (CL
 SIZES = [int(np.prod(shape)) for shape in SHAPES]
 BIASES = np.repeat([0, 1, 0, 1], SIZES).astype(bool)
 DAMPING = {"newton": 3.0, "kfac": 0.1}
+TRUST = 0.1  # kernels go as far as biases then
 KL_CLIP, EVERY = 1e-3, {"kfac": 2, "stochastic_diagonal_lm": 3}
 
 
@@ -108,7 +109,7 @@ def lars(g, w, rate, s, beta, touched):
         at = slice(begin, begin + size)
         if len(shape) > 1:
             of_w, of_g = np.linalg.norm(w[at]), np.linalg.norm(g[at])
-            step[at] *= 0.001 * of_w / (of_g + beta * of_w)
+            step[at] *= TRUST * of_w / (of_g + beta * of_w)
     s["v"] = 0.9 * s.get("v", 0) - rate * step
     return s["v"]
 
