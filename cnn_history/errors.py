@@ -17,6 +17,9 @@ class Ending(SystemExit):
         super().__init__(status)
         self.line = line
 
+    def __str__(self) -> str:
+        return self.line
+
 
 @contextlib.contextmanager
 def blame(what: str, kinds: Kinds = ValueError):

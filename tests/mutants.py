@@ -414,8 +414,8 @@ MUTANTS = (
     # files
     Mutant(
         "one checkpoint more than asked for is removed",
-        "others[: len(others) + 1 - self._keep]",
-        "others[: len(others) + 2 - self._keep]",
+        "len(others) + 1 - self._keep)]",
+        "len(others) + 2 - self._keep)]",
         "tests/training/test_resume.py",
     ),
     Mutant(

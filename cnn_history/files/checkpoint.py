@@ -117,7 +117,7 @@ class Checkpoints:
         if _on_this_machine(self._folder):
             written.rename(self._folder / str(step))
         others = [other for other in _steps(self._folder) if other != step]
-        for old in others[: len(others) + 1 - self._keep]:
+        for old in others[: max(0, len(others) + 1 - self._keep)]:
             self._remove(old)
 
     def _written(self, step: int) -> Folder:
