@@ -25,7 +25,7 @@ def test_a_step_is_done_once_and_what_the_time_does_not_suffice_for_is_left(tmp_
     assert len(ran) == 4
 
 
-def test_every_step_is_a_command_that_exists():
+def test_every_step_is_a_command_that_exists(monkeypatch):
     for rehearse in (False, True):
         for step in on_a_gpu.steps(pathlib.Path("results"), pathlib.Path("runs"), rehearse):
-            check(step.command)
+            check(step.command, monkeypatch)
