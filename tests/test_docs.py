@@ -55,7 +55,7 @@ def test_the_command_exists(words, monkeypatch):
         assert claim in lecture.claims()
     if "config" not in values:
         return
-    monkeypatch.setattr(sys, "argv", words)
+    monkeypatch.setattr(sys, "argv", list(words))
     config = commands.read_config(f"{CHECKOUT}/{values['config']}")
     for name, value in values.items():
         if name.startswith("config."):
