@@ -95,7 +95,7 @@ CONFIGS = {
         RESNET + ":dataset=digits",
         "--config.model.norm.batch_norm.group_size=48",
     ): "48 does not divide the 128 examples of a device",
-    (RESNET + ":dataset=digits", "--config.model.shortcut=D"): "one of A, B, C, not 'D'",
+    (RESNET + ":dataset=digits", "--config.model.shortcut=D"): "one of A, B, C, got 'D'",
     (RESNET, "--config.model.name=plain20"): "plain20 has no option 'shortcut'",
     (LENET, "--config.loss.name=cross_entrpy"): "did you mean 'cross_entropy'",
     (LENET, "--config.optimizer.name=momentun"): "did you mean 'momentum'",
