@@ -134,7 +134,7 @@ def _asked() -> tuple[Suite, set[str], Effort]:
                 f"--networks: '{name}' is not in this suite; {nearest(name, suite.names)}"
             )
     if AGAINST.value and not suite.beside_torch:
-        raise UserError(f"--against: {SUITE.value} has nothing that PyTorch runs beside.")
+        raise UserError(f"--against: {SUITE.value} cannot be compared with PyTorch.")
     if AGAINST.value and not importlib.util.find_spec("torch"):
         raise UserError("--against=torch: PyTorch is not installed; EXTRAS=torch installs it.")
     photos = PHOTOS.value and pathlib.Path(PHOTOS.value).expanduser()

@@ -344,7 +344,7 @@ def _check_batches(config: ConfigDict) -> None:
     for name in ("batch_size", "eval_batch_size"):
         if config[name] % devices:
             raise UserError(
-                f"config.{name}: {config[name]} is no multiple of the {devices} devices."
+                f"config.{name}: {config[name]} is not a multiple of the {devices} devices."
             )
     count = config.batch_size // devices
     if count % config.micro_batches:

@@ -37,7 +37,7 @@ def run(main: Callable[[list[str]], None]) -> None:
     def guarded(argv):
         try:
             if argv[1:]:
-                raise UserError(f"'{argv[1]}' is not understood; a flag looks like --name=value.")
+                raise UserError(f"'{argv[1]}' is not a flag; flags look like --name=value.")
             main(argv)
         except UserError as error:
             _refuse(error)
@@ -56,7 +56,7 @@ def writable(flag: str, path: str) -> pathlib.Path:
     if path.is_dir():
         raise UserError(f"{flag}: '{path}' is a folder; name a file.")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UserError(f"{flag}: '{path}' may not be written.")
+        raise UserError(f"{flag}: '{path}' is not writable.")
     return path
 
 

@@ -74,7 +74,7 @@ class Networks:
         takes = network_options(name)
         for option, value in group.items():
             if option in ("num_classes", "dtype"):
-                raise UserError(f"{where}.{option}: the data set and config.dtype say this.")
+                raise UserError(f"{where}.{option}: it follows from the data set and config.dtype.")
             if option != "name" and option not in takes:
                 advice = nearest(option, takes)
                 raise UserError(f"{where}.{option}: {name} has no option '{option}'; {advice}")

@@ -72,7 +72,7 @@ def matched(folders: Sequence[pathlib.Path], source: datasets.Source, own: bool)
         said = f"the test images of '{folders[0]}' were others: {differences}"
         if own:
             raise UserError(
-                f"--workdir: {said}. Bring them back; or --dataset={found.name} "
+                f"--workdir: {said}. Restore them; or --dataset={found.name} "
                 f"--split={found.split} measures the error on today's."
             )
         _say(said)

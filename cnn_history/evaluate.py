@@ -116,7 +116,7 @@ def _evaluate() -> None:
     if result["not_finite"]:
         raise UserError(
             f"the probabilities of {result['not_finite']} of {result['count']} images are not "
-            "finite: they are counted as errors, and the network is of no use as it is."
+            "finite: they are counted as errors, and this network is useless."
         )
 
 
@@ -125,7 +125,7 @@ def _measure() -> ensemble.Measure:
     scales = SCALES.value
     if scales is not None:
         if not all(scale.isdigit() and int(scale) for scale in scales):
-            raise UserError(f"--scales: {','.join(scales)} is no comma list of lengths.")
+            raise UserError(f"--scales: expected lengths such as 256,384, got {','.join(scales)}.")
         scales = tuple(map(int, scales))
     return ensemble.Measure(PROTOCOL.value, SCALE.value, scales, SOFTMAX_FIRST.value)
 

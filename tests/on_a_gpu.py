@@ -3,7 +3,7 @@
     ./launch.sh python -m tests.on_a_gpu --seconds=600
 
 Each step writes its file to results/ before the next one begins. A step that the time does not
-suffice for is stopped by SIGTERM, which saves; the same command goes on there. `--rehearse` takes
+suffice for is stopped by SIGTERM, which saves; the same command resumes there. `--rehearse` takes
 the smoke of each config and the quickest suite instead, and a folder other than results/.
 """
 

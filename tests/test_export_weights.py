@@ -135,7 +135,7 @@ def test_a_program_runs_without_this_package(trained, tmp_path, flags):
         ({"output": "T/weights.onnx"}, "ends with none of .safetensors, .stablehlo"),
         ({"output": "T/none/weights.safetensors"}, "does not exist"),
         ({"output": "T/w.safetensors", "batch": 3}, "--batch is for a .stablehlo alone"),
-        ({"output": "T/w.safetensors"}, "is no work directory of a run"),
+        ({"output": "T/w.safetensors"}, "is not a run's work directory"),
     ],
 )
 def test_wrong_flags_are_one_line_and_status_2(tmp_path, flags, message):

@@ -20,7 +20,7 @@ TRAIN = {
     (): "--config",
     (LENET,): "workdir",
     (LENET, "--workdir=W", "--workdri=x"): "Did you mean: workdir",
-    (LENET, "--workdir=W", "extra"): "'extra' is not understood",
+    (LENET, "--workdir=W", "extra"): "'extra' is not a flag",
     (LENET, "--workdir=W", "--seeds=0"): "--seeds=0",
     ("--config=experiments/lenet5_digit.py", "--workdir=W"): "did you mean 'experiments/lenet5_",
     (LENET + ":smok", "--workdir=W"): "no option 'smok'",
@@ -180,11 +180,11 @@ CONFIGS = {
 }
 EVALUATE = {
     (): "workdir",
-    ("--workdir=W/none",): "'W/none' is no work directory of a run",
+    ("--workdir=W/none",): "'W/none' is not a run's work directory",
     ("--workdir=W/none", "--protocol=single_crp"): "did you mean 'single_crop'",
     ("--workdir=W/none", "--protocol=dense", "--scales=256"): "one scale; --scale=256 sets it",
     ("--workdir=W/none", "--protocol=crops144", "--scale=256"): "--scales=256,... sets them",
-    ("--workdir=W/none", "--protocol=crops144", "--scales=256,x"): "256,x is no comma list of",
+    ("--workdir=W/none", "--protocol=crops144", "--scales=256,x"): "256,384, got 256,x",
     ("--workdir=W/none", "--protocol=ten_crop", "--softmax_first"): "ten_crop has no positions",
     ("--workdir=W/none", "--format=xml"): "--format=xml",
     ("--workdir=W/none", "--output=W/no/file.npz"): "'W/no' does not exist",
@@ -226,11 +226,11 @@ REPORT = {
     ("--runs=W", "--output=setup.cfg"): "--output",
 }
 BENCHMARK = {
-    (): "--suite is needed: What is measured: cpu, gpu, ",
+    (): "--suite is needed: What to measure: cpu, gpu, ",
     ("--suite=cpus",): "--suite: unknown suite 'cpus'; did you mean 'cpu'?",
     ("--suite=cpu", "--networks=lenet5,resnet"): "'resnet' is not in this suite; did you mean 'r",
     ("--suite=optimizers", "--networks=adm"): "'adm' is not in this suite; did you mean 'adam'?",
-    ("--suite=optimizers", "--against=torch"): "optimizers has nothing that PyTorch runs beside",
+    ("--suite=optimizers", "--against=torch"): "optimizers cannot be compared with PyTorch",
     ("--suite=input", "--photos=W/none"): "--photos: there is no folder 'W/none'",
     ("--suite=cpu", "--output=W/no/cpu.json"): "'W/no' does not exist",
     ("--suite=cpu", "--output=W"): "'W' is a folder",

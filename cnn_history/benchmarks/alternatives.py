@@ -66,7 +66,7 @@ def by_pallas(statistics: Callable, x: jax.Array) -> tuple[jax.Array, ...]:
     narrow = x.astype(jnp.bfloat16)  # as it came: XLA leaves out a conversion there and back
     rows, channels = narrow.size // len(x) // x.shape[-1], x.shape[-1]
     if rows % ROWS or channels % CHANNELS:
-        raise ValueError(f"{rows} rows of {channels} channels are no multiple of {ROWS, CHANNELS}.")
+        raise ValueError(f"{rows, channels} are not multiples of {ROWS, CHANNELS}.")
     sums = jax.vmap(_sums)(narrow.reshape(len(x), rows, channels))  # [groups, 2, c]
     shape = (len(x), *[1] * (x.ndim - 2), channels)
     mean, square = (sums[:, i].reshape(shape) / rows for i in range(2))

@@ -36,7 +36,7 @@ def source(name: str, split: str, data_dir: str = "") -> Source:
     """
     match = SPLIT.fullmatch(split)
     if not match:
-        raise ValueError(f"'{split}' is no split; one looks like train or train[:45000].")
+        raise ValueError(f"'{split}' is not a split; try train or train[:45000].")
     if name in OWN:
         examples = OWN[name](match["name"], data_dir)
     else:

@@ -146,7 +146,7 @@ def _files(path: pathlib.Path) -> tuple[list[str], list[str]]:
         (found if entry.name.lower().endswith(ENDINGS) else others).append(entry)
     for entry in found:
         if not (entry.is_file(follow_symlinks=False) or os.path.isfile(entry)):
-            raise ValueError(f"'{shown(entry.path)}' is no file, nor a link to one.")
+            raise ValueError(f"'{shown(entry.path)}' is neither a file nor a link to one.")
     return [entry.name for entry in found], sorted(entry.name for entry in others)
 
 

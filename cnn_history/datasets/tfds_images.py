@@ -95,7 +95,7 @@ def source(name: str, split: str, data_dir: str) -> Source:
     features = builder.info.features
     wanted = {"image": tfds.features.Image, "label": tfds.features.ClassLabel}
     if any(k not in features or not isinstance(features[k], cls) for k, cls in wanted.items()):
-        raise ValueError(f"{name} is no image-classification data set: it lacks image or label.")
+        raise ValueError(f"{name} is not an image-classification data set: no image or no label.")
     shape, dtype = features["image"].shape, features["image"].np_dtype
     if len(shape) != 3 or shape[-1] not in images.COLOURS or dtype != np.uint8:
         raise ValueError(
@@ -180,7 +180,7 @@ def _check_features(path: pathlib.Path) -> None:
     def look(node):
         for key, value in node.items() if isinstance(node, dict) else enumerate(node):
             if key == "pythonClassName" and not str(value).startswith(FEATURES):
-                raise ValueError(f"'{path}' names {value}, which is no feature of TFDS.")
+                raise ValueError(f"'{path}' names {value}, which is not a feature of TFDS.")
             if isinstance(value, dict | list):
                 look(value)
 
@@ -193,7 +193,7 @@ def _json(path: pathlib.Path) -> dict:
     except (ValueError, OSError, RecursionError) as error:
         raise ValueError(f"'{path}' is damaged: {_line(error)}") from error
     if not isinstance(found, dict):
-        raise ValueError(f"'{path}' is damaged: it holds no object.")
+        raise ValueError(f"'{path}' is damaged: it is not a JSON object.")
     return found
 
 

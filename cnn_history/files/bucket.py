@@ -44,9 +44,7 @@ def path(text: str | os.PathLike) -> Folder:
         import gcsfs
         from google.auth.exceptions import GoogleAuthError
     except ImportError:
-        raise UserError(
-            f"--workdir: '{text}' takes gcsfs, which the extra tpu brings (EXTRAS=tpu)."
-        ) from None
+        raise UserError(f"--workdir: '{text}' needs gcsfs, which EXTRAS=tpu installs.") from None
     logging.getLogger("gcsfs").setLevel(logging.ERROR)  # its guesses about a bucket's kind
     folder = epath.Path(text)
     failures = OSError, aiohttp.ClientError, GoogleAuthError, gcsfs.retry.HttpError

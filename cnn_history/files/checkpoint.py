@@ -237,6 +237,6 @@ def _newest_whole(
         return _newest_whole(folder, set_aside) if steps else None
     what = "; ".join(f"of step {step}, {found}" for step, found in damaged.items())
     raise Damaged(
-        f"every checkpoint is damaged: {what}. Bring one back from a copy, or choose another "
+        f"every checkpoint is damaged: {what}. Restore one from a copy, or choose another "
         "--workdir to start anew."
     )

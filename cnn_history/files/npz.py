@@ -26,7 +26,7 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
             arrays = dict(file)
         for name, array in arrays.items():
             if not isinstance(array, np.ndarray):
-                raise ValueError(f"'{name}' is no array")
+                raise ValueError(f"'{name}' is not an array")
         return arrays
     except Exception as error:  # whatever a hostile file makes the readers raise
         raise ValueError(str(error).partition("\n")[0] or type(error).__name__) from error

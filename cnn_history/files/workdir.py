@@ -32,7 +32,7 @@ def _reading(path: bucket.Folder, mend: str = "") -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        lacks = f"'{path.parent}' is no work directory of a run: it has no {path.name}."
+        lacks = f"'{path.parent}' is not a run's work directory: it has no {path.name}."
         raise UserError(lacks) from None
     except (UserError, ValueError, TypeError, KeyError, OSError, RecursionError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else error
@@ -45,7 +45,7 @@ def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
     with _reading(workdir / CONFIG):
         read = json.loads((workdir / CONFIG).read_text())
         if not isinstance(read, dict):
-            raise ValueError("it holds no object")
+            raise ValueError("it is not a JSON object")
         if "model" not in read:
             raise ValueError("it names no network")
         config = ml_collections.ConfigDict(read)
@@ -169,8 +169,8 @@ def check_same_data(workdir: pathlib.Path, data: dict[str, Identity]) -> None:
         if differences := identity.differences(was, data[use]):
             raise UserError(
                 f"config.data_dir: the {use} images of '{workdir}' were others: {differences}. "
-                "Bring them back, or choose another --workdir; --config.init_from="
-                f"{workdir} starts there from what this run has learnt."
+                "Restore them, or choose another --workdir; --config.init_from="
+                f"{workdir} starts there from what this run has learned."
             )
 
 

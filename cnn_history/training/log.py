@@ -1,4 +1,4 @@
-"""From the metrics that steps make to the lines of metrics.jsonl, without holding the device up."""
+"""Turns the metrics of steps into lines of metrics.jsonl without blocking the device."""
 
 import statistics
 import time
@@ -13,7 +13,7 @@ from cnn_history.experiment import Plan
 from cnn_history.files.record import Metrics
 from cnn_history.training.progress import ProgressBar
 
-NUMBERS = ("loss", "gradient_norm", "update_norm")  # said of a step that is not finite
+NUMBERS = ("loss", "gradient_norm", "update_norm")  # reported for a step that is not finite
 
 
 class NonFinite(Ending):
@@ -21,11 +21,11 @@ class NonFinite(Ending):
 
 
 class Log:
-    """Metrics are fetched when the next call has been made, so that the device never waits for us.
+    """Fetches the metrics of a call after the next call has been made, so the device never waits.
 
-    A train line holds the means over the `log_every` steps up to it that were not skipped,
-    `data_wait`, the seconds that a step waited for its data, among them; the rate of the last of
-    them; and the seconds that the run has trained, in earlier processes too.
+    A train line holds means over the last `log_every` steps that were not skipped, including
+    `data_wait`, the seconds that a step waited for data; the last step's learning rate; and the
+    seconds that the run has trained, including earlier processes.
     """
 
     def __init__(
@@ -37,15 +37,15 @@ class Log:
         quantities: Sequence[str],
         examples: Callable[[int], np.ndarray],
     ):
-        """Begin.
+        """Start logging.
 
         Args:
-          metrics: where lines go.
-          bar: what a person sees.
-          plan: of the run.
-          split: whose examples it takes.
-          quantities: of a step, as `finite.quantities` names them.
-          examples: a step -> which of them it takes, by number.
+          metrics: receives the lines.
+          bar: shows progress.
+          plan: the run's.
+          split: the training split, for messages.
+          quantities: the quantities of a step, as `finite.quantities` names them.
+          examples: step -> the numbers of its examples.
         """
         self._metrics, self._bar, self._plan = metrics, bar, plan
         self._split, self._quantities, self._examples = split, quantities, examples
@@ -55,18 +55,18 @@ class Log:
         self._mark, self._timed_images, self._timed_seconds = None, 0, 0.0
 
     def made(self, step: int, count: int, made: dict, waited: float) -> None:
-        """Take the metrics of the `count` steps from `step`; raise NonFinite for earlier ones.
+        """Accept the metrics of `count` steps from `step`; raise NonFinite for earlier steps.
 
-        `waited` are the seconds that passed before their data were there.
+        `waited` is the number of seconds that their data took to arrive.
         """
-        # A CPU has made it already (devices.start); elsewhere it is ready when it can be fetched.
+        # On a CPU the call is done already (devices.start); elsewhere, once it can be fetched.
         finished = time.monotonic() if _ready(made) else None
         earlier, self._pending = self._pending, (step, count, made, waited, finished)
         if earlier:
             self._fetch(*earlier)
 
     def settle(self) -> None:
-        """Fetch what is pending; raise NonFinite if a step was neither applied nor skipped."""
+        """Fetch pending metrics; raise NonFinite if a step was neither applied nor skipped."""
         if self._pending:
             self._fetch(*self._pending)
         self._pending = self._mark = None
@@ -110,15 +110,15 @@ class Log:
                 raise NonFinite(
                     1,
                     f"{self._blame(step + i, int(first_bad), one)}. The update was not applied and "
-                    "no checkpoint was written since; a lower learning_rate is the usual mend, and "
-                    f"config.skipped_steps={self._plan.skipped_steps + 1} would pass over it.",
+                    "no checkpoint was written since; a lower learning_rate usually helps; "
+                    f"config.skipped_steps={self._plan.skipped_steps + 1} would skip the step.",
                 )
             if (step + i + 1) % self._plan.log_every == 0 or step + i + 1 == self._plan.steps:
                 self._write(step + i + 1)
 
     def _write(self, step: int) -> None:
         if not self._window:
-            return  # all were skipped
+            return  # all steps were skipped
         mean = {name: statistics.fmean(m[name] for m in self._window) for name in self._window[0]}
         mean["learning_rate"] = self._window[-1]["learning_rate"]
         rate = self._timed_images / self._timed_seconds if self._timed_seconds else 0.0
@@ -131,7 +131,7 @@ class Log:
         numbers = (f"{name.replace('_', ' ')} {metrics[name]:.4g}" for name in NUMBERS)
         ids = ", ".join(map(str, self._examples(step)))
         return (
-            f"step {step}: the first that is not finite is the {self._quantities[first_bad]} "
+            f"step {step}: the first non-finite quantity is the {self._quantities[first_bad]} "
             f"({', '.join(numbers)}), of {self._split}'s examples {ids}"
         )
 

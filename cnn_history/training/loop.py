@@ -23,16 +23,16 @@ from cnn_history.training.signals import Asked, Stop, StopRequest
 
 
 class Broken(Ending):
-    """Something outside broke the run off, such as a full disk; the last checkpoint stands."""
+    """Something outside ended the run, such as a full disk; the last checkpoint remains."""
 
 
 def run(config: ml_collections.ConfigDict, folder: bucket.Folder) -> dict:
     """Train to `config.steps` in the work directory `folder`, resuming if it holds a checkpoint.
 
-    Returns the summary. Raises UserError for wrong input, before anything is compiled, and where an
-    image cannot be read, or more than `config.skipped_images` turn out damaged; NonFinite where a
-    loss or gradient was not finite; Stop after a signal; Broken where the work directory cannot be
-    written to any more.
+    Returns the summary. Raises UserError for wrong input, before anything is compiled, and if an
+    image cannot be read, or more than `config.skipped_images` are damaged; NonFinite if a loss or
+    gradient was not finite; Stop after a signal; Broken if the work directory cannot be written to
+    any more.
     """
     with bucket.place(folder, writes=processes.chief()) as place, StopRequest() as stop:
         try:
@@ -100,7 +100,7 @@ def _finished(config: ml_collections.ConfigDict, place: bucket.Place) -> dict | 
 
 
 def _data(experiment: Experiment, place: bucket.Place) -> dict[str, Identity]:
-    """Return what the data are; UserError where they are not the run's, or not all processes'."""
+    """Return the data's identity; raise UserError if it is not the run's, or processes differ."""
     data = {"training": identity.of(experiment.train), "test": identity.of(experiment.test)}
     processes.agree_on_data(data)
     workdir.check_same_data(place.files, data)
@@ -108,7 +108,7 @@ def _data(experiment: Experiment, place: bucket.Place) -> dict[str, Identity]:
 
 
 def _start(experiment: Experiment) -> Callable | None:
-    """Return (variables) -> those that the run starts from, in words too; None for fresh ones."""
+    """Return (variables) -> (initial variables, description); None if they are drawn at random."""
     if not experiment.init_from:
         return None
     workdir.check_run(shipped.folder(experiment.init_from))
@@ -123,14 +123,14 @@ def _start(experiment: Experiment) -> Callable | None:
 
 
 def _steps_before(place: bucket.Place) -> int | None:
-    """Return the steps of the run so far, as its config says them."""
+    """Return `steps` of the config that the run had before; None for a new run."""
     if not (place.files / workdir.CONFIG).exists():
         return None
     return workdir.read_config(place.files).steps
 
 
 def _say_stretched(config: ml_collections.ConfigDict, before: int, step: int) -> None:
-    """Say how the rate goes on where another number of steps makes it another."""
+    """Print how the learning rate continues if a new number of steps changes it."""
     earlier = config.copy_and_resolve_references()
     earlier.steps = before
     then, now = build.schedule(earlier), build.schedule(config)
@@ -146,7 +146,7 @@ def _say_stretched(config: ml_collections.ConfigDict, before: int, step: int) ->
 
 @contextlib.contextmanager
 def _lock(place: bucket.Place) -> Iterator[Callable[[], None]]:
-    """Keep the work directory, made if it is not there; give what checks that it is the same."""
+    """Lock the work directory, created if missing; yield a check that it is still the same."""
     with contextlib.ExitStack() as stack:
         try:
             private.make(place.files)
@@ -157,7 +157,7 @@ def _lock(place: bucket.Place) -> Iterator[Callable[[], None]]:
 
 
 def _end(run: Session, paper: papers.Published | None) -> dict:
-    """Return the summary; it is written before any figure is drawn."""
+    """Return the summary, and write it before drawing any figure."""
     summary = run.summary()
     if processes.chief():
         run.check_lock()

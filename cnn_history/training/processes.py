@@ -67,7 +67,7 @@ def _connect(where: dict) -> None:
         )
     except ValueError as error:
         raise UserError(
-            f"--processes=auto: this is no job of {DETECTED}; name them by --processes=N "
+            f"--processes=auto: this is not a job of {DETECTED}; name them by --processes=N "
             f"--process=K --coordinator=HOST:PORT ({error})"
         ) from error
     with _stdout_to_stderr():
@@ -80,7 +80,7 @@ def _explicit(processes: str, process: int | None, coordinator: str | None) -> d
     if process is None or not 0 <= process < int(processes):
         raise UserError(f"--process: {process} is not one of 0..{int(processes) - 1}.")
     if not coordinator or not coordinator.rpartition(":")[2].isdecimal():
-        raise UserError(f"--coordinator: '{coordinator or ''}' is no HOST:PORT.")
+        raise UserError(f"--coordinator: '{coordinator or ''}' is not HOST:PORT.")
     return {
         "coordinator_address": coordinator,
         "num_processes": int(processes),

@@ -1,4 +1,4 @@
-"""A run from its first step to its last: its state, and what is done with it."""
+"""A run in progress: its state, and the operations of the training loop."""
 
 import contextlib
 import functools
@@ -23,20 +23,20 @@ from cnn_history.training.signals import StopRequest
 from cnn_history.training.state import State
 from cnn_history.training.statistics import recompute
 
-PROTOCOL = "single_crop"  # how a run measures its own test error
+PROTOCOL = "single_crop"  # for the test error during training
 
 
 class Session:
-    """An opened run, at its newest checkpoint or at its beginning.
+    """An opened run, at its newest checkpoint or at its start.
 
     Attributes:
-      experiment: what the run is made of.
+      experiment: the parts of the run.
       place: its files.
-      metrics: its lines.
-      testing: the examples that are evaluated.
-      state: the newest.
-      step: number of steps that have been made.
-      tested: what the newest evaluation found, by example.
+      metrics: the lines of metrics.jsonl.
+      testing: the test examples.
+      state: the current state.
+      step: number of steps made.
+      tested: the newest evaluation's results, by example.
     """
 
     def __init__(
@@ -52,25 +52,24 @@ class Session:
     ):
         """Open a run.
 
-        Raises UserError where it is past its last step, or the network that it starts from does
-        not fit; Damaged where no checkpoint is whole.
+        Raises UserError if the run is past its last step, or the network that it starts from does
+        not fit; Damaged if no checkpoint is complete.
 
         Args:
-          experiment: what the run is made of.
-          kept: the config that it is made from, as the work directory keeps it.
-          data: what its examples are, likewise.
+          experiment: the parts of the run.
+          kept: its config, as the work directory stores it.
+          data: the identity of its data, as the work directory stores it.
           place: the work directory.
-          check_lock: raises FileNotFoundError once that is another.
+          check_lock: raises FileNotFoundError if the directory has been replaced.
           stop: notes signals.
-          stack: closes what is opened here.
-          start: fresh variables -> those that a run begins with, and what they are, in words; None
-            for the fresh ones.
+          stack: closes everything that is opened here.
+          start: random variables -> (initial variables, description); None to keep the random ones.
         """
         self.experiment, self.place = experiment, place
         self.check_lock, self._stop, self._mesh = check_lock, stop, devices.mesh()
         self.tested, self._called = None, set()  # programs: the first call compiles
-        self._true_at = None  # the step whose statistics are no moving averages
-        self._taken = ""  # of another network, in words
+        self._true_at = None  # the step whose statistics are true averages
+        self._taken = ""  # describes the layers taken from another network
         plan, chief, folder = experiment.plan, processes.chief(), place.files
         say = functools.partial(print, file=sys.stderr, flush=True)
         self._skipped = skip = Skipped(plan.skipped_images, say)
@@ -96,8 +95,8 @@ class Session:
             record.write_json(folder / workdir.PARTS, self._parts)
             workdir.save_data(folder, data)
             workdir.save_inputs(folder, images.preprocessing, experiment.train)
-            record.write_json(folder / workdir.CONFIG, kept)  # last: then there is a run to read
-        # Killed before its first checkpoint, a run begins anew: no schedule has seen a line.
+            record.write_json(folder / workdir.CONFIG, kept)  # last: it marks the run as readable
+        # A run killed before its first checkpoint starts over, so its old lines are dropped.
         seen = -1 if self._checkpoints.latest() is None else self.step
         self.metrics = stack.enter_context(record.Metrics(folder, seen, writes=chief))
         self._bar = bar = stack.enter_context(ProgressBar(self.step, plan.steps, quiet=not chief))
@@ -118,7 +117,7 @@ class Session:
         self._log = Log(self.metrics, bar, plan, *of_step)
 
     def _first_state(self, start: Callable | None) -> State:
-        """Return the newest checkpoint's state, or else a first one."""
+        """Return the newest checkpoint's state, or an initial one."""
         latest, steps = self._checkpoints.latest(), self.experiment.plan.steps
         if latest is not None:
             if latest > steps:
@@ -149,14 +148,14 @@ class Session:
 
     @property
     def learns_from_evaluation(self) -> bool:
-        """Whether an evaluation changes the state; what is saved has then seen it, or not."""
+        """Tell whether an evaluation changes the state, so that it must finish before a save."""
         return bool(self.experiment.plan.statistics_batches) or self._program.observe is not None
 
     def evaluate(self) -> int:
-        """Measure the test error, unless it was measured at this step; at the last step, always.
+        """Measure the test error unless it is known for this step; always at the last step.
 
-        Returns the number of a signal that broke it off, else 0. An evaluation that changes the
-        state is finished first.
+        Returns the number of a signal that interrupted it, or 0. An evaluation that changes the
+        state is not interrupted.
         """
         self._log.settle()
         plan, known = self.experiment.plan, self.metrics.evaluated(self.step)
@@ -170,7 +169,7 @@ class Session:
         if processes.chief():
             self.place.push()
         if numbers.get("not_finite"):
-            return 0  # such an error is of no use to a schedule, and never the lowest
+            return 0  # not a valid error: ignore it for schedules and the best checkpoint
         if self._best and self._is_lowest(numbers["top1_error"]):
             self._best.save(self.step, self.state)
         if self._program.observe and not known and self.step % plan.eval_every == 0:
@@ -192,7 +191,7 @@ class Session:
         self.tested = feed.over_examples(evaluate, self.testing, plan.eval_batch_size, self._mesh)
 
     def _with_true_averages(self) -> State:
-        """Return the state with its norms' statistics of the batches that come next."""
+        """Return the state with norm statistics averaged over the next batches."""
         if self._true_at == self.step:
             return self.state
         self._true_at = self.step
@@ -204,7 +203,7 @@ class Session:
         return self.state.replace(model_state={**self.state.model_state, "batch_stats": found})
 
     def save(self) -> None:
-        """Write the lines that are pending, then the state: no checkpoint is ahead of its lines."""
+        """Write pending lines, then the state: a checkpoint is never ahead of its metrics."""
         self._log.settle()
         self.check_lock()
         if processes.chief():
@@ -214,14 +213,14 @@ class Session:
         self._checkpoints.save(self.step, self.state)
 
     def advance(self, count: int) -> None:
-        """Make so many steps by one call."""
+        """Make `count` steps in one call."""
         began = time.monotonic()
         cursor = self._feed.at(self.step, count)
         waited = time.monotonic() - began
         make = self._program.step if count == 1 else self._program.steps
         compiles = make not in self._called
         if compiles and self._called:
-            self.save()  # a signal ends a compilation at once, and finds nothing unsaved
+            self.save()  # a signal may end the compilation at once: nothing must be unsaved
         with contextlib.ExitStack() as compilation:
             if compiles:
                 compilation.enter_context(self._stop.at_once())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from cnn_history.errors import Ending
 from cnn_history.training import processes
 
-# The last is what Slurm's --signal=USR1 and submitit send before the time is over.
+# Slurm's --signal=USR1 and submitit send the last one before the time limit.
 SIGNALS = signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1
 
 
@@ -15,12 +15,12 @@ class Stop(Ending):
     """The run was asked to stop, and has saved; the exit status is 128 + the signal's number."""
 
     def __init__(self, number: int, saved: str):
-        line = f"Stopped by {signal.Signals(number).name}; {saved}; the same command goes on."
+        line = f"Stopped by {signal.Signals(number).name}; {saved}; the same command resumes."
         super().__init__(128 + number, line)
 
 
 class Asked(BaseException):
-    """A signal came where nothing has to be finished first; no `except Exception` may hold it."""
+    """A signal arrived when nothing must be finished; `except Exception` must not catch it."""
 
     def __init__(self, number: int):
         super().__init__(number)
@@ -30,10 +30,10 @@ class Asked(BaseException):
 class StopRequest:
     """While entered, SIGNALS are noted instead of ending the program.
 
-    A second one does what it always does, so that an impatient Ctrl-C is obeyed.
+    A second one has its usual effect, so an impatient Ctrl-C works.
 
     Attributes:
-      signal: the one that came, None before.
+      signal: the signal that arrived, or None.
     """
 
     def __init__(self):
@@ -46,18 +46,18 @@ class StopRequest:
         return self
 
     def agreed(self) -> int:
-        """Return the number of the signal that came, 0 for none, the same in every process.
+        """Return the number of a signal, or 0; the same in every process.
 
-        To be called by all processes at the same steps. Of several processes each hears, at one
-        call, of a signal that reached any of them before the call before.
+        All processes must call this at the same steps. A signal received by any process is reported
+        to all of them one call later.
         """
         return self._largest(int(self.signal or 0))
 
     @contextlib.contextmanager
     def at_once(self, together: bool = False):
-        """A signal raises Asked; with several processes it is noted, but `together`.
+        """Let a signal raise Asked; several processes only note it, unless `together`.
 
-        Inside a compilation too, of which jax from 0.11 on makes an end first.
+        This works during a compilation too, which jax 0.11 and later finish first.
         """
         self._at_once = together or processes.count() == 1
         try:
@@ -68,7 +68,7 @@ class StopRequest:
             self._at_once = False
 
     def interrupts(self, work: Callable[[], None]) -> int:
-        """Do some work at_once; return the number of a signal that broke it off, 0 for none."""
+        """Do some work; return the number of a signal that interrupted it, or 0."""
         try:
             with self.at_once():
                 work()

@@ -88,7 +88,7 @@ def load(
     found = reader.read(path, key)
     if found.layers is None:
         if prototxt is not None:
-            raise ValueError(f"'{path}' is no .caffemodel, and takes no --prototxt.")
+            raise ValueError(f"'{path}' is not a .caffemodel, and takes no --prototxt.")
         return _from_torch(name, found)
     written = found.layers
     if prototxt is not None:
@@ -153,7 +153,7 @@ def _writer(name: str, tensors: Mapping[str, np.ndarray]) -> str:
         raise ValueError(f"these are {writer}'s names, and there this network is --model={theirs}.")
     there = [writer for writer, table in LAYOUTS.items() if name in table]
     if not there:
-        raise ValueError(f"{name} is published as a .caffemodel alone, and this file is none.")
+        raise ValueError(f"{name} is only published as a .caffemodel, which this file is not.")
     return there[0]
 
 

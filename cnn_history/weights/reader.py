@@ -107,7 +107,7 @@ def read(path: str | pathlib.Path, key: str | None = None) -> Contents:
         try:
             return Contents({}, caffe_file.read(path))
         except ValueError as error:
-            raise ValueError(f"'{path}' is damaged or no .caffemodel: {error}.") from error
+            raise ValueError(f"'{path}' is damaged, or not a .caffemodel: {error}.") from error
     tensors, told = _safetensors(path) if kind == SAFETENSORS else _pickled(path, key)
     tensors = {name: _array(name, tensor) for name, tensor in tensors.items() if name != COUNTER}
     while prefix := next((p for p in PREFIXES if all(n.startswith(p) for n in tensors)), None):
@@ -160,7 +160,7 @@ def _check_archive(path: pathlib.Path) -> None:
             raise ValueError(f"'{path}' is {what}.")
     size, holds = path.stat().st_size, sum(member.file_size for member in members)
     if holds > size:
-        raise ValueError(f"'{path}' is damaged or a bomb: in {size:,} bytes it claims {holds:,}.")
+        raise ValueError(f"'{path}' is damaged or a bomb: its {size:,} bytes claim {holds:,}.")
 
 
 def _safetensors(path: pathlib.Path) -> tuple[Mapping, tuple[str, ...]]:
@@ -173,7 +173,7 @@ def _safetensors(path: pathlib.Path) -> tuple[Mapping, tuple[str, ...]]:
             for name, held in found
         }
     except Exception as error:
-        raise ValueError(f"'{path}' is damaged or no safetensors file: {error}") from error
+        raise ValueError(f"'{path}' is damaged, or not a safetensors file: {error}") from error
     return tensors, ()
 
 
@@ -263,9 +263,9 @@ def _array(name: str, tensor: Any) -> np.ndarray:
         return tensor.astype(np.float32) if tensor.dtype == jnp.bfloat16 else tensor
     torch = _import_torch()
     if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
-        raise ValueError(f"'{name}' is no tensor, but a {type(tensor).__name__}.")
+        raise ValueError(f"'{name}' is not a tensor but a {type(tensor).__name__}.")
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
-        raise ValueError(f"'{name}' is no plain tensor, but {tensor.layout} {tensor.dtype}.")
+        raise ValueError(f"'{name}' is not a plain tensor but {tensor.layout} {tensor.dtype}.")
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise ValueError(f"'{name}' claims {list(tensor.shape)}, more than the file holds.")
     if tensor.dtype == torch.bfloat16:  # NumPy has none

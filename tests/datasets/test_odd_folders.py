@@ -43,17 +43,17 @@ def empty(root):
 
 def a_folder_called_image(root):
     (root / "train" / "ant" / "x.JPEG").mkdir()
-    return "train/ant/x.JPEG' is no file, nor a link to one."
+    return "train/ant/x.JPEG' is neither a file nor a link to one."
 
 
 def a_link_to_nothing(root):
     (root / "train" / "ant" / "x.JPEG").symlink_to(root / "gone.JPEG")
-    return "train/ant/x.JPEG' is no file, nor a link to one."
+    return "train/ant/x.JPEG' is neither a file nor a link to one."
 
 
 def a_link_to_itself(root):
     (root / "train" / "ant" / "x.JPEG").symlink_to("x.JPEG")
-    return "train/ant/x.JPEG' is no file, nor a link to one."
+    return "train/ant/x.JPEG' is neither a file nor a link to one."
 
 
 def a_class_that_links_to_its_parent(root):
@@ -73,7 +73,7 @@ def a_class_that_links_to_itself(root):
 
 def a_pipe(root):
     os.mkfifo(root / "train" / "ant" / "x.JPEG")  # to read it would wait for ever
-    return "train/ant/x.JPEG' is no file, nor a link to one."
+    return "train/ant/x.JPEG' is neither a file nor a link to one."
 
 
 def a_class_that_is_a_file(root):

@@ -59,7 +59,7 @@ def test_while_it_evaluates(whole, tmp_path, monkeypatch, number, evaluation):
     line = interrupted(tmp_path, number)
     assert time.monotonic() - sent[0] < AT_ONCE
     step = 5 * evaluation
-    assert line == (f"Stopped by {number.name}; step {step} is saved; the same command goes on.")
+    assert line == (f"Stopped by {number.name}; step {step} is saved; the same command resumes.")
     monkeypatch.undo()
     loop.run(lenet5_digits.get_config("smoke"), tmp_path)
     runs.assert_same_bits(runs.state(tmp_path, 10), runs.state(whole, 10))
@@ -122,4 +122,4 @@ def test_while_it_compiles(tmp_path):
     assert said == "sent"  # and not compiled
     assert now - float(sent) < AT_ONCE
     line = ended.stderr.strip().splitlines()[-1]
-    assert line == "train: Stopped by SIGTERM; nothing is unsaved; the same command goes on."
+    assert line == "train: Stopped by SIGTERM; nothing is unsaved; the same command resumes."

@@ -66,8 +66,8 @@ def test_a_run_goes_on_from_its_bucket_and_is_the_same_run(server, tmp_path):
 def test_what_is_missing_is_named(server, monkeypatch):
     with pytest.raises(UserError, match="neither a folder nor gs://BUCKET/FOLDER"):
         bucket.path("s3://bucket/run")
-    with pytest.raises(UserError, match="'gs://bucket/none' is no work directory of a run"):
+    with pytest.raises(UserError, match="'gs://bucket/none' is not a run's work directory"):
         loading.load("gs://bucket/none")
     monkeypatch.setitem(sys.modules, "gcsfs", None)
-    with pytest.raises(UserError, match="takes gcsfs, which the extra tpu brings"):
+    with pytest.raises(UserError, match="needs gcsfs, which EXTRAS=tpu installs"):
         bucket.path("gs://bucket/run")

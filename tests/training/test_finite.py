@@ -83,10 +83,10 @@ def test_a_run_stops_and_says_step_examples_and_quantity(tmp_path, poison, batch
         loop.run(config(batch_size=batch_size), tmp_path)
     ids, _ = Order(keys(0).order, 160)(6 * batch_size, 7 * batch_size)
     assert str(error.value).startswith(
-        "step 6: the first that is not finite is the input (loss nan, gradient norm nan, update "
+        "step 6: the first non-finite quantity is the input (loss nan, gradient norm nan, update "
         f"norm nan), of train[:160]'s examples {', '.join(map(str, ids))}. The update was not "
     )
-    assert "config.skipped_steps=1 would pass over it" in str(error.value)
+    assert "config.skipped_steps=1 would skip the step" in str(error.value)
     assert int(runs.state(tmp_path, 4)["/step"]) == 4  # the newest, and whole
     assert not (tmp_path / "checkpoints" / "8").exists()
 
@@ -98,7 +98,7 @@ def test_skipped_steps_leave_nothing_behind_and_resume_exactly(tmp_path, poison,
     summary = loop.run(config(skipped_steps=2), whole)
     assert summary["skipped_steps"] == 2
     said = capfd.readouterr().err
-    assert "skipped: step 5: the first that is not finite is the input" in said
+    assert "skipped: step 5: the first non-finite quantity is the input" in said
     assert "skipped: step 6: " in said
 
     with pytest.raises(NonFinite, match=r"^step 6: .* config\.skipped_steps=2 would"):

@@ -218,7 +218,7 @@ def test_what_stands_for_other_objects_keeps_nothing(tmp_path):
     with pytest.raises(ValueError, match="no tensors by name, but a Other"):
         reader.read(path)
     torch.save({"a": argparse.Namespace()}, path)
-    with pytest.raises(ValueError, match="'a' is no tensor"):
+    with pytest.raises(ValueError, match="'a' is not a tensor"):
         reader.read(path)
 
 
