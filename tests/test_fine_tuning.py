@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import cnn_history
-from cnn_history import build, datasets
+from cnn_history import build, datasets, models
 from cnn_history.training import devices, feed, program
 from experiments import resnet_cifar10
 from tests.shared import SHARED, needs_shared
@@ -18,6 +18,7 @@ from tests.test_import_weights import call
 from tests.weights.test_load import RESNET20
 
 OWN = ("cat", "ship", "frog")
+BELOW_HEAD = "pool"  # what the classifier reads
 TFDS = SHARED / "data" / "tfds"
 
 
@@ -69,7 +70,7 @@ def test_the_recipe(tmp_path):
     assert test["count"] == 300
     assert test["top1_error"] <= 0.1
     assert "from '" in done.stderr
-    (_, ours, see), (_, theirs, see_theirs) = map(cnn_history.load, (tuned, source))
+    (network, ours, see), (whole, theirs, see_theirs) = map(cnn_history.load, (tuned, source))
     assert see.classes == tuple(sorted(OWN))
     for kind in ("params", "batch_stats"):
         for layer in theirs[kind]:
@@ -77,6 +78,9 @@ def test_the_recipe(tmp_path):
                 jax.tree.map(np.testing.assert_array_equal, ours[kind][layer], theirs[kind][layer])
     images = np.stack([np.asarray(Image.open(p)) for p in sorted(tmp_path.rglob("val/cat/*.png"))])
     np.testing.assert_allclose(see(images), see_theirs(images), atol=1e-6)
+    below = models.features(network, ours, see(images), BELOW_HEAD)
+    expected = models.features(whole, theirs, see_theirs(images), BELOW_HEAD)
+    np.testing.assert_allclose(below, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_layers_that_are_not_trained_stay_as_they_are():
