@@ -199,7 +199,7 @@ def test_images_too_small_are_refused(name, smallest):
 
 
 def test_an_unknown_shortcut_is_refused():
-    with pytest.raises(ValueError, match="A, B, C, not 'D'"):
+    with pytest.raises(ValueError, match="A, B, C, got 'D'"):
         checks.variables(models.create("resnet18", shortcut="D"), checks.images("resnet18"))
 
 

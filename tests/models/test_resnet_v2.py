@@ -158,5 +158,5 @@ def test_wrong_requests_are_refused(name, smallest):
     with pytest.raises(ValueError, match=f"smallest is {smallest}x{smallest}"):
         checks.variables(models.create(name), checks.images(name, size=smallest - 1))
     for shortcut in ("D", None):
-        with pytest.raises(ValueError, match=f"A, B, C, not '{shortcut}'"):
+        with pytest.raises(ValueError, match=f"A, B, C, got '{shortcut}'"):
             checks.variables(models.create(name, shortcut=shortcut), checks.images(name))

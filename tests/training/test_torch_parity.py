@@ -72,7 +72,7 @@ def _largest_difference(ours, theirs):
     return largest
 
 
-def test_ten_steps_in_float64():
+def test_ten_steps_in_float64(optimized):
     with jax.enable_x64(True):
         losses, _, (ours, theirs) = compare("float64", 10)
         # Rounding alone: 1e-16 a value, grown over ten steps.
