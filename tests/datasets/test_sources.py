@@ -145,7 +145,7 @@ def test_what_is_wrong_with_a_data_set_is_said(tmp_path):
         ("cifar10", "train"): "as tfrecord, not as array_record",
         ("digits", "val"): "splits train and test, not 'val'",
         ("digits", "train[5:5]"): "is empty",
-        ("digits", "train[1"): "is no split",
+        ("digits", "train[1"): "is not a split",
     }
     for (name, split), message in cases.items():
         with pytest.raises(ValueError, match=re.escape(message)):
