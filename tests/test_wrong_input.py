@@ -29,7 +29,7 @@ TRAIN = {
     (LENET, "--workdir=W", "--config.seed=x"): "--config.seed",
     (LENET, "--workdir=W", "--config.steps=0"): "config.steps: expected a whole number from 1",
     (LENET, "--workdir=W", "--config.dtype=float64"): "JAX_ENABLE_X64=1",
-    (LENET, "--workdir=W", "--config.init_from=W/none"): "'W/none' is no work directory",
+    (LENET, "--workdir=W", "--config.init_from=W/none"): "'W/none' is not a run's work directory",
     (LENET, "--workdir=setup.cfg"): "--workdir",
 }
 # Of a config, refused before anything is compiled: in this process, as the command would.
