@@ -141,7 +141,7 @@ def test_a_file_of_another_network_is_called_by_its_name(writer, has, asked, mes
     with pytest.raises(ValueError, match=message):
         load(tensors_of(writer, has), asked)
     if asked == "bn_inception":
-        with pytest.raises(ValueError, match=r"a \.caffemodel alone"):
+        with pytest.raises(ValueError, match=r"only published as a \.caffemodel"):
             load({"a.weight": np.zeros(1)}, "vgg16_c")
 
 
