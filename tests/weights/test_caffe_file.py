@@ -171,7 +171,7 @@ def test_a_hostile_file_is_refused_in_bounded_memory(tmp_path, kind):
     path.write_bytes(HOSTILE[kind])
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match=r"net\.caffemodel' is damaged, or not a \.caffemodel: "):
+        with pytest.raises(ValueError, match=r"' is damaged, or not a \.caffemodel: "):
             reader.read(path)
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
