@@ -235,13 +235,16 @@ def _shown(measure: Measure, scaling: prepare.Preprocessing, cuts: bool) -> _Sho
         run = functools.partial(run, scales=measure.scales)
     if "scales" in protocol.options:
         start = adapters.unit
+    elif protocol.sees is evaluation.Sees.WHOLE:
+
+        def start(images):
+            return evaluation.at_scale(adapters.unit(images), scale)
+
     elif protocol.sees is evaluation.Sees.NETWORK and measure.scale is None:
         streamed = scaling.size, scaling.adapter
         start = (scaling.after_a_loader() if cuts else scaling).unit
     else:
-
-        def start(images):
-            return evaluation.at_scale(adapters.unit(images), scale)
+        start = functools.partial(adapters.unit_range, size=scale, adapter="square")
 
     return _Shown(run, start, protocol.sees is evaluation.Sees.WHOLE, streamed)
 

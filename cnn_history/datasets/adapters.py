@@ -118,14 +118,16 @@ def unit(images: jax.Array) -> jax.Array:
 
 
 def unit_range(images: jax.Array, size: int, adapter: str) -> jax.Array:
-    """uint8 [..., h, w, c] -> [..., size, size, c] in [0, 1].
+    """uint8 [..., h, w, c] -> [..., size, size, c] in [0, 1]: what `shown` gives, traceable.
 
-    Bilinear, with antialiasing where it shrinks.
+    Values 0..255 of another type are resized likewise, without rounding to levels.
     """
-    images = unit(images)
     *batch, h, w, c = images.shape
     rows, columns = lookup(ADAPTERS, adapter, "adapter")(h, w, size)
-    images = jax.image.resize(images, (*batch, rows, columns, c), "bilinear")
+    if images.dtype == np.uint8:
+        images = unit(resizing.levels(images, rows, columns))
+    else:
+        images = jax.image.resize(unit(images), (*batch, rows, columns, c), "bilinear")
     cut = [(0, 0, 0)] * len(batch)
     for side in (rows, columns):
         before = crops.middle(side, size)
