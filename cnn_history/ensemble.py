@@ -12,13 +12,15 @@ import numpy as np
 
 from cnn_history import datasets, evaluation, layers, loading, models
 from cnn_history.cpu import compiler
-from cnn_history.datasets import adapters, examples, identity, prepare, stream
+from cnn_history.datasets import adapters, examples, identity, images, prepare, stream
 from cnn_history.errors import UserError, blame
 from cnn_history.files import record, workdir
 from cnn_history.lookup import lookup
 from cnn_history.training import devices, feed, processes
 
 PROGRAMS = 16  # kept at a time: one for each scale at least, as the shapes of views come in order
+# Photos that a network is applied to as a whole: of 1 to 32, a scale of 512 would take 2.5 GB.
+THINNEST = 8
 
 
 class Measure(NamedTuple):
@@ -116,12 +118,12 @@ def predictions(
     batch_size = -(-batch_size // mesh.size) * mesh.size
     members = [member(folder, source, measure, skip, mesh, best) for folder in folders]
     networks = ", ".join(workdir.read_config(folder).model.name for folder in folders)
-    images = f"{len(source):,} images of {source.name}"
-    _say(f"{networks} on {images}, by {measure.protocol}; {record.devices()}")
+    what = f"{len(source):,} images of {source.name}"
+    _say(f"{networks} on {what}, by {measure.protocol}; {record.devices()}")
     made = [
         feed.over_examples(predict, chosen, batch_size, mesh)
         if chosen
-        else feed.one_by_one(predict, source, skip)
+        else feed.one_by_one(predict, source, skip, functools.partial(_check_aspect, measure))
         for predict, chosen in members
     ]
     mean = np.mean([one["probabilities"] for one in made], axis=0)
@@ -170,6 +172,7 @@ def member(
         return shown.protocol(probabilities, start(images), size=scaling.size)
 
     with blame("--protocol"):  # do the views fit? the network is not asked
+        _check_aspect(measure, *one[:2])
         shape = jax.ShapeDtypeStruct((1, *one), jnp.uint8)
         jax.eval_shape(functools.partial(evaluated, lambda view: view[:, 0, 0]), shape)
     variables = devices.put(variables, everywhere)
@@ -186,6 +189,13 @@ def member(
         return {"probabilities": made[:, own], "label": batch["label"]}
 
     return predict, chosen
+
+
+def _check_aspect(measure: Measure, h: int, w: int) -> None:
+    """Raise Damaged if an image is so thin that a network applied to all of it takes too much."""
+    if evaluation.PROTOCOLS[measure.protocol].by_position:
+        why = f", the thinnest that {measure.protocol} takes; crops150 takes thinner ones"
+        images.check_aspect(h, w, THINNEST, why)
 
 
 def _by_shape(probabilities: Callable, variables: dict, mesh: jax.sharding.Mesh) -> Callable:

@@ -135,8 +135,13 @@ def _check_size(height: int, width: int) -> None:
         raise Damaged(f"{height}x{width} has no pixels")
     if height * width > MAX_PIXELS:
         raise Damaged(f"{height}x{width} is more than {MAX_PIXELS:,} pixels")
-    if max(height, width) > MAX_ASPECT * min(height, width):
-        raise Damaged(f"{height}x{width} is thinner than 1 to {MAX_ASPECT}")
+    check_aspect(height, width, MAX_ASPECT)
+
+
+def check_aspect(height: int, width: int, most: int, why: str = "") -> None:
+    """Raise Damaged if an image is thinner than 1 to `most`; `why` that is too thin, if it is."""
+    if max(height, width) > most * min(height, width):
+        raise Damaged(f"{height}x{width} is thinner than 1 to {most}{why}")
 
 
 def _pixels(image: Image.Image, channels: int) -> np.ndarray:

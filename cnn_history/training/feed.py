@@ -165,10 +165,16 @@ def over_examples(
     return _counted(evaluation.over_batches(function, batches, len(chosen), put))
 
 
-def one_by_one(function: Callable[[dict], dict], source: Source, skip: stream.Skip) -> dict:
+def one_by_one(
+    function: Callable[[dict], dict],
+    source: Source,
+    skip: stream.Skip,
+    check: Callable[[int, int], None],
+) -> dict:
     """Return the same of images as they are, of whatever sizes: each is a batch of NumPy's arrays.
 
-    Those of one aspect follow each other, so that what is compiled for it is compiled once.
+    Those of one aspect follow each other, so that what is compiled for it is compiled once. `check`
+    raises images.Damaged where (h, w) are not for the function: such images are left out as well.
     """
     order = examples.by_aspect(source)
 
@@ -176,6 +182,7 @@ def one_by_one(function: Callable[[dict], dict], source: Source, skip: stream.Sk
         file = source.encoded(index)
         try:
             image, label = images.decode(file.image, source.shape[-1]), file.label
+            check(*image.shape[:2])
         except images.Damaged as error:
             skip(file.name, str(error))
             image, label = np.zeros((1, 1, source.shape[-1]), np.uint8), examples.UNCOUNTED

@@ -197,6 +197,25 @@ def test_other_classes_and_channels_are_refused(source):
         predictions(fewer)
 
 
+def test_a_network_is_applied_to_no_photo_so_long_that_memory_is_short(source, tmp_path):
+    """Crops of it are still seen; a data set of such images alone is refused at once."""
+    (tmp_path / "val" / "b" / "1.JPEG").write_bytes(files.jpeg(12, 12 * ensemble.THINNEST + 1))
+    said = []
+    for measure in ({"protocol": "dense"}, {"protocol": "crops150", "scales": SCALES}):
+        made = ensemble.predictions(
+            ["run"], source, ensemble.Measure(**measure), 1, lambda *two: said.append(two),
+            devices.mesh(),
+        )  # fmt: skip
+        assert len(made.ids) == (2 if measure["protocol"] == "dense" else 3)
+    ((name, why),) = said
+    assert name == "val/b/1.JPEG"
+    assert why.startswith("12x97 is thinner than 1 to 8")
+    strips = settings.source(np.zeros((2, 97, 12, 3), np.uint8), [0, 1], classes=2)
+    strips = dataclasses.replace(strips, classes=("a", "b"))
+    with pytest.raises(UserError, match="--protocol: 97x12 is thinner than 1 to 8"):
+        predictions(strips, protocol="dense")
+
+
 @pytest.mark.parametrize("measure", [{}, {"protocol": "dense", "scale": 9}])
 def test_a_photo_that_cannot_be_decoded_is_left_out_and_named(source, tmp_path, measure):
     whole = ensemble.predictions(
