@@ -31,7 +31,9 @@ def test_the_same_data_have_one_identity_wherever_they_lie(tmp_path):
 
 def test_images_of_two_runs_are_compared_use_by_use(tmp_path):
     root = files.make_folder(tmp_path)
-    train, test = (identity.of(datasets.source("folder", split, root)) for split in ("train", "val"))
+    train, test = (
+        identity.of(datasets.source("folder", split, root)) for split in ("train", "val")
+    )
     digits = identity.of(datasets.source("digits", "test"))
     theirs = {"training": train, "test": test}
     said = identity.beside(theirs, theirs)
