@@ -2,6 +2,7 @@
 
 import pathlib
 from collections import Counter
+from collections.abc import Mapping
 
 import flax.linen as nn
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 
 from cnn_history import build
 from cnn_history.datasets import Source, identity
+from cnn_history.datasets.identity import Identity
 from cnn_history.datasets.prepare import Preprocessing
 from cnn_history.datasets.scalings import AS_INIT_FROM
 from cnn_history.errors import UserError
@@ -49,6 +51,7 @@ def start_from(
     classifier: str,
     layers: tuple[str, ...] = (),
     scaling: str = AS_INIT_FROM,
+    data: Mapping[str, Identity] | None = None,
 ) -> tuple[dict, str]:
     """Return `variables` with the values of another work directory's, and what was taken, in words.
 
@@ -65,6 +68,7 @@ def start_from(
       layers: those that take the other's values, as VGG's deeper nets take some of the shallowest
         one's; empty for all.
       scaling: of the run's values.
+      data: of the run, by use; what they have to do with the other's is then said, too.
     """
     place = shipped.folder(folder)
     _, theirs, preprocessing = load(folder)
@@ -115,7 +119,17 @@ def start_from(
         line += f" are taken; the scaling is this run's own, {scaling} (as_init_from takes it)"
     if fresh:
         line += f"; fresh: {identity.listed(fresh)}" + (f", as {why}" if own is None else "")
+    if data:
+        line += f". {_beside(place, data)}"
     return started, f"{line}."
+
+
+def _beside(place: pathlib.Path, data: Mapping[str, Identity]) -> str:
+    theirs = workdir.known_data(place)
+    if theirs:
+        return f"Beside its own, {identity.beside(theirs, data)}"
+    why = "imported" if "imported" in workdir.read_config(place) else "of an earlier version"
+    return f"Its own images are not known, as it is {why}: whether these are others is not checked"
 
 
 def _name(path: tuple) -> str:

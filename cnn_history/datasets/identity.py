@@ -8,7 +8,7 @@ lie. Of TensorFlow Datasets the files are the shards, and the examples their rec
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent import futures
 from typing import NamedTuple
 
@@ -79,6 +79,26 @@ def differences(was: Identity, now: Identity) -> str:
     if not found and was.digest != now.digest:
         found.append("as many files, but other names, sizes or contents")
     return "; ".join(found)
+
+
+def beside(theirs: Mapping[str, Identity], ours: Mapping[str, Identity]) -> str:
+    """Return what two runs' images have to do with each other, use by use, in words.
+
+    Other images are no error where one run starts from another's network. Images that the other
+    was trained on are no fair test, which is said as far as the digest sees it: of all of them.
+    """
+    uses = []
+    for use, now in ours.items():
+        was, found = theirs[use], differences(theirs[use], now)
+        if not found:
+            uses.append(f"the {use} images are the same")
+        elif was.name == now.name:
+            uses.append(f"the {use} images of {now.name} are others: {found}")
+        else:
+            uses.append(f"the {use} images are {now.name} {now.split}, not {was.name} {was.split}")
+    if ours["test"].digest == theirs["training"].digest:
+        uses.append("the test images are those that it was trained on, and no fair test")
+    return "; ".join(uses)
 
 
 def _of_classes(was: Sequence[str], now: Sequence[str]) -> str:

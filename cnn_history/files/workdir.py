@@ -144,10 +144,16 @@ def read_data(workdir: pathlib.Path) -> dict[str, Identity] | None:
 
     The latter is said. Raises UserError where the file is damaged.
     """
+    data = known_data(workdir)
+    if data is None and "imported" not in read_config(workdir):
+        _say(f"'{workdir}' is of an earlier version: today's images are taken for its own.")
+    return data
+
+
+def known_data(workdir: pathlib.Path) -> dict[str, Identity] | None:
+    """Return the same, without a word."""
     path = workdir / DATA
     if not path.exists():
-        if "imported" not in read_config(workdir):
-            _say(f"'{workdir}' is of an earlier version: today's images are taken for its own.")
         return None
     with _reading(path):
         kept = json.loads(path.read_bytes())

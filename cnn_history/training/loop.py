@@ -108,7 +108,7 @@ def _data(experiment: Experiment, place: bucket.Place) -> dict[str, Identity]:
 
 
 def _start(experiment: Experiment) -> Callable | None:
-    """Return (variables) -> (initial variables, description); None if they are drawn at random."""
+    """Return (variables, data) -> (initial variables, description); None to draw them at random."""
     if not experiment.init_from:
         return None
     workdir.check_run(shipped.folder(experiment.init_from))

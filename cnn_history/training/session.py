@@ -63,7 +63,7 @@ class Session:
           check_lock: raises FileNotFoundError if the directory has been replaced.
           stop: notes signals.
           stack: closes everything that is opened here.
-          start: random variables -> (initial variables, description); None to keep the random ones.
+          start: (random variables, data) -> (initial variables, description); None to keep those.
         """
         self.experiment, self.place = experiment, place
         self.check_lock, self._stop, self._mesh = check_lock, stop, devices.mesh()
@@ -88,7 +88,7 @@ class Session:
         self._best = plan.keep_best and stack.enter_context(
             Checkpoints(place.folder / BEST, 1, chief, processes.from_chief)
         )
-        self.state = self._first_state(start)
+        self.state = self._first_state(start, data)
         self.step = int(self.state.step)
         self._parts = workdir.parts(folder, self.step, {"steps": plan.steps, **_made_with()})
         if chief:
@@ -116,7 +116,7 @@ class Session:
         of_step = experiment.train.split, quantities, self._feed.examples
         self._log = Log(self.metrics, bar, plan, *of_step)
 
-    def _first_state(self, start: Callable | None) -> State:
+    def _first_state(self, start: Callable | None, data: dict[str, Identity]) -> State:
         """Return the newest checkpoint's state, or an initial one."""
         latest, steps = self._checkpoints.latest(), self.experiment.plan.steps
         if latest is not None:
@@ -128,7 +128,7 @@ class Session:
         state = self._program.init()
         if start is None:
             return state
-        variables, self._taken = start({"params": state.params, **state.model_state})
+        variables, self._taken = start({"params": state.params, **state.model_state}, data=data)
         variables = jax.device_put(variables, devices.replicated(self._mesh))
         return state.replace(params=variables.pop("params"), model_state=variables)
 

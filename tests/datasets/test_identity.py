@@ -29,6 +29,23 @@ def test_the_same_data_have_one_identity_wherever_they_lie(tmp_path):
     assert one.number == len(datasets.source("folder", "train", roots[0]))
 
 
+def test_images_of_two_runs_are_compared_use_by_use(tmp_path):
+    root = files.make_folder(tmp_path)
+    train, test = (
+        identity.of(datasets.source("folder", split, root)) for split in ("train", "val")
+    )
+    digits = identity.of(datasets.source("digits", "test"))
+    theirs = {"training": train, "test": test}
+    said = identity.beside(theirs, theirs)
+    assert said == "the training images are the same; the test images are the same"
+    said = identity.beside(theirs, {"training": train._replace(digest="0"), "test": digits})
+    assert "the training images of folder are others: as many files" in said
+    assert "the test images are digits test, not folder val" in said
+    assert "no fair test" not in said
+    said = identity.beside(theirs, {"training": digits, "test": train})
+    assert "the test images are those that it was trained on" in said
+
+
 def test_of_a_part_it_is_that_of_its_examples(tmp_path):
     root = files.make_folder(tmp_path)
     part = identity.of(datasets.source("folder", "train[:4]", root))

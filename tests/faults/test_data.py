@@ -2,8 +2,11 @@
 
 import pytest
 
+from cnn_history.files import workdir
 from tests.faults import data_mutations, hosts
 from tests.shared import needs_shared
+
+EXCHANGED = 22  # the seed of a try that exchanges two photos, and does no more
 
 
 def check(row):
@@ -14,9 +17,18 @@ def check(row):
 
 @needs_shared
 def test_a_start_goes_on_with_the_same_data_alone():
-    rows = data_mutations.campaign(range(8))
-    assert {row["end"] for row in rows} == {"refused", "goes on"}
+    rows = data_mutations.campaign(range(4))
+    assert {row["status"] for row in rows} == {0, 2}
     assert not data_mutations.wrong(rows)
+
+
+@needs_shared
+def test_what_goes_on_with_other_data_is_found(monkeypatch):
+    """The campaign itself: of a run that does not look."""
+    monkeypatch.setattr(workdir, "check_same_data", lambda *arguments: None)
+    rows = data_mutations.campaign([EXCHANGED])
+    assert rows[0]["changes"] == ["exchange"]
+    assert data_mutations.wrong(rows) == rows
 
 
 @pytest.mark.slow

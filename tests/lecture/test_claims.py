@@ -14,10 +14,12 @@ from cnn_history import lecture
 from cnn_history.layers import pooling
 from cnn_history.lecture.by_study import outcome
 from cnn_history.lecture.claim import ADVICE, AGREES, BY_STUDY, ERRS, QUOTED, evaluate, slide
+from cnn_history.lecture.lenet_to_resnet import benefits
 from cnn_history.lecture.quoted import errors
 from cnn_history.lecture.read_off import account, output
 from cnn_history.papers import KRIZHEVSKY_2012
-from cnn_history.studies import inception_cost
+from cnn_history.studies import batch_norm_measures, inception_cost
+from cnn_history.studies.batch_norm_nets import BARE, NETS, NORMED, PAIR
 from tests.shared import SHARED, needs_shared
 from tests.training import runs
 
@@ -68,6 +70,20 @@ def test_an_outcome_has_its_interval():
     assert unsure.computed.startswith("inconclusive: ")
     assert sure.right
     assert not outcome(np.array([3.0, np.nan, 5.0]), "it is more").right
+
+
+def test_each_benefit_of_batch_norm_follows_its_measurement(monkeypatch):
+    """Batch norm trains everywhere, the other net nowhere; dropout helps that one alone."""
+    ends = {BARE: np.full((2, 9), 2.3), NORMED: np.zeros((2, 9))}
+    errors = {name: np.array([0.2, 0.21]) for name in NETS} | {BARE: np.array([0.4, 0.42])}
+    flow = {net: {"conv1": np.ones(2), "fc2": np.ones(2)} for net in PAIR}
+    made = {"losses_by_rate": ends, "losses_by_gain": ends, "test_errors": errors}
+    for name, value in made.items():
+        monkeypatch.setattr(batch_norm_measures, name, lambda nets, value=value: value)
+    monkeypatch.setattr(batch_norm_measures, "gradients", lambda nets, gain: flow)
+    monkeypatch.setattr(benefits, "nets", lambda: None)
+    outcomes = [evaluate(claim).finding.computed.partition(":")[0] for claim in benefits.CLAIMS]
+    assert outcomes == ["inconclusive", "yes", "yes", "yes"]
 
 
 def test_without_the_data_of_a_study_the_rest_is_evaluated(monkeypatch, tmp_path):

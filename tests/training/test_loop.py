@@ -98,6 +98,25 @@ def test_a_run_goes_on_with_its_own_data_alone(copy):
         loop.run(longer(), copy)
 
 
+@pytest.mark.parametrize(
+    ("known", "split", "said"),
+    [
+        (True, "test[:64]", "the training images are the same; the test images are the same"),
+        (True, "test[:32]", "the test images of digits are others: the split is test[:32], not"),
+        (True, "train[:160]", "trained on, and no fair test"),
+        (False, "test[:64]", "not known, as it is of an earlier version"),
+    ],
+)
+def test_what_images_a_network_comes_from_is_said(copy, undrawn, capsys, known, split, said):
+    if not known:
+        (copy / workdir.DATA).unlink()
+    config = longer(init_from=str(copy), test_split=split)
+    loop.run(config, copy.with_name("next"))
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("from '")]
+    assert len(lines) == 1
+    assert said in lines[0]
+
+
 def test_a_run_of_an_earlier_version_takes_todays_data_and_says_so(copy, undrawn, capsys):
     (copy / workdir.DATA).unlink()
     loop.run(longer(), copy)

@@ -43,7 +43,7 @@ def initialization() -> Finding:
 
 def regularization() -> Finding:
     """What batch normalization does for the test error, and what dropout then adds."""
-    errors = measures.errors_on_test(nets())
+    errors = measures.test_errors(nets())
     without = outcome(100 * measures.dropout_gain(errors), "dropout gains less with it, in points,")
     return outcome(
         100 * measures.regularization_gain(errors),
