@@ -65,7 +65,9 @@ def _size(number: int) -> str:
 
 
 def table(paths: Sequence[pathlib.Path]) -> str:
-    """Return the table of files that `compile --output` has written, as Markdown."""
+    """Return the table of files that `compile --output` has written, as Markdown; "" for none."""
+    if not paths:
+        return ""
     found = [json.loads(path.read_text()) for path in paths]
     found.sort(key=lambda row: (row["model"], row["config"]["dtype"], row["topology"]))
     return markdown.table(COLUMNS, [_row(row) for row in found])

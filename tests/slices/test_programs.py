@@ -34,6 +34,7 @@ def photos(tmp_path):
     folder = files.make_folder(tmp_path / "photos", train=50, val=9)
     config.update(dataset="folder", data_dir=str(folder), test_split="val", micro_batches=2)
     config.update(image_size=32)
+    config.augmentation.vgg.scales = (33, 40)
     return config
 
 
