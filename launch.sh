@@ -4,6 +4,8 @@
 #   ./launch.sh                the default experiment: LeNet-5 on the embedded digits, in runs/lenet5_digits
 #   ./launch.sh test           the tests
 #   ./launch.sh VERB ARGS...   python -m cnn_history.VERB ARGS...   (train, evaluate, study; --help tells more)
+#   EXTRAS=compile ./launch.sh compile --config=FILE --topology=v5e:2x4   what a run needs on a TPU slice
+#                              that is not here: its programs, compiled by the TPU's own compiler
 #   ./launch.sh python ARGS... the environment's Python
 #   ./launch.sh processes N VERB ARGS...   N cooperating processes on this machine
 #   ./launch.sh tpu [--dry-run] NAME ZONE VERB ARGS...   copy the checkout to every worker of a TPU VM or

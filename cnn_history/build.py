@@ -41,6 +41,7 @@ def experiment(
     config: ConfigDict,
     data: tuple[datasets.Source, datasets.Source] | None = None,
     network: nn.Module | None = None,
+    mesh: jax.sharding.Mesh | None = None,
 ) -> Experiment:
     """Return everything that a run is made of.
 
@@ -51,8 +52,10 @@ def experiment(
       config: of the run.
       data: training and test examples instead of the config's.
       network: instead of the config's.
+      mesh: that the run is for; of all devices that are here if not given.
     """
     check(config)
+    mesh = mesh or devices.mesh()
     rate = schedule(config)
     rule_for = optimizer(config, rate)
     objective, chosen, prepare = loss(config), evaluated(config), images(config)
@@ -68,7 +71,7 @@ def experiment(
     with field("optimizer"):
         jax.eval_shape(rule.init, trained.pick(params, layers))
     _check_channels(config, prepare, train)
-    _check_batches(config)
+    _check_batches(config, mesh.size)
     return Experiment(
         model=config.model.name,
         network=network,
@@ -81,7 +84,7 @@ def experiment(
         loss_name=loss_name(config, network),
         optimizer=rule,
         schedule=rate,
-        differentiate=differentiate(config),
+        differentiate=differentiate(config, devices.platform(mesh)),
         evaluated=chosen,
         averages=bool(batches) and config.evaluated == "averaged",
         of_last_batch=of_last_batch(network) if batches else None,
@@ -117,12 +120,17 @@ def check(config: ConfigDict) -> None:
         raise UserError("config.dtype: float64 needs JAX_ENABLE_X64=1 in the environment.")
 
 
-def sources(config: ConfigDict) -> tuple[datasets.Source, datasets.Source]:
-    """Return the training and the test examples; their classes are those of both."""
+def sources(
+    config: ConfigDict, find: Callable[..., datasets.Source] = datasets.source
+) -> tuple[datasets.Source, datasets.Source]:
+    """Return the training and the test examples; their classes are those of both.
+
+    `find` is one of `datasets`: `source`, or `described`, which needs no images.
+    """
 
     def source(split: str) -> datasets.Source:
         with blame(f"config.dataset, config.data_dir, config.{split}"):
-            return datasets.source(config.dataset, config[split], config.data_dir)
+            return find(config.dataset, config[split], config.data_dir)
 
     train, test = source("train_split"), source("test_split")
     if train.classes != test.classes:
@@ -296,12 +304,12 @@ def biases(params):
     return jax.tree_util.tree_map_with_path(lambda path, p: path[-1].key == "bias", params)
 
 
-def differentiate(config: ConfigDict) -> Callable:
+def differentiate(config: ConfigDict, platform: str) -> Callable:
     """Return how a step gets its gradient, and what else the optimizer asks for."""
     if optimizers.OPTIMIZERS[config.optimizer.name].factors:
         return differentiation.with_factors
     if config.micro_batches > 1:
-        return differentiation.in_parts(config.micro_batches)
+        return differentiation.in_parts(config.micro_batches, devices.unrolls(platform))
     return differentiation.plainly
 
 
@@ -338,9 +346,8 @@ def _check_channels(config: ConfigDict, prepare: Callable, data: datasets.Source
                 )
 
 
-def _check_batches(config: ConfigDict) -> None:
+def _check_batches(config: ConfigDict, devices: int) -> None:
     """Raise UserError if devices, micro-batches or batch norm's groups do not divide a batch."""
-    devices = jax.device_count()
     for name in ("batch_size", "eval_batch_size"):
         if config[name] % devices:
             raise UserError(

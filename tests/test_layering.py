@@ -18,11 +18,11 @@ LAYERS = (
     *("config", "files", "reporting", "experiment"),
     *("training.events", "training.finite", "training.keys", "training.state"),
     *("training", "build", "loading", "ensemble", "training.loop"),
-    *("studies", "lecture", "spelling", "commands", "benchmarks"),
+    *("slices", "studies", "lecture", "spelling", "commands", "benchmarks"),
 )
 VERBS = {
     *("train", "evaluate", "summarize", "claims", "study", "report"),
-    *("import_weights", "export_weights", "prepare_data", "benchmark", "predict"),
+    *("import_weights", "export_weights", "prepare_data", "benchmark", "predict", "compile"),
 }
 # Files in which a config is a parameter; all else takes what is made of it.
 MOST_WITH_CONFIG = 8

@@ -10,9 +10,11 @@ a file and a line below.
     ((360, 8, 8, 1), dtype('uint8'), [7, 6, 3])
 """
 
+import functools
 import re
+from collections.abc import Callable
 
-from cnn_history.datasets import digits, folder, tfds_images
+from cnn_history.datasets import digits, folder, known, tfds_images
 from cnn_history.datasets.source import Source, cut
 
 # split, data_dir -> Source; what is not here is a data set of TensorFlow Datasets.
@@ -34,13 +36,33 @@ def source(name: str, split: str, data_dir: str = "") -> Source:
       ValueError: there is no such data set or split, or it is not prepared; the message says what
         to do.
     """
+
+    def prepared(part: str) -> Source:
+        if name in OWN:
+            return OWN[name](part, data_dir)
+        return tfds_images.source(name, part, data_dir)
+
+    return _part(name, split, prepared)
+
+
+def described(name: str, split: str, data_dir: str = "") -> Source:
+    """Return the same; of a well-known data set that is not prepared, its sizes without images.
+
+    Arguments and errors are those of `source`.
+    """
+    try:
+        return source(name, split, data_dir)
+    except ValueError:
+        if name not in known.DATASETS:
+            raise
+        return _part(name, split, functools.partial(known.source, name))
+
+
+def _part(name: str, split: str, read: Callable[[str], Source]) -> Source:
     match = SPLIT.fullmatch(split)
     if not match:
         raise ValueError(f"'{split}' is not a split; try train or train[:45000].")
-    if name in OWN:
-        examples = OWN[name](match["name"], data_dir)
-    else:
-        examples = tfds_images.source(name, match["name"], data_dir)
+    examples = read(match["name"])
     start = int(match["start"] or 0)
     stop = min(int(match["stop"] or len(examples)), len(examples))
     if start >= stop:
@@ -48,4 +70,4 @@ def source(name: str, split: str, data_dir: str = "") -> Source:
     return cut(examples, split, start, stop)
 
 
-__all__ = ["OWN", "Source", "source"]
+__all__ = ["OWN", "Source", "described", "source"]

@@ -14,7 +14,7 @@ import json
 import pathlib
 import sys
 
-from cnn_history.reporting import benchmarks, documents, markdown, reproduction
+from cnn_history.reporting import benchmarks, compilations, documents, markdown, reproduction
 
 CHECKOUT = pathlib.Path(__file__).parents[2]
 RESULTS, DOCUMENT = CHECKOUT / "results", CHECKOUT / "docs" / "results.md"
@@ -41,6 +41,7 @@ def document(folder: pathlib.Path = RESULTS) -> str:
         recipes=kept.get(folder / RECIPES),
         studies=[(p.parent.name, _read(p)) for p in sorted(folder.glob("*/results.json"))],
         benchmarks=list(benchmarks.tables(folder / "benchmarks")),
+        slices=compilations.table(sorted((folder / "compile").glob("*.json"))),
         processes=[(p.stem, _table(p)) for p in sorted((folder / "processes").glob("*.json"))],
     )
 

@@ -1,6 +1,8 @@
 """Where arrays live: one mesh over all devices of all processes."""
 
 import functools
+import glob
+import importlib.util
 import os
 import pathlib
 import sys
@@ -13,6 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from cnn_history.files import private
 
+TPUS = "/dev/accel*", "/dev/vfio/[0-9]*"  # as their drivers name them
 COMPILED = "~/.cache/cnn_history/compiled_for_{}"  # so many processors
 
 
@@ -28,6 +31,7 @@ def start() -> None:
     them as it loads (what was once compiled for one of two stays at half the speed).
     """
     jax.config.update("jax_cpu_enable_async_dispatch", False)
+    look_for_no_tpu()
     named = os.environ.get("JAX_COMPILATION_CACHE_DIR", "")
     if "://" in named:
         return  # in the cloud, whose permissions are its own
@@ -46,6 +50,22 @@ def start() -> None:
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+def look_for_no_tpu() -> None:
+    """Keep jax from looking for a TPU where libtpu is installed and there is none.
+
+    It is there for `compile`; jax would load it in every process, which takes seconds and writes
+    warnings. What the user has chosen, and what another accelerator's plugin brings, stays.
+    """
+    if jax.config.jax_platforms or not _installed("libtpu") or _installed("jax_plugins"):
+        return
+    if not any(map(glob.glob, TPUS)) and not os.environ.get("TPU_NAME"):
+        jax.config.update("jax_platforms", "cpu")
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
 def _processors() -> int:
     """Return how many this process may use."""
     if hasattr(os, "sched_getaffinity"):  # Linux alone
@@ -58,10 +78,11 @@ def platform(mesh: Mesh) -> str:
     return mesh.devices.flat[0].platform
 
 
-def mesh() -> Mesh:
-    """Return the mesh of all devices, with the one axis `data`."""
+def mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """Return the mesh of all devices, or of those given, with the one axis `data`."""
     auto = jax.sharding.AxisType.Auto  # the default, Explicit, breaks Linen's Dropout
-    return jax.make_mesh((jax.device_count(),), ("data",), axis_types=(auto,))
+    count = jax.device_count() if devices is None else len(devices)
+    return jax.make_mesh((count,), ("data",), axis_types=(auto,), devices=devices)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -136,18 +157,18 @@ def put_rows(tree, rows: np.ndarray, count: int, sharding: NamedSharding):
     return jax.tree.map(place, tree)
 
 
-def steps_per_call(steps: int, batch_size: int) -> int:
+def steps_per_call(steps: int, batch_size: int, platform: str) -> int:
     """Return how many steps one call of the compiled program shall make: `steps`, or 1 on CPU.
 
     On an accelerator a scan over steps keeps the host out of the way; XLA:CPU runs convolutions
     inside a loop many times slower, but for those of single images, where the host is what costs.
     """
-    return 1 if unrolls() and batch_size > 1 else steps
+    return 1 if unrolls(platform) and batch_size > 1 else steps
 
 
-def unrolls() -> bool:
+def unrolls(platform: str) -> bool:
     """Say whether a loop over convolutions is better written out, as it is for XLA:CPU."""
-    return jax.default_backend() == "cpu"
+    return platform == "cpu"
 
 
 def divide(mesh: Mesh, function, arrays: Sequence[jax.Array]) -> list[jax.Array]:

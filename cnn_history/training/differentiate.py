@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from cnn_history import losses
-from cnn_history.training import devices, layer_factors
+from cnn_history.training import layer_factors
 
 
 def plainly(
@@ -36,7 +36,7 @@ def plainly(
     return value, grads, made, {}
 
 
-def in_parts(parts: int) -> Callable:
+def in_parts(parts: int, unroll: bool = False) -> Callable:
     """The same, of one part of the batch after another: the activations of one are kept at a time.
 
     Part i has the examples i, i + parts, i + 2 parts ..., so that parts are the same on any number
@@ -44,6 +44,10 @@ def in_parts(parts: int) -> Callable:
     the parts, which are those of the batch where no example depends on others. Batch norm does:
     each part is normalized by its own statistics, and what running statistics become is the mean
     of what each part alone would make of them. Dropout is drawn for each part by its own key.
+
+    Args:
+      parts: how many there are.
+      unroll: whether the loop over them is written out.
     """
 
     def differentiate(forward, objective, params, images, labels, key):
@@ -65,9 +69,7 @@ def in_parts(parts: int) -> Callable:
             lambda part: plainly(forward, objective, params, *part[1:], key), first
         )
         zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), (value, grads, model_state))
-        (value, grads, model_state), logits = jax.lax.scan(
-            add, zeros, each, unroll=devices.unrolls()
-        )
+        (value, grads, model_state), logits = jax.lax.scan(add, zeros, each, unroll=unroll)
         whole = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1).reshape(-1, *x.shape[2:]), logits)
         return value, grads, (whole, model_state), {}
 

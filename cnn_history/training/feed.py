@@ -23,23 +23,17 @@ from cnn_history.experiment import Experiment
 from cnn_history.training import devices, keys
 
 
-class Resident:
-    """uint8 images and labels, whole on each device; a cursor names those of a step."""
+class FromWhole:
+    """How a step takes its images from those that lie whole on each device."""
 
     cuts = False
 
-    def __init__(self, order: Order, experiment: Experiment, mesh: Mesh):
-        """Put them on the devices.
-
-        Args:
-          order: of the examples.
-          experiment: whose training examples they are.
-          mesh: of the devices.
-        """
-        images, labels = experiment.train.arrays()
-        self.data = devices.put({"image": images, "label": labels}, devices.replicated(mesh))
-        self._order, self._batch_size, self._mesh = order, experiment.plan.batch_size, mesh
-        self.stride = devices.steps_per_call(experiment.plan.log_every, self._batch_size)
+    def __init__(self, experiment: Experiment, mesh: Mesh):
+        """Note the sizes; `shapes` needs no more."""
+        plan = experiment.plan
+        self._train, self._batch_size, self._mesh = experiment.train, plan.batch_size, mesh
+        platform = devices.platform(mesh)
+        self.stride = devices.steps_per_call(plan.log_every, plan.batch_size, platform)
 
     def take(self, data: dict, cursor: dict) -> tuple[jax.Array, jax.Array]:
         """Return (images, labels); traced."""
@@ -54,17 +48,54 @@ class Resident:
         ids = jax.random.choice(key, examples, (min(count, examples),), replace=False)
         return data["image"][ids], data["label"][ids]
 
+    def shapes(self, count: int) -> tuple[dict, dict]:
+        """Return `data` and the cursors of `count` steps as shapes, dtypes and shardings."""
+        examples, whole = len(self._train), devices.replicated(self._mesh)
+        data = {
+            "image": _shape((examples, *self._train.shape), np.uint8, whole),
+            "label": _shape((examples,), np.int32, whole),
+        }
+        return data, self._cursors(count, lambda name, shape, where: _shape(shape, np.int32, where))
+
+    def _cursors(self, count: int, made: Callable) -> dict[str, Any]:
+        """Return what is made of the name, the shape and the sharding of each part of a cursor."""
+        several = (count,) if count > 1 else ()
+        split = devices.over_batch(self._mesh, axis=len(several))
+        batch = (*several, self._batch_size)
+        return {
+            "ids": made("ids", batch, split),
+            "epochs": made("epochs", batch, split),
+            "step": made("step", several, devices.replicated(self._mesh)),
+        }
+
+
+class Resident(FromWhole):
+    """uint8 images and labels, whole on each device; a cursor names those of a step."""
+
+    def __init__(self, order: Order, experiment: Experiment, mesh: Mesh):
+        """Put them on the devices.
+
+        Args:
+          order: of the examples.
+          experiment: whose training examples they are.
+          mesh: of the devices.
+        """
+        super().__init__(experiment, mesh)
+        images, labels = experiment.train.arrays()
+        self.data = devices.put({"image": images, "label": labels}, devices.replicated(mesh))
+        self._order = order
+
     def at(self, start: int, count: int) -> dict[str, Any]:
         """Return the cursors of `count` steps from `start`; without axis for one."""
         ids, epochs = self._order(start * self._batch_size, (start + count) * self._batch_size)
-        shape = (count, self._batch_size) if count > 1 else (self._batch_size,)
-        split = devices.over_batch(self._mesh, axis=len(shape) - 1)
-        steps = np.arange(start, start + count, dtype=np.int32)
-        return {
-            "ids": devices.put(ids.reshape(shape), split),
-            "epochs": devices.put(epochs.reshape(shape), split),
-            "step": devices.put(steps if count > 1 else steps[0], devices.replicated(self._mesh)),
+        values = {
+            "ids": ids,
+            "epochs": epochs,
+            "step": np.arange(start, start + count, dtype=np.int32),
         }
+        return self._cursors(
+            count, lambda name, shape, where: devices.put(values[name].reshape(shape), where)
+        )
 
     def examples(self, step: int) -> np.ndarray:
         """Return which examples a step takes, by number, int32 [batch]."""
@@ -74,10 +105,42 @@ class Resident:
         """Nothing is under way."""
 
 
-class Streamed:
-    """Batches that a stream decodes; each process makes the rows of its own devices."""
+class FromStream:
+    """How a step takes its images from a batch that comes with it."""
 
-    cuts = True
+    cuts, stride = True, 1
+
+    def __init__(self, experiment: Experiment, mesh: Mesh):
+        """Note the sizes; `shapes` needs no more."""
+        self._batch_size, self._mesh = experiment.plan.batch_size, mesh
+        self._shape = (experiment.size, experiment.size, experiment.train.shape[-1])
+
+    def take(self, data: dict, cursor: dict) -> tuple[jax.Array, jax.Array]:
+        """Return (images, labels); traced."""
+        del data
+        return cursor["image"], cursor["label"]
+
+    def sample(
+        self, data: dict, cursor: dict, key: jax.Array, count: int
+    ) -> tuple[jax.Array, jax.Array]:
+        """Return up to `count` examples of the batch, which is at random itself; traced."""
+        del key
+        images, labels = self.take(data, cursor)
+        return images[:count], labels[:count]
+
+    def shapes(self, count: int) -> tuple[dict, dict]:
+        """Return `data` and the batch of one step as shapes, dtypes and shardings."""
+        assert count == self.stride, "a stream gives one step at a time"
+        split, batch = devices.over_batch(self._mesh), (self._batch_size,)
+        return {}, {
+            "image": _shape((*batch, *self._shape), np.uint8, split),
+            **{name: _shape(batch, np.int32, split) for name in ("label", "ids", "epochs")},
+            "step": _shape((), np.int32, devices.replicated(self._mesh)),
+        }
+
+
+class Streamed(FromStream):
+    """Batches that a stream decodes; each process makes the rows of its own devices."""
 
     def __init__(
         self,
@@ -92,9 +155,8 @@ class Streamed:
         Arguments as above; `crop` is cut out of each image, None for what the adapter takes, and
         `skip` is told of images that are replaced.
         """
-        plan = experiment.plan
-        self.data, self.stride = {}, 1
-        self._order, self._mesh, self._batch_size = order, mesh, plan.batch_size
+        super().__init__(experiment, mesh)
+        self.data, self._order, plan = {}, order, experiment.plan
         self._stop = plan.steps + plan.statistics_batches  # no step takes what comes later
         self._rows = devices.rows(devices.over_batch(mesh), plan.batch_size)
         self._open = functools.partial(
@@ -109,19 +171,6 @@ class Streamed:
             skip=skip,
         )
         self._stream, self._next = None, None
-
-    def take(self, data: dict, cursor: dict) -> tuple[jax.Array, jax.Array]:
-        """Return (images, labels); traced."""
-        del data
-        return cursor["image"], cursor["label"]
-
-    def sample(
-        self, data: dict, cursor: dict, key: jax.Array, count: int
-    ) -> tuple[jax.Array, jax.Array]:
-        """Return up to `count` examples of the batch, which is at random itself; traced."""
-        del key
-        images, labels = self.take(data, cursor)
-        return images[:count], labels[:count]
 
     def at(self, start: int, count: int) -> dict[str, Any]:
         """Return the batch of one step; the next step's is decoded meanwhile."""
@@ -144,6 +193,10 @@ class Streamed:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+
+
+def _shape(shape: tuple[int, ...], dtype: Any, where: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, dtype, sharding=where)
 
 
 def _of_step(order: Order, step: int, batch_size: int) -> np.ndarray:
@@ -199,7 +252,12 @@ def _counted(made: dict) -> dict:
     return {**{name: values[ids] for name, values in made.items()}, "ids": ids}
 
 
-Feed = Resident | Streamed
+Feed, Takes = Resident | Streamed, FromWhole | FromStream
+
+
+def abstract(experiment: Experiment, mesh: Mesh) -> Takes:
+    """Return how steps get the training examples, without any: their shapes alone."""
+    return (FromStream if examples.streamed(experiment.train) else FromWhole)(experiment, mesh)
 
 
 def feed(experiment: Experiment, images: Images, skip: stream.Skip, mesh: Mesh) -> Feed:

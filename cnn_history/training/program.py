@@ -15,7 +15,7 @@ from cnn_history.datasets.prepare import Keys as ImageKeys
 from cnn_history.experiment import Experiment
 from cnn_history.schedules import Plateau
 from cnn_history.training import curvature, devices, keys, trained
-from cnn_history.training.feed import Feed
+from cnn_history.training.feed import Takes
 from cnn_history.training.state import State
 from cnn_history.training.step import train_step
 
@@ -49,14 +49,14 @@ class Program(NamedTuple):
 
 
 def make(
-    experiment: Experiment, images: Images, feed: Feed, mesh: jax.sharding.Mesh, unroll: int = 1
+    experiment: Experiment, images: Images, feed: Takes, mesh: jax.sharding.Mesh, unroll: int = 1
 ) -> Program:
     """Return the program of an experiment.
 
     Args:
       experiment: whose network takes images [n, size, size, channels of the training images].
       images: what is done to them.
-      feed: of the steps.
+      feed: of the steps, or what it takes alone: nothing is asked for its data.
       mesh: of the devices.
       unroll: steps that are written out in a turn of the loop of `steps`.
     """

@@ -90,6 +90,7 @@ class Session:
         )
         self.state = self._first_state(start, data)
         self.step = int(self.state.step)
+        self._stop.saved = self._checkpoints.latest()
         self._parts = workdir.parts(folder, self.step, {"steps": plan.steps, **_made_with()})
         if chief:
             record.write_json(folder / workdir.PARTS, self._parts)
@@ -187,8 +188,16 @@ class Session:
         plan = self.experiment.plan
         if plan.statistics_batches:
             self.state = self._with_true_averages()
-        evaluate = functools.partial(self._program.evaluate, self.state)
-        self.tested = feed.over_examples(evaluate, self.testing, plan.eval_batch_size, self._mesh)
+
+        def evaluate(batch):
+            self._stop.watch.headway()
+            return self._program.evaluate(self.state, batch)
+
+        with contextlib.ExitStack() as perhaps_compiled:
+            if self.tested is None:
+                perhaps_compiled.enter_context(self._stop.watch.unknown())
+            parts = evaluate, self.testing, plan.eval_batch_size, self._mesh
+            self.tested = feed.over_examples(*parts)
 
     def _with_true_averages(self) -> State:
         """Return the state with norm statistics averaged over the next batches."""
@@ -205,6 +214,11 @@ class Session:
     def save(self) -> None:
         """Write pending lines, then the state: a checkpoint is never ahead of its metrics."""
         self._log.settle()
+        with self._stop.watch.unknown():
+            self._save()
+        self._stop.saved = self.step
+
+    def _save(self) -> None:
         self.check_lock()
         if processes.chief():
             self.place.push()

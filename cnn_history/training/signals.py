@@ -1,13 +1,19 @@
 """Signals that ask a run to stop; it saves first."""
 
 import contextlib
+import os
 import signal
+import sys
+import threading
+import time
 from collections.abc import Callable
 
 from cnn_history.errors import Ending
 from cnn_history.training import processes
+from cnn_history.training.overdue import Overdue
 
 # Slurm's --signal=USR1 and submitit send the last one before the time limit.
+LAST_WORDS = 4  # seconds
 SIGNALS = signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1
 
 
@@ -30,19 +36,26 @@ class Asked(BaseException):
 class StopRequest:
     """While entered, SIGNALS are noted instead of ending the program.
 
-    A second one has its usual effect, so an impatient Ctrl-C works.
+    A second one has its usual effect, so an impatient Ctrl-C works. One of several processes which
+    then waits for another too long ends all of them unsaved (`overdue`).
 
     Attributes:
       signal: the signal that arrived, or None.
+      saved: the newest step that is saved, or None.
+      watch: is told of the headway that is made.
     """
 
     def __init__(self):
         self.signal: signal.Signals | None = None
+        self.saved: int | None = None
+        self.watch = Overdue(SIGNALS, self._end)
         self._largest = processes.Largest()
         self._at_once = False
 
     def __enter__(self):
         self._before = {s: signal.signal(s, self._note) for s in SIGNALS}
+        if processes.count() > 1:
+            self.watch.__enter__()
         return self
 
     def agreed(self) -> int:
@@ -51,7 +64,10 @@ class StopRequest:
         All processes must call this at the same steps. A signal received by any process is reported
         to all of them one call later.
         """
-        return self._largest(int(self.signal or 0))
+        self.watch.step()
+        if number := self._largest(int(self.signal or 0)):
+            self.watch.obeyed()
+        return number
 
     @contextlib.contextmanager
     def at_once(self, together: bool = False):
@@ -77,8 +93,20 @@ class StopRequest:
         return 0
 
     def __exit__(self, *exception):
+        if self.watch.is_alive():
+            self.watch.__exit__(*exception)
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def _end(self, number: int) -> None:
+        newest = "none" if self.saved is None else f"step {self.saved:,}"
+        stop = Stop(number, f"another process kept it waiting, and the last step saved is {newest}")
+        telling = threading.Thread(target=processes.end, args=(stop.code, stop.line), daemon=True)
+        telling.start()
+        time.sleep(LAST_WORDS)  # in which `together` hears it, and ends this process as the others
+        if telling.is_alive():  # it is process 0 that does not answer
+            print(f"train: {stop.line}", file=sys.stderr, flush=True)
+        os._exit(stop.code)
 
     def _note(self, number, frame):
         del frame

@@ -22,7 +22,7 @@ from cnn_history.errors import WRONG_INPUT, Ending, UserError
 from cnn_history.training import processes
 from cnn_history.training.signals import SIGNALS, Stop
 
-ENDS, HEARD = "cnn_history/end", "cnn_history/heard"  # folders of texts
+HEARD = "cnn_history/heard"  # folder of texts
 FAILED = 1
 LAST_WORDS = 10  # seconds that process 0 waits for the others to have heard
 # Of the runtime's errors, those that a process may meet alone.
@@ -75,17 +75,18 @@ class _End(threading.Thread):
     def run(self) -> None:
         while not self._over.wait(processes.POLL):
             try:
-                ends = processes.told(ENDS)
+                ends = processes.told(processes.ENDS)
             except jax.errors.JaxRuntimeError:
                 return  # the service is gone, and the runtime aborts
             for process, said in ends.items():
                 status, _, line = said.partition(" ")
-                self._leave(int(status), f"process {process}: {line}")
+                ours = process == str(processes.number())
+                self._leave(int(status), line if ours else f"process {process}: {line}")
 
     def of_all(self, status: int, line: str) -> None:
         """End all processes."""
         with contextlib.suppress(jax.errors.JaxRuntimeError):  # the service is gone
-            processes.tell(f"{ENDS}/{processes.number()}", f"{status} {line}")
+            processes.end(status, line)
         self._leave(status, line)
 
     def _leave(self, status: int, line: str) -> None:

@@ -1,8 +1,12 @@
-"""Groups of batch norm on eight devices (runs on them: test_topologies.py)."""
+"""Groups of batch norm on eight devices (runs: test_topologies.py); a TPU that is not there."""
 
 import subprocess
 import sys
 
+import jax
+import pytest
+
+from cnn_history.training import devices
 from tests.training.runs import CHECKOUT
 
 GROUPS = """
@@ -41,3 +45,30 @@ def test_groups_of_a_devices_examples_are_the_statistics_of_that_device():
     command = [sys.executable, "-c", GROUPS]
     result = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("installed", "there", "chosen", "expected"),
+    [
+        (("libtpu",), False, None, "cpu"),
+        (("libtpu",), True, None, None),
+        (("libtpu",), False, "tpu", "tpu"),
+        (("libtpu", "jax_plugins"), False, None, None),
+        ((), False, None, None),
+    ],
+)
+def test_libtpu_without_a_tpu_is_left_alone(
+    installed, there, chosen, expected, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(devices, "_installed", lambda package: package in installed)
+    monkeypatch.setattr(devices, "TPUS", (str(tmp_path / "accel*"),))
+    monkeypatch.delenv("TPU_NAME", raising=False)
+    if there:
+        (tmp_path / "accel0").touch()
+    before = jax.config.jax_platforms
+    jax.config.update("jax_platforms", chosen)
+    try:
+        devices.look_for_no_tpu()
+        assert jax.config.jax_platforms == expected
+    finally:
+        jax.config.update("jax_platforms", before)

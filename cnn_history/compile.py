@@ -1,0 +1,92 @@
+"""Compile a run's programs for a TPU slice that is not here, and say what they need there.
+
+    python -m cnn_history.compile --config=experiments/resnet_imagenet.py:depth=50 \
+        --topology=v5e:2x4 --config.dtype=bfloat16
+
+The TPU's own compiler (libtpu, the extra `compile`) runs on any machine; nothing is trained, and no
+data are read. Memory, operations and bytes are those of one device and of one step. ResNet-50 takes
+minutes on two cores.
+"""
+
+import json
+from collections.abc import Callable
+
+import jax
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from cnn_history import build, commands, datasets
+from cnn_history.errors import UserError
+from cnn_history.experiment import Experiment
+from cnn_history.files import record
+from cnn_history.reporting import compilations
+from cnn_history.slices import account, interruption, programs, topology
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Experiment, experiments/NAME.py[:ARG]; its fields: ./launch.sh config."
+)
+TOPOLOGY = flags.DEFINE_string(
+    "topology", None, "Slice, KIND:SIDES: v5e:2x4, v6e:2x4, v5p:2x2x2, v4:2x2x1 ..."
+)
+PROGRAMS = flags.DEFINE_multi_enum(
+    "programs", list(programs.PROGRAMS), programs.PROGRAMS, "Which ones; the step always."
+)
+SEARCH = flags.DEFINE_bool(
+    "search", False, "Also search for the largest batch that fits; a few compilations more."
+)
+FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "What is printed.")
+OUTPUT = flags.DEFINE_string("output", None, "File to write the JSON to, in any format.")
+flags.mark_flags_as_required(["config", "topology"])
+
+
+def main(argv: list[str]) -> None:
+    output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
+    topology.parse(TOPOLOGY.value)
+    topology.check_installed()
+    jax.config.update("jax_platforms", "cpu")  # whatever is here: it only traces
+    jax.config.update("jax_enable_compilation_cache", False)  # seconds are those of compiling
+    with interruption.ends_at_once():
+        found = _account(CONFIG.value)
+    document = json.dumps(found, indent=2)
+    if output:
+        output.write_text(document + "\n")
+    if FORMAT.value == "json":
+        print(document)
+    else:
+        compilations.show(found)
+
+
+def _account(config: ConfigDict) -> dict:
+    found = account.account(TOPOLOGY.value, making(config), PROGRAMS.value)
+    if SEARCH.value:
+        found["largest"] = account.largest(
+            found, lambda size: making(config, batch_size=size), _multiple(config)
+        )
+    kept = json.loads(config.to_json())
+    kept.pop("data_dir")
+    return {**found, "versions": record.versions() | topology.version(), "config": kept}
+
+
+def making(config: ConfigDict, **changed) -> Callable[[jax.sharding.Mesh], Experiment]:
+    """Return what makes the experiment of a config, some fields changed, for a mesh."""
+    config = config.copy_and_resolve_references()
+    config.update(changed)
+
+    def make(mesh: jax.sharding.Mesh) -> Experiment:
+        if config.dtype == "float64":
+            raise UserError("config.dtype: TPUs have no float64; take float32 or bfloat16.")
+        data = build.sources(config, datasets.described)
+        return build.experiment(config, data=data, mesh=mesh)
+
+    return make
+
+
+def _multiple(config: ConfigDict) -> int:
+    """Return of what the images of a device have to be a multiple."""
+    grouped = "norm" in config.model and config.model.norm.name == "batch_norm"
+    size = config.model.norm.batch_norm.group_size if grouped else 0
+    return config.micro_batches * max(size, 1)
+
+
+if __name__ == "__main__":
+    commands.run(main)

@@ -1,0 +1,100 @@
+"""What programs need on slices: on the console, and as a table for a document."""
+
+import json
+import pathlib
+from collections.abc import Sequence
+
+from cnn_history.reporting import markdown, tables
+
+MIB, GIB = 2**20, 2**30
+COLUMNS = ("network", "dtype", "slice", "images a device", "norms", "peak", "temporaries", "fits")
+COLUMNS += ("GFLOP a step", "GB a step", "bound by", "gradient", "statistics", "other", "minutes")
+
+
+def show(found: dict) -> None:
+    """Print what `compile` found."""
+    device = "chip" if found["devices_per_chip"] == 1 else f"1/{found['devices_per_chip']} chip"
+    print(
+        f"{found['model']} on {found['chips']} chips of {found['device_kind']} "
+        f"({found['topology']}): {found['batch_size']:,} images, "
+        f"{found['images_per_device']:,} a device ({device}).\n"
+    )
+    tables.rows([_needs(name, one) for name, one in found["programs"].items()])
+    for name, one in found["programs"].items():
+        if not one["fits"]:
+            over = one["peak_bytes"] - one["hbm_bytes"]
+            print(f"\n{name} does not fit, by {_size(over)}.")
+    if "largest" in found:
+        print("\n" + _largest(found["largest"]))
+    if not found["fits"]:
+        return
+    bound = found["bound"]
+    print(
+        f"\nA step computes {found['flops'] / 1e9:,.4g} GFLOP and moves "
+        f"{found['bytes_accessed'] / 1e9:,.4g} GB on each device: bound by {bound['by']}. It can "
+        f"reach at most {bound['most_of_peak']:.1%} of the published peak and at most "
+        f"{bound['most_of_bandwidth']:.1%} of the bandwidth; these are bounds, not forecasts.\n"
+    )
+    print("Collectives of a step")
+    tables.rows([{**one, "bytes": _size(one["bytes"])} for one in found["collectives"]])
+    print("\nWhat layouts cost a step, the largest")
+    tables.rows([{**one, "bytes": _size(one["bytes"])} for one in found["layout"]])
+
+
+def _needs(name: str, one: dict) -> dict:
+    parts = {"arguments": "argument_bytes", "temporaries": "temp_bytes", "peak": "peak_bytes"}
+    return {
+        "program": name,
+        **{part: _size(one[key]) if key in one else "" for part, key in parts.items()},
+        "HBM": _size(one["hbm_bytes"]),
+        "fits": one["fits"],
+        "compiled in": f"{one['seconds']:,.1f} s",
+    }
+
+
+def _largest(found: dict) -> str:
+    beyond = f"; {found['too_many']:,} do not" if found["too_many"] else ", and maybe more"
+    times = found["compilations"]
+    return f"{found['images']:,} images a device fit{beyond} ({times} more compilations)."
+
+
+def _size(number: int) -> str:
+    if number < MIB:
+        return f"{number / 2**10:,.1f} KiB"
+    return f"{number / GIB:,.2f} GiB" if number >= GIB else f"{number / MIB:,.1f} MiB"
+
+
+def table(paths: Sequence[pathlib.Path]) -> str:
+    """Return the table of files that `compile --output` has written, as Markdown; "" for none."""
+    if not paths:
+        return ""
+    found = [json.loads(path.read_text()) for path in paths]
+    found.sort(key=lambda row: (row["model"], row["config"]["dtype"], row["topology"]))
+    return markdown.table(COLUMNS, [_row(row) for row in found])
+
+
+def _row(found: dict) -> list[str]:
+    config, step = found["config"], found["programs"]["step"]
+    group = config["model"].get("norm", {}).get("batch_norm", {}).get("group_size")
+    start = [found["model"], config["dtype"], found["topology"], f"{found['images_per_device']:,}"]
+    start += ["" if group is None else f"of {group}" if group else "of all"]
+    if not step["fits"]:
+        over = _size(step["peak_bytes"] - step["hbm_bytes"])
+        rest = [_size(step["peak_bytes"]), "", f"no, by {over}", *[""] * 6]
+        return [*start, *rest, f"{found['seconds'] / 60:.1f}"]
+    counts = dict.fromkeys(("gradient", "statistics", "other"), 0)
+    later = dict(counts)
+    for one in found["collectives"]:
+        counts[one["use"]] += one["count"]
+        later[one["use"]] += one["count"] * one["async"]
+    return [
+        *start,
+        _size(step["peak_bytes"]),
+        _size(step["temp_bytes"]),
+        "yes",
+        f"{found['flops'] / 1e9:,.1f}",
+        f"{found['bytes_accessed'] / 1e9:,.2f}",
+        f"{found['bound']['by']} (≤ {found['bound']['most_of_peak']:.0%} of peak)",
+        *(f"{counts[use]}" + (f" ({later[use]} async)" if later[use] else "") for use in counts),
+        f"{found['seconds'] / 60:.1f}",
+    ]

@@ -1,0 +1,41 @@
+"""What is published of the chips that slices are made of.
+
+Source: Google Cloud, "TPU architecture", the pages of each version
+(https://cloud.google.com/tpu/docs/v4, /v5e, /v5p, /v6e; read in November 2026). The peak is that of
+matrix products in bfloat16; XLA rounds the factors of float32 to bfloat16 too, unless told not to.
+"""
+
+from typing import NamedTuple
+
+GB, GIB = 10**9, 2**30
+
+
+class Chip(NamedTuple):
+    """One chip.
+
+    Attributes:
+      kind: its name in a topology.
+      memory: bytes of its HBM.
+      flops: most floating-point operations a second, in bfloat16.
+      bandwidth: most bytes a second from and to the HBM.
+      dimensions: of the torus or mesh that its slices are cut from.
+      devices: that jax sees in it.
+    """
+
+    kind: str
+    memory: int
+    flops: float
+    bandwidth: float
+    dimensions: int
+    devices: int = 1
+
+
+CHIPS = {
+    chip.kind: chip
+    for chip in (
+        Chip("v4", 32 * GIB, 275e12, 1200e9, 3, devices=2),  # a device for each of its cores
+        Chip("v5e", 16 * GB, 197e12, 819e9, 2),
+        Chip("v5p", 95 * GB, 459e12, 2765e9, 3),
+        Chip("v6e", 32 * GB, 918e12, 1640e9, 2),
+    )
+}

@@ -1,0 +1,84 @@
+"""One program compiled: what it needs, and what it says of itself."""
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from cnn_history.slices import hlo
+from cnn_history.slices.chips import Chip
+
+TOO_LARGE = "RESOURCE_EXHAUSTED"
+# The TPU's compiler: "Ran out of memory in memory space hbm. Used 17.80G of 15.75G hbm."
+USED = re.compile(r"memory space hbm\. Used ([\d.]+)([KMG]) of ([\d.]+)([KMG]) hbm")
+UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
+
+
+def compiled(trace: Callable[[], jax.stages.Traced], chip: Chip, state: Any) -> dict:
+    """Return what compiling a program shows; all bytes and operations are those of one device.
+
+    Args:
+      trace: the program.
+      chip: that it is compiled for.
+      state: of the run, as shapes.
+
+    Returns:
+      `fits`, `peak_bytes`, `hbm_bytes`, `seconds` (of tracing and compiling). Where it fits,
+      `argument_bytes`, `temp_bytes`, `flops`, `bytes_accessed`, `bound`, `collectives`, `layout`
+      too.
+    """
+    began = time.monotonic()
+    memory = chip.memory // chip.devices
+    try:
+        program = trace().lower().compile()
+    except jax.errors.JaxRuntimeError as error:
+        used = USED.search(str(error))
+        if TOO_LARGE not in str(error) or not used:
+            raise
+        needs, has = (float(used[i]) * UNITS[used[i + 1]] for i in (1, 3))
+        seconds = round(time.monotonic() - began, 1)
+        return {
+            "fits": False,
+            "peak_bytes": round(needs),
+            "hbm_bytes": round(has),
+            "seconds": seconds,
+        }
+    seconds = round(time.monotonic() - began, 1)
+    needed, costs, text = program.memory_analysis(), program.cost_analysis(), program.as_text()
+    flops, accessed = round(costs["flops"]), round(costs["bytes accessed"])
+    return {
+        "fits": True,
+        "peak_bytes": needed.peak_memory_in_bytes,
+        "argument_bytes": needed.argument_size_in_bytes,
+        "temp_bytes": needed.temp_size_in_bytes,
+        "hbm_bytes": memory,
+        "flops": flops,
+        "bytes_accessed": accessed,
+        "bound": bound(flops, accessed, chip),
+        "collectives": hlo.collectives(text, *_sizes(state)),
+        "layout": hlo.layout_costs(text),
+        "seconds": seconds,
+    }
+
+
+def bound(flops: float, accessed: float, chip: Chip) -> dict:
+    """Return which of the chip's limits comes first, and the most that the other one leaves.
+
+    The roofline of Williams et al. 2009: with so many operations for each byte of HBM, a program
+    can reach no more than that share of the peak, or of the bandwidth. Both are bounds; no program
+    has to come near them.
+    """
+    ratio = flops / max(accessed, 1) / (chip.flops / chip.bandwidth)
+    return {
+        "by": "peak" if ratio > 1 else "bandwidth",
+        "most_of_peak": min(1.0, ratio),
+        "most_of_bandwidth": min(1.0, 1 / ratio) if ratio else 1.0,
+    }
+
+
+def _sizes(state: Any) -> tuple[set[int], set[int]]:
+    """Return the sizes of parameters, and those of the vectors of norms that keep statistics."""
+    channels = {leaf.size for leaf in jax.tree.leaves(state.model_state)}
+    return {leaf.size for leaf in jax.tree.leaves(state.params)}, channels

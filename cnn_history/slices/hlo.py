@@ -1,0 +1,173 @@
+"""What a compiled program says of itself: XLA's text of it, HLO, after all optimizations."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+KINDS = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter")
+USES = GRADIENT, STATISTICS, OTHER = ("gradient", "statistics", "other")
+SHOWN = 10  # of what layouts cost, the largest
+
+COMPUTATION = re.compile(r"(?:ENTRY )?%(?P<name>[\w.-]+) \(.*\{$")
+INSTRUCTION = re.compile(
+    r"\s+(?:ROOT )?%(?P<name>[\w.-]+) = (?P<type>.*?) (?P<opcode>[a-z][a-z-]*)\("
+)
+ARRAY = re.compile(
+    r"(?P<dtype>[a-z]+\d*)(?:e\dm\d\w*)?\[(?P<dims>[\d,]*)\](?:\{(?P<layout>[^}]*)\})?"
+)
+CALLED = re.compile(r"calls=%([\w.-]+)")
+WHERE = re.compile(r'op_name="([^"]*)"')
+BITS = re.compile(r"\d+")
+
+# Of a layout, after the order of its dimensions: the first tile, and where it is not the HBM.
+TILE, SPACE = re.compile(r":T\(([\d,]+)\)"), re.compile(r"S\([1-9]\d*\)")
+# Instructions that give another name to what is there, and those of data that come from outside.
+NO_ARRAY = {"parameter", "constant", "get-tuple-element", "tuple", "bitcast", "copy-done"}
+MOVES = ("copy", "transpose", "pad", "reshape")
+
+
+class Array(NamedTuple):
+    """One array of an instruction's result.
+
+    Attributes:
+      text: as HLO has it, without its layout.
+      size: number of values.
+      bytes: that they take.
+      padded: bytes that they take in their layout, whose tiles are whole.
+      in_hbm: whether they lie there.
+    """
+
+    text: str
+    size: int
+    bytes: int
+    padded: int
+    in_hbm: bool
+
+
+class Instruction(NamedTuple):
+    """One instruction: the computation that it stands in, and its line."""
+
+    computation: str
+    name: str
+    opcode: str
+    arrays: list[Array]
+    line: str
+
+    @property
+    def where(self) -> str:
+        """Where in the network it comes from, as jax names it; empty if it is not known."""
+        match = WHERE.search(self.line)
+        return match[1] if match else ""
+
+
+def instructions(text: str) -> Iterator[Instruction]:
+    """Yield the instructions of all computations, in their order."""
+    computation = ""
+    for line in text.splitlines():
+        if match := COMPUTATION.match(line):
+            computation = match["name"]
+        elif match := INSTRUCTION.match(line):
+            arrays = [_array(found) for found in ARRAY.finditer(match["type"])]
+            yield Instruction(computation, match["name"], match["opcode"], arrays, line)
+
+
+def _array(found: re.Match) -> Array:
+    dims = [int(n) for n in found["dims"].split(",") if n]
+    size, layout = math.prod(dims), found["layout"] or ""
+    bits = BITS.search(found["dtype"])
+    each = int(bits[0]) / 8 if bits else 1  # pred
+    order = [int(n) for n in layout.partition(":")[0].split(",") if n]
+    tile = TILE.search(layout)
+    padded = list(dims)
+    if tile and order:
+        sides = [int(n) for n in tile[1].split(",")]
+        for side, axis in zip(
+            reversed(sides), order, strict=False
+        ):  # the minor axes, innermost first
+            padded[axis] = -(-padded[axis] // side) * side
+    text = f"{found['dtype']}[{found['dims']}]"
+    whole = [round(values * each) for values in (size, math.prod(padded))]
+    return Array(text, size, *whole, not SPACE.search(layout))
+
+
+def collectives(text: str, kernels: Collection[int], channels: Collection[int]) -> list[dict]:
+    """Return how often devices talk to each other, by kind and use.
+
+    An instruction counts once, also in a loop. One that carries an array as large as a kernel, or a
+    vector that is no norm's, is the gradient's; XLA merges small ones into it. One that carries
+    nothing but numbers for each channel of a norm is one of statistics, or of what goes back
+    through them, and is the gradient of scale and shift too.
+
+    Args:
+      text: of the program.
+      kernels: sizes of parameters that are no vectors of norms.
+      channels: sizes of the norms' vectors.
+    """
+    found = list(instructions(text))
+    asynchronous = {
+        called
+        for one in found
+        if one.opcode == "async-start"
+        for called in CALLED.findall(one.line)
+    }
+    counts, sizes = Counter(), Counter()
+    for one in found:
+        kind = one.opcode.removesuffix("-start")
+        if kind not in KINDS:
+            continue
+        started = one.opcode != kind
+        arrays = one.arrays
+        if started and kind in ("all-gather", "collective-permute"):  # (operand, result, ...)
+            arrays = arrays[1:2]
+        later = started or one.computation in asynchronous or "async" in one.computation
+        key = kind, _use(kind, {array.size for array in arrays}, set(kernels), set(channels)), later
+        counts[key] += 1
+        sizes[key] += sum(array.bytes for array in arrays)
+    return [
+        {"kind": kind, "use": use, "count": count, "bytes": sizes[kind, use, later], "async": later}
+        for (kind, use, later), count in sorted(counts.items())
+    ]
+
+
+def _use(kind: str, sizes: set[int], kernels: set[int], channels: set[int]) -> str:
+    if kind != "all-reduce" or max(sizes, default=0) <= 1:
+        return OTHER
+    if sizes & (kernels - channels - {1}):
+        return GRADIENT
+    return STATISTICS if sizes <= {1, *channels} else OTHER
+
+
+def layout_costs(text: str) -> list[dict]:
+    """Return the arrays that layouts cost most, SHOWN of them, the largest first.
+
+    `copy`, `transpose`, `pad`, `reshape`: bytes that are written to bring an array into another
+    layout or size; `padding`: bytes of HBM that an array takes beyond its values, since its tiles
+    are whole. What is fused into other work, and what lies in the chip's own memory, is not
+    counted. Arrays alike, from the same place in the network, are one row.
+    """
+    rows = Counter()
+    fused = {
+        called
+        for one in instructions(text)
+        if one.opcode == "fusion"
+        for called in CALLED.findall(one.line)
+    }
+    for one in instructions(text):
+        if one.computation in fused or one.opcode in NO_ARRAY:
+            continue
+        moved = one.name.partition(".")[0].partition("_")[0].removesuffix("-start")
+        moved = moved if one.opcode in (moved, "fusion") else one.opcode
+        for array in one.arrays:
+            if not array.in_hbm:
+                continue
+            if moved in MOVES:
+                rows[moved, array.text, array.padded, one.where] += 1
+            if array.padded > array.bytes:
+                rows["padding", array.text, array.padded - array.bytes, one.where] += 1
+    found = [
+        {"what": what, "array": array, "count": count, "bytes": count * each, "where": where}
+        for (what, array, each, where), count in rows.items()
+    ]
+    return sorted(found, key=lambda row: -row["bytes"])[:SHOWN]

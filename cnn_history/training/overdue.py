@@ -1,0 +1,89 @@
+"""A signal that the main thread does not get to hear: it waits for another process.
+
+Python calls its handlers between two instructions of the main thread, and a collective is one
+instruction, however long another process keeps it waiting. But what the runtime does first, at
+once and in any thread, is to write the signal's number into a pipe, which a thread can read.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+
+from cnn_history.training import processes
+
+PATIENCE = 8  # seconds without headway; with what follows less than processes.HEARTBEAT
+STEPS = 3  # headway may take as long as this many of the last step
+UNKNOWN = 300  # seconds for a save, and for what is perhaps compiled first
+
+
+class Overdue(threading.Thread):
+    """While entered, a signal ends all processes if this one makes no headway after it.
+
+    What it is about then is lost, and all since the last checkpoint.
+    """
+
+    def __init__(self, signals: Collection[int], end: Callable[[int], None]):
+        """Watch nothing yet.
+
+        Args:
+          signals: that count.
+          end: is called with the number of a signal that is overdue, in this thread.
+        """
+        super().__init__(daemon=True)
+        self._signals, self._end, self._over = frozenset(signals), end, threading.Event()
+        self._headway, self._step, self._took, self._least = time.monotonic(), None, 0.0, PATIENCE
+
+    def __enter__(self):
+        self._read, self._write = os.pipe()
+        for end in (self._read, self._write):
+            os.set_blocking(end, False)
+        self._before = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        self.start()
+        return self
+
+    def __exit__(self, *exception):
+        signal.set_wakeup_fd(self._before)
+        self.obeyed()
+        self.join()
+        os.close(self._read)
+        os.close(self._write)
+
+    def headway(self) -> None:
+        """Note that the main thread goes on."""
+        self._headway = time.monotonic()
+
+    def step(self) -> None:
+        """Note that it has come to another step; how long the last one took is the measure."""
+        self.headway()
+        self._took = self._headway - self._step if self._step else 0.0
+        self._step = self._headway
+
+    def obeyed(self) -> None:
+        """Watch no longer: all processes know of a signal, and save."""
+        self._over.set()
+
+    @contextlib.contextmanager
+    def unknown(self) -> Iterator[None]:
+        """Have more patience: nobody knows how long this takes."""
+        self._least = UNKNOWN
+        try:
+            yield
+        finally:
+            self.headway()
+            self._least = PATIENCE
+
+    def run(self) -> None:
+        """Read the pipe, and end by the first signal once it is overdue."""
+        number = since = 0
+        while not self._over.wait(processes.POLL):
+            with contextlib.suppress(BlockingIOError):  # none has come
+                came = [one for one in os.read(self._read, 64) if one in self._signals]
+                if came and not number:
+                    number, since = came[0], time.monotonic()
+            waited = time.monotonic() - max(since, self._headway)
+            if number and waited > max(self._least, STEPS * self._took):
+                self._end(number)
+                return

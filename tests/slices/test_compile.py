@@ -1,0 +1,110 @@
+"""The verb: what it refuses, how it ends, and LeNet-5 compiled where the compiler is."""
+
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cnn_history.slices import compilation
+from cnn_history.slices.chips import CHIPS
+from tests import forks
+from tests.training.runs import CHECKOUT
+
+LENET = "--config=experiments/lenet5_digits.py"
+HERE = importlib.util.find_spec("libtpu") is not None
+REFUSED = {
+    ("--topology=v5e:2x2",): "--config is needed",
+    (LENET,): "--topology is needed",
+    (LENET, "--topology=v5e"): "'v5e' is not KIND:SIDES",
+    (LENET, "--topology=v5f:2x2"): "unknown kind 'v5f'; did you mean 'v5",
+    (LENET, "--topology=v5p:2x2"): "a slice of v5p has 3 sides",
+    (LENET, "--topology=v5e:0x2"): "a side of 0 chips",
+    (LENET, "--topology=v5e:2x2", "--output=no/such/file"): "the folder 'no/such' does not exist",
+}
+NEED_THE_COMPILER = {
+    (LENET, "--topology=v5e:3x3"): "there is no v5e:3x3",
+    (LENET, "--topology=v5e:8x8"): "config.batch_size: 32 is not a multiple of the 64 devices",
+    (LENET, "--topology=v5e:2x2", "--config.image_size=8"): "config.image_size: ",
+}
+
+
+@pytest.mark.parametrize("cases", [REFUSED, NEED_THE_COMPILER] if HERE else [REFUSED])
+def test_one_line_names_it(cases):
+    for message, (status, said) in zip(
+        cases.values(), forks.run("compile", list(cases)), strict=True
+    ):
+        assert (status, len(said.strip().splitlines())) == (2, 1), said
+        assert message in said
+
+
+@pytest.mark.skipif(HERE, reason="it is installed")
+def test_without_the_compiler_the_line_says_how_to_get_it():
+    ((status, said),) = forks.run("compile", [[LENET, "--topology=v5e:2x2"]])
+    assert (status, len(said.strip().splitlines())) == (2, 1)
+    assert "EXTRAS=compile ./launch.sh" in said
+
+
+def test_bounds():
+    """By hand: v5e computes 197e12 / 819e9 = 240.5 operations in the time of a byte."""
+    chip = CHIPS["v5e"]
+    assert chip.flops / chip.bandwidth == pytest.approx(240.5, abs=0.1)
+    found = compilation.bound(1e12, 1e10, chip)
+    assert found == {
+        "by": "bandwidth",
+        "most_of_peak": pytest.approx(100 / 240.5, abs=1e-3),
+        "most_of_bandwidth": 1.0,
+    }
+    assert compilation.bound(481e9, 1e9, chip)["most_of_bandwidth"] == pytest.approx(0.5, abs=1e-3)
+
+
+# A call that neither looks for signals nor keeps the interpreter, as the compiler is.
+BUSY = """
+import hashlib
+from cnn_history.slices import interruption
+with interruption.ends_at_once():
+    print("begun", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000_000)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_at_once(number):
+    started = subprocess.Popen(
+        [sys.executable, "-c", BUSY], cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert started.stdout.readline() == b"begun\n"
+    time.sleep(0.2)
+    started.send_signal(number)
+    _, said = started.communicate(timeout=10)
+    assert started.returncode == 128 + number
+    assert number.name.encode() in said
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HERE, reason="the TPU's compiler is not installed (EXTRAS=compile)")
+def test_two_lenets_are_compiled_at_once(tmp_path):
+    """libtpu keeps a lock file; and nothing but the document is written."""
+    command = [sys.executable, "-m", "cnn_history.compile", LENET, "--topology=v5e:2x2"]
+    command += ["--format=json", "--programs=step"]
+    both = [
+        subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    ends = [one.communicate(timeout=1200) for one in both]
+    assert [(one.returncode, said) for one, (_, said) in zip(both, ends, strict=True)] == [
+        (0, b"")
+    ] * 2
+    found = json.loads(ends[0][0])
+    assert (found["topology"], found["device_kind"], found["devices"]) == (
+        *("v5e:2x2", "TPU v5 lite"),
+        4,
+    )
+    assert found["fits"]
+    assert 0 < found["argument_bytes"] < found["peak_bytes"] < found["hbm_bytes"]
+    gradient = [one for one in found["collectives"] if one["use"] == "gradient"]
+    assert [one["kind"] for one in gradient] == ["all-reduce"]
+    assert gradient[0]["bytes"] == pytest.approx(4 * 61_706, abs=16)  # and the loss along with it
