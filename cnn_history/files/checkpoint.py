@@ -2,7 +2,7 @@
 
     checkpoints/STEP/default          the state, as Orbax writes it
     checkpoints/STEP/checksums.json   the SHA-256 of each of its files
-    checkpoints/STEP.unfinished       being written or removed; cleared away by the next run
+    checkpoints/STEP.*unfinished      being written, read or removed; cleared away by the next run
     checkpoints/STEP.damaged          set aside: no run reads it or writes to it again
 
 A step is renamed to its name when it is whole and on the disk, and out of it before it is removed,
@@ -17,7 +17,8 @@ import pathlib
 import re
 import shutil
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -165,10 +166,39 @@ def restore_variables(workdir: Folder, best: bool = False) -> dict:
         if step is None:
             raise ValueError(f"'{workdir}' holds no checkpoint: the run has not saved one yet.")
         try:
-            return _restore(folder / str(step) / STATE)
-        except Exception:  # whatever Orbax makes of a step that a run removes meanwhile
+            with _held(folder / str(step)) as held:
+                try:
+                    return _restore(held / STATE)
+                except Exception:  # whatever Orbax makes of what is removed meanwhile
+                    if held.exists():
+                        raise
+        except OSError:
             if step in _steps(folder):
                 raise
+
+
+@contextlib.contextmanager
+def _held(step: Folder) -> Iterator[Folder]:
+    """Yield a folder with links to a step's files, which stay when a run removes the step.
+
+    Orbax's threads print a traceback for each file that goes while they read. Where no links can be
+    made, in a bucket or on a disk that is only read, the step's own folder is yielded. A killed
+    reader's links are cleared away as unfinished by the next run.
+    """
+    if not _on_this_machine(step):
+        yield step
+        return
+    with contextlib.ExitStack() as stack:
+        held = step
+        try:
+            held = pathlib.Path(tempfile.mkdtemp(UNFINISHED, f"{step.name}.", step.parent))
+            stack.callback(shutil.rmtree, held, ignore_errors=True)
+            shutil.copytree(step, held, copy_function=os.link, dirs_exist_ok=True)
+        except OSError:
+            if not step.exists():
+                raise
+            held = step
+        yield held
 
 
 def _restore(path: Folder) -> dict:

@@ -49,21 +49,39 @@ def test_every_read_beside_a_run_that_saves_all_the_time_is_good(tmp_path, capfd
     assert "damaged" not in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("when", ["as_it_is_checked", "as_it_is_read"])
-def test_a_step_that_is_removed_meanwhile_is_chosen_again(tmp_path, monkeypatch, when):
+@pytest.mark.parametrize(("when", "read"), [("checked", 1), ("held", 1), ("read", 2)])
+def test_a_step_that_is_removed_meanwhile_is_whole_or_chosen_again(
+    tmp_path, monkeypatch, capfd, when, read
+):
     with Checkpoints(tmp_path, keep=3) as checkpoints:
         for step in (1, 2):
             checkpoints.save(step, state(step))
+        module, name = {
+            "checked": (checkpoint.checksums, "damage"),
+            "held": (checkpoint.shutil, "copytree"),
+            "read": (checkpoint, "_restore"),
+        }[when]
+        function = getattr(module, name)
 
-        def removing(function, path):
-            if path.parts[-2 if when == "as_it_is_read" else -1] == "2":
+        def removing(*arguments, **options):
+            if 2 in checkpoint._steps(tmp_path / checkpoint.FOLDER):
                 checkpoints._remove(2)
-            return function(path)
+            return function(*arguments, **options)
 
-        if when == "as_it_is_checked":
-            check = checkpoint.checksums.damage
-            monkeypatch.setattr(checkpoint.checksums, "damage", lambda p: removing(check, p))
-        else:
-            restore = checkpoint._restore
-            monkeypatch.setattr(checkpoint, "_restore", lambda p: removing(restore, p))
+        monkeypatch.setattr(module, name, removing)
+        assert int(restore_variables(tmp_path)["step"]) == read
+    assert [path.name for path in (tmp_path / checkpoint.FOLDER).iterdir()] == ["1"]
+    assert not capfd.readouterr().err
+
+
+def test_a_step_is_read_where_no_links_can_be_made(tmp_path, monkeypatch):
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save(1, state(1))
+
+    def refuse(*arguments, **options):
+        raise PermissionError("a disk that is only read")
+
+    for module, name in ((checkpoint.os, "link"), (checkpoint.tempfile, "mkdtemp")):
+        monkeypatch.setattr(module, name, refuse)
         assert int(restore_variables(tmp_path)["step"]) == 1
+        assert [path.name for path in (tmp_path / checkpoint.FOLDER).iterdir()] == ["1"]
