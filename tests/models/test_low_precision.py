@@ -1,7 +1,7 @@
 """Gradients in bfloat16 are those of float32, but for roundings: no sum is formed in bfloat16.
 
-A leaf's slope on the true gradient is 1 within 3 %, and its relative error at most 1.5 times the
-least that bfloat16 products leave.
+A leaf's slope on the true gradient is 1 within 3 %, where float32 sums of bfloat16 products have
+that, else theirs within 3 %; its relative error is at most 1.5 times theirs.
 """
 
 import pytest
