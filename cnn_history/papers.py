@@ -1,14 +1,14 @@
-"""The papers, and the error rates that they printed: cited, never computed.
+"""The papers, and the error rates that they print: cited, never computed.
 
-Everything that names a paper refers to this table: the networks, the lecture's claims, the page and
-the number beside a run. A paper's year is that of its first appearance, on arXiv or in print.
+The networks, the lecture's claims, the page and the number beside a run all refer to this table. A
+paper's year is that of its first appearance, on arXiv or in print.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 IMAGENET, CIFAR10, MNIST = "imagenet2012", "cifar10", "mnist"
-SPLITS = {"val": ("validation", "val"), "test": ("test",)}  # as data sets call them
+SPLITS = {"val": ("validation", "val"), "test": ("test",)}  # names in data sets
 VIEWS = {"single_crop": ", one crop", "ten_crop": ", ten crops", "dense": ", dense"}
 
 
@@ -17,10 +17,10 @@ class Paper(NamedTuple):
 
     Attributes:
       authors: initials and surnames, separated by commas.
-      year: of its first appearance.
-      title: as printed.
-      venue: where it was published, with the year if that is a later one.
-      arxiv: its number there, or empty.
+      year: year of its first appearance.
+      title: title as printed.
+      venue: place of publication, with the year if later than `year`.
+      arxiv: arXiv number, or empty.
     """
 
     authors: str
@@ -35,7 +35,7 @@ class Paper(NamedTuple):
 
     @property
     def cited_authors(self) -> str:
-        """One surname, two, or the first and `et al.`"""
+        """One or two surnames, or the first with `et al.`"""
         first, *others = (author.split(" ")[-1] for author in self.authors.split(", "))
         match others:
             case []:
@@ -46,22 +46,22 @@ class Paper(NamedTuple):
 
     @property
     def source(self) -> str:
-        """The name with the arXiv number: He et al. 2015, arXiv:1512.03385."""
+        """The citation with the arXiv number: He et al. 2015, arXiv:1512.03385."""
         return f"{self}, arXiv:{self.arxiv}" if self.arxiv else str(self)
 
     def at(self, place: str = "") -> "Place":
-        """Return a place in this paper, or a reading of it."""
+        """Return a place in this paper, or a reading of the paper in parentheses."""
         return Place(self, place)
 
 
 class Place(NamedTuple):
-    """A table, figure or section of a paper, or a reading of it in brackets."""
+    """A table, figure or section of a paper, or a reading of the paper in parentheses."""
 
     paper: Paper
     place: str
 
     def __str__(self) -> str:
-        """Return both: He et al. 2015, table 1."""
+        """Return paper and place: He et al. 2015, table 1."""
         separator = "" if not self.place else " " if self.place.startswith("(") else ", "
         return f"{self.paper}{separator}{self.place}"
 
@@ -139,18 +139,18 @@ class Published(NamedTuple):
     """A row of a paper's table; errors in percent, as printed.
 
     Attributes:
-      label: of the entry, in the paper's words.
-      network: its name here, or None where it is no network of ours.
+      label: label of the entry, in the paper's words.
+      network: name of the network here, or None if the project lacks it.
       models: number of networks whose predictions were averaged.
       dataset: name of the data set here.
       split: `val` or `test`.
-      protocol: that of `evaluation` where the paper's is one of them, else in the paper's words.
-      top1: error in percent, or None where it was not printed.
+      protocol: name of the protocol in `evaluation`, otherwise the paper's words.
+      top1: error in percent, or None if not printed.
       top5: likewise.
       where: table, figure or section.
-      paper: that printed it.
-      recipe: fields of a run's config with the values that this number is for; None: no run of
-        ours is put beside it, since another row is the paper's main one.
+      paper: source of the number.
+      recipe: fields of a run's config with the values to which the number applies; None if no
+        run is compared with it, because another row is the paper's main result.
     """
 
     label: str
@@ -167,12 +167,12 @@ class Published(NamedTuple):
 
     @property
     def source(self) -> str:
-        """Return the paper, with its arXiv number, and the place."""
+        """Return the paper with its arXiv number, and the place."""
         return f"{self.paper.source}, {self.where}"
 
     @property
     def cited(self) -> str:
-        """Return paper and place, and for photos how many views of each were averaged."""
+        """Return paper and place, and for ImageNet the views that were averaged."""
         views = VIEWS.get(self.protocol, "") if self.dataset == IMAGENET else ""
         return f"{self.paper}, {self.where}{views}"
 
@@ -193,7 +193,7 @@ def _rows(paper: Paper, dataset: str, *rows: tuple) -> list[Published]:
 
 
 RELEASE = "github.com/KaimingHe/deep-residual-networks, README"
-# A lecture's drawing of a network, and the network whose number stands beside its runs.
+# The lecture's version of a network, and the network whose printed error applies to its runs.
 DRAWN_AFTER = {"lenet5": "lenet5_1998"}
 
 PUBLISHED: list[Published] = [
@@ -330,14 +330,13 @@ PUBLISHED: list[Published] = [
 
 
 def reported(recipe: Mapping[str, Any]) -> Published | None:
-    """Return the row that stands beside the error of a run, or None.
+    """Return the printed result to compare a run with, or None.
 
-    A paper's number is that of a whole data set: a run on a part of it, such as `train[:160]`, has
-    none.
+    Papers use whole data sets, so a run on a part of one, such as `train[:160]`, has none.
 
     Args:
-      recipe: the run's config, nested by field. Read are `model.name`, `dataset`, `train_split`,
-        `test_split` and the fields that the recipes of the rows name.
+      recipe: the run's config, nested by field. Used are `model.name`, `dataset`, `train_split`,
+        `test_split` and the fields in the recipes of the rows.
     """
     train_split, network = _field(recipe, "train_split"), _field(recipe, "model.name")
     if train_split is None or "[" in train_split:
@@ -355,7 +354,7 @@ def reported(recipe: Mapping[str, Any]) -> Published | None:
 
 
 def _field(recipe: Mapping[str, Any], name: str) -> Any:
-    """Return a field by its dotted name, or None; a list of JSON as the tuple that it was."""
+    """Return a field by its dotted name, or None; lists, as in JSON, become tuples."""
     value = recipe
     for part in name.split("."):
         if part not in value:
@@ -365,15 +364,15 @@ def _field(recipe: Mapping[str, Any], name: str) -> Any:
 
 
 def beside(networks: Sequence[str], dataset: str, classes: int, protocol: str) -> list[Published]:
-    """Return the rows that stand beside the error of a network, or of an ensemble of it.
+    """Return the printed results to compare an evaluation of a network or ensemble with.
 
-    A `folder` of 1,000 classes is ImageNet, as people keep it on disk.
+    A `folder` of 1,000 classes counts as ImageNet.
 
     Args:
-      networks: of the ensemble; those of different networks have no rows.
-      dataset: that the error was measured on.
+      networks: networks of the ensemble; for different networks there are no rows.
+      dataset: data set of the evaluation.
       classes: number of its classes.
-      protocol: by which it was measured.
+      protocol: protocol of the evaluation.
     """
     if len(set(networks)) > 1:
         return []

@@ -37,10 +37,10 @@ class Layer:
       kernel: (h, w) of the window, or None.
       stride: of the window, or None.
       output: (h, w, c) for one image.
-      parameters: trained numbers; a layer that is used twice has them at its first use only.
+      parameters: number of trained values; a layer that is used twice has them at its first use.
       weights: parameters that multiply, without biases.
       macs: multiply-adds for one image.
-      activations: outputs that count, for one image.
+      activations: counted outputs, for one image.
       receptive_field: side of the receptive field of one output.
     """
 
@@ -76,7 +76,7 @@ class Account:
 
     @property
     def parameters(self) -> int:
-        """Return the number of trained numbers."""
+        """Return the number of trained values."""
         return sum(layer.parameters for layer in self.layers)
 
     @property

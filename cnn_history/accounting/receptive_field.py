@@ -113,7 +113,7 @@ def _union(views: list[View], shape: tuple[int, ...]) -> View:
 def _slide(view: View, axis: int, before: int, window: int = 1, stride: int = 1) -> View:
     """Return the view after a sliding window with this stride and padding."""
     _, first, size, jump = view
-    before, window, stride = map(int, (before, window, stride))  # some are NumPy's, as no JSON is
+    before, window, stride = map(int, (before, window, stride))  # NumPy integers are not JSON
     return View(axis, first - before * jump, size + (window - 1) * jump, jump * stride)
 
 

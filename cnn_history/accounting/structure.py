@@ -86,7 +86,7 @@ def _meetings(nodes: dict[str, Node], readers: dict[str, list[str]]) -> dict[str
     nearest = {}
     for name in reversed(order):
         ways = set(readers[name])
-        while len(ways) > 1:  # the first of them goes on to its own meeting
+        while len(ways) > 1:  # replace the first by its own meeting
             first = min(ways, key=order.get)
             ways = ways - {first} | {nearest[first]}
         if ways:

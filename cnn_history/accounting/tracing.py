@@ -12,7 +12,7 @@ from jax.extend import core
 
 from cnn_history import layers
 
-# Of a layer's type, or of the nearest type that it is derived from.
+# By the layer's type, or the nearest type from which it is derived.
 OPERATIONS = {
     nn.Conv: "conv",
     layers.PartialConv: "conv",

@@ -1,1 +1,1 @@
-"""How fast: measurements in turns, beside PyTorch and beside what the device can do."""
+"""Speed, measured in alternating rounds and compared with PyTorch and the device's limits."""

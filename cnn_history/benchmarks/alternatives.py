@@ -1,6 +1,6 @@
-"""Other forms of layers, to be measured in the place of ours: the same functions.
+"""Alternative implementations of layers, with the same results, to compare with ours.
 
-Each takes the layer's own first, as `layers.forms` has it.
+Each takes our implementation as its first argument (`layers.forms.replaced`).
 """
 
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from jax.experimental import pallas
 from jax.experimental.pallas import triton
 
 IMAGE_CHANNELS = 3
-# What a program of the kernel in Pallas sums: so many rows, a block of them at a time.
+# A program of the Pallas kernel sums ROWS rows of CHANNELS channels, BLOCK rows at a time.
 ROWS, BLOCK, CHANNELS = 1792, 128, 64
 
 
 def space_to_depth(convolve, x, kernel, strides, padding, **options):
-    """Convolve; of images, each square that a stride moves on by is one position of more channels.
+    """Convolve; in the first layer, fold each stride-sized square into one position's channels.
 
-    A kernel of 7x7 and stride 2 is one of 4x4 then, on 12 channels, with zeros at its end.
+    A 7x7 kernel of stride 2 becomes a 4x4 kernel of stride 1 on 12 channels, padded with zeros.
     """
     if x.shape[3] != IMAGE_CHANNELS or max(strides) == 1:
         return convolve(x, kernel, strides, padding, **options)
@@ -30,7 +30,7 @@ def space_to_depth(convolve, x, kernel, strides, padding, **options):
     ):
         outputs = (size + low + high - window) // step + 1
         squares = -(-window // step)
-        around.append((low, (outputs - 1 + squares) * step - size - low, 0))  # may cut
+        around.append((low, (outputs - 1 + squares) * step - size - low, 0))  # may be negative
         behind.append((0, squares * step - window))
     x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *around, (0, 0, 0)])
     kernel = jnp.pad(kernel, (*behind, (0, 0), (0, 0)))
@@ -46,27 +46,27 @@ def _squares(x: jax.Array, size: tuple[int, int]) -> jax.Array:
 
 
 def groups_apart(convolve, x, kernel, strides, padding, feature_group_count=1, **options):
-    """Convolve, by one convolution for each group of channels."""
+    """Convolve with a separate convolution for each group of channels."""
     parts = (jnp.split(array, feature_group_count, axis=-1) for array in (x, kernel))
     made = [convolve(*part, strides, padding, **options) for part in zip(*parts, strict=True)]
     return jnp.concatenate(made, axis=-1)
 
 
 def without_first_mean(statistics: Callable, x: jax.Array) -> tuple[jax.Array, ...]:
-    """As `batch_norm.statistics`, by E[x²] - E[x]², in one pass; exact where |mean| is small."""
+    """As `batch_norm.statistics`, but in one pass by E[x²] - E[x]²; accurate for small |mean|."""
     mean, square = (jnp.mean(a, tuple(range(1, x.ndim - 1)), keepdims=True) for a in (x, x * x))
     return x, mean, mean, jnp.maximum(square - jnp.square(mean), 0)
 
 
 def by_pallas(statistics: Callable, x: jax.Array) -> tuple[jax.Array, ...]:
-    """The same, both sums by one kernel of our own, of images in bfloat16.
+    """As `without_first_mean`, with both sums by a Pallas kernel, for maps in bfloat16.
 
-    Raises ValueError where a group of images does not divide into what a program sums.
+    Raises ValueError if a group of images does not divide into ROWS and CHANNELS.
     """
-    narrow = x.astype(jnp.bfloat16)  # as it came: XLA leaves out a conversion there and back
+    narrow = x.astype(jnp.bfloat16)  # the original type: XLA drops the double conversion
     rows, channels = narrow.size // len(x) // x.shape[-1], x.shape[-1]
     if rows % ROWS or channels % CHANNELS:
-        raise ValueError(f"{rows, channels} are not multiples of {ROWS, CHANNELS}.")
+        raise ValueError(f"(rows, channels) = {rows, channels}: no multiples of {ROWS, CHANNELS}.")
     sums = jax.vmap(_sums)(narrow.reshape(len(x), rows, channels))  # [groups, 2, c]
     shape = (len(x), *[1] * (x.ndim - 2), channels)
     mean, square = (sums[:, i].reshape(shape) / rows for i in range(2))

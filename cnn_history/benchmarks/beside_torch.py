@@ -1,4 +1,4 @@
-"""The other side: PyTorch at its best on the same device, with as many threads."""
+"""PyTorch, in its fastest configuration, on the same device with as many threads."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -13,13 +13,13 @@ from cnn_history.benchmarks.cases import DECAY, LEARNING_RATE, WEIGHT_DECAY, Cas
 
 
 class Way(NamedTuple):
-    """How a network is run: its memory format, and torch.compile's mode or None."""
+    """A configuration of PyTorch: memory format, and torch.compile's mode or None."""
 
     layout: torch.memory_format
     compiled: str | None = None
 
 
-# Which of them is the fastest depends on the network, so all are measured.
+# The fastest way depends on the network, so all are measured.
 WAYS = {
     "cpu": {"NCHW": Way(torch.contiguous_format), "channels_last": Way(torch.channels_last)},
     "cuda": {
@@ -32,15 +32,15 @@ WAYS = {
 
 
 def make(case: Case, way: str, device: str) -> tuple[Callable[[int], None], int]:
-    """Return what makes that many steps of a case, done when it returns, and its parameters."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)))  # as many as XLA takes
+    """Return a function that runs a given number of steps to the end, and the parameter count."""
+    torch.set_num_threads(len(os.sched_getaffinity(0)))  # as many as XLA uses
     layout, mode = WAYS[device][way]
     network = torch_networks.NETWORKS[case.network]().to(device, memory_format=layout)
     parameters = sum(p.numel() for p in network.parameters())
     training, reduced = case.mode == "train", case.dtype == "bfloat16"
     network.train(training)
     if reduced and not training:
-        network.to(torch.bfloat16)  # once, where autocast would do it in every step
+        network.to(torch.bfloat16)  # once; autocast would convert in every step
     called = torch.compile(network, mode=mode) if mode else network
     batches = _batches(case, layout, device)
     options = {"momentum": DECAY, "weight_decay": WEIGHT_DECAY, "fused": True}
@@ -72,7 +72,7 @@ def make(case: Case, way: str, device: str) -> tuple[Callable[[int], None], int]
 def _batches(
     case: Case, layout: torch.memory_format, device: str
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield images and labels: one batch for ever, or drawn from a data set on the device."""
+    """Yield images and labels: always the same batch, or batches of a data set on the device."""
     images, labels = ours.at_random(case)
     images = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(device, memory_format=layout)
     labels = torch.from_numpy(labels.astype(np.int64)).to(device)
@@ -87,7 +87,7 @@ def _batches(
 
 
 def _augmented(images: torch.Tensor) -> torch.Tensor:
-    """[n, c, h, w] -> the same, padded by 4, cut at random and mirrored at random."""
+    """[n, c, h, w] -> the same shape, padded by 4, cropped at random and mirrored at random."""
     n, _, h, w = images.shape
     device = images.device
     padded = functional.pad(images, (4, 4, 4, 4))

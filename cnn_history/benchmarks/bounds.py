@@ -1,4 +1,4 @@
-"""The least time that a network's kernels can take on a device, from the network's own account."""
+"""A lower bound on the time of a network's kernels on a device, from the network's account."""
 
 import math
 from typing import NamedTuple
@@ -11,12 +11,12 @@ WEIGHTED = ("conv", "fc", "rbf")
 
 
 class Bound(NamedTuple):
-    """What a step does for each image, and the time that it needs at least.
+    """The work of a step per image, and its least time.
 
     Attributes:
       operations: multiplications and additions.
-      bytes: moved.
-      seconds: the sum over kernels of the longer of both.
+      bytes: bytes moved.
+      seconds: least time, the sum over kernels of the longer of computing and moving.
     """
 
     operations: float
@@ -25,13 +25,13 @@ class Bound(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A layer or a meeting of branches, as the bounds see it.
+    """The properties of a layer, or of a meeting of branches, that determine its bound.
 
     Attributes:
-      operation: of the account, or that of a meeting.
+      operation: operation of the layer or the meeting.
       macs: multiply-adds.
-      input: number of its values; 0 for meetings.
-      output: likewise.
+      input: number of input values; 0 for meetings.
+      output: number of output values.
       of_image: whether the input is the image.
       normalized: whether a normalization over the batch follows.
     """
@@ -45,7 +45,7 @@ class Piece(NamedTuple):
 
 
 def pieces(model: str) -> tuple[list[Piece], int]:
-    """Return the pieces of the network `model` on its paper's images, and its parameters."""
+    """Return the pieces of a network at its paper's image size, and its parameter count."""
     traced, account = traced_account(model, None)
     layers = dict(zip(traced.calls, account.layers, strict=True))
     nodes = graph.graph(traced)
@@ -67,15 +67,15 @@ def pieces(model: str) -> tuple[list[Piece], int]:
 def bounds(
     model: str, mode: str, batch: int, width: int, peak: float, bandwidth: float
 ) -> dict[str, Bound]:
-    """Return the bound of each fusion.
+    """Return the bound for each degree of fusion.
 
     Args:
       model: name of the network.
       mode: `train` or `inference`.
-      batch: images a step, which share the parameters' traffic.
-      width: bytes of a number.
-      peak: operations a second.
-      bandwidth: bytes a second.
+      batch: images per step; they share the traffic of the parameters.
+      width: bytes per value.
+      peak: operations per second.
+      bandwidth: bytes per second.
     """
     found, parameters = pieces(model)
     shared = passes.parameter_bytes(mode, width) * parameters / batch

@@ -1,23 +1,23 @@
-"""What is measured: networks, batches and modes of the suites `cpu` and `gpu`."""
+"""Networks, batches and modes of the suites `cpu`, `gpu` and `profile`."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-# He et al. 2015 trained with these; all networks are measured with them, on both sides.
+# Decays of He et al. 2015, and a small rate, for all networks on both sides.
 LEARNING_RATE, DECAY, WEIGHT_DECAY = 0.001, 0.9, 1e-4
-RESIDENT = 50_000  # images of the data set that lies on the device, as CIFAR-10's training split
+RESIDENT = 50_000  # images of the data set on the device, as many as CIFAR-10's training split
 
 
 class Case(NamedTuple):
     """A row of a suite.
 
     Attributes:
-      network: its name.
+      network: name of the network.
       mode: `train`, whole steps of momentum with weight decay, or `inference`.
-      batch: images a step.
-      dtype: of the computation.
-      data: what a step gets: `one batch`, the same again and again; or `resident`, a batch of a
-        data set that lies on the device, drawn and augmented in the step (CIFAR's networks).
+      batch: images per step.
+      dtype: type of the computation.
+      data: `one batch`, the same for each step; or `resident`, a batch of a data set on the
+        device, drawn and augmented in the step (CIFAR's networks).
     """
 
     network: str
@@ -35,7 +35,7 @@ CPU = (
     Case("resnet50", "inference", 8),
     Case("vgg16", "inference", 4),
 )
-# v1.5, which published rates are of.
+# Published rates are of ResNet-50 v1.5.
 IMAGENET = {
     "resnet50_v1_5": 256,
     "vgg16": 256,

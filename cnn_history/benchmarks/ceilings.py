@@ -1,4 +1,4 @@
-"""What the device can do: measured in the same run as what is held against it."""
+"""The device's peak and bandwidth, measured in the same run as the networks."""
 
 import functools
 
@@ -7,15 +7,15 @@ import jax.numpy as jnp
 
 from cnn_history.benchmarks import rounds
 
-# The side of the square matrices, and the bytes of the array that is read and written.
+# Side of the square matrices, and bytes of the array that is read and written.
 SIZES = {"cpu": (2048, 1 << 27), "gpu": (8192, 1 << 30), "tpu": (8192, 1 << 30)}
 
 
 def measure(dtype: str, how_many: int, seconds: float) -> dict[str, float]:
-    """Return operations a second of a large matrix product, and bytes a second of a pass.
+    """Return operations/s of a large matrix product, and bytes/s of a pass over memory.
 
-    The best of `how_many` rounds of about `seconds` each: what others take away from the machine
-    makes no ceiling. The pass reads and writes a large array in place; caches hold none of it.
+    Each is the best of `how_many` rounds of about `seconds`, because other load only slows rounds
+    down. The pass reads and writes an array in place that is too large for the caches.
     """
     side, size = SIZES[jax.default_backend()]
     a, b = (jax.random.normal(jax.random.key(i), (side, side), dtype) for i in range(2))

@@ -1,4 +1,4 @@
-"""The suite `input`: how fast images come, kept in memory or streamed from photos."""
+"""The suite `input`: images per second, from memory or streamed from photos."""
 
 import functools
 import gc
@@ -20,12 +20,12 @@ from cnn_history.datasets import crops, stream
 from cnn_history.datasets.order import Order
 from cnn_history.training import keys, program
 
-WARM_UP = 2  # batches of a turn that are not timed: workers start, and functions are compiled
-FEWEST = 4  # batches that are timed in a turn
+WARM_UP = 2  # untimed batches of a turn, in which workers start and functions compile
+FEWEST = 4  # timed batches of a turn, at least
 SIZE, PHOTO_BATCH = 224, 32
-# 8 to 100 % of the area at an aspect of 3/4 to 4/3, and the mirror image (GoogLeNet's crops).
+# 8 to 100 % of the area with an aspect ratio of 3/4 to 4/3, and mirroring (GoogLeNet's crops).
 CROP = functools.partial(crops.random_area, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3))
-COPIES = 60  # names under which scikit-learn's two photos stand in a folder
+COPIES = 60  # links to each of scikit-learn's two photos
 
 OURS, THEIRS = "cnn_history", "torch DataLoader, Pillow"
 Loader = Callable[[int], Iterator]  # number of batches -> the batches
@@ -33,10 +33,10 @@ IN_MEMORY, PHOTOS = "memory", "photos"
 
 
 def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
-    """Yield a row for each loader; those of the same images take turns.
+    """Yield a row for each loader; loaders of the same images take turns.
 
-    `memory` is a data set of CIFAR-10's size, padded, cut at random, mirrored and scaled; `photos`
-    are JPEG files, decoded, cut at random, resized to 224x224 and mirrored.
+    `memory` is a data set of CIFAR-10's size, padded, cropped at random, mirrored and scaled.
+    `photos` are JPEG files, decoded, cropped at random, resized to 224x224 and mirrored.
     """
     for name in (IN_MEMORY, PHOTOS):
         if name in names:
@@ -69,7 +69,7 @@ def _rows(name: str, effort: Effort) -> Iterator[dict]:
 
 
 def _loaders(name: str, effort: Effort) -> tuple[int, dict[str, Loader]]:
-    """Return the images of a batch, and who makes them."""
+    """Return the batch size, and the loaders by name."""
     if effort.torch:
         from cnn_history.benchmarks import torch_loaders  # an extra
     if name == IN_MEMORY:
@@ -86,9 +86,9 @@ def _loaders(name: str, effort: Effort) -> tuple[int, dict[str, Loader]]:
 
 
 def turn(batches: Iterator) -> tuple[float, float]:
-    """Return images a second after the first batches, and processor milliseconds an image.
+    """Return images/s after the warm-up, and processor milliseconds per image.
 
-    Those are of the whole turn, the start of workers included; they do not see who else computes.
+    Processor time includes the start of workers, and is independent of other load.
     """
     used = processor_seconds()
     first = sum(len(next(batches)) for _ in range(WARM_UP))
@@ -103,13 +103,13 @@ def turn(batches: Iterator) -> tuple[float, float]:
 
 
 def processor_seconds() -> float:
-    """Return what this process and its ended workers have used of the processors."""
+    """Return the processor time of this process and its ended workers, in seconds."""
     used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def in_memory(case: Case) -> Loader:
-    """Return what makes batches of a resident data set, augmented on the device."""
+    """Return a loader of batches of a resident data set, augmented on the device."""
     config, source = ours.cifar10(case), ours.noise(case)
     _, feed, images = ours.parts(build.experiment(config, data=(source, source)))
     key = keys.keys(config.seed)
@@ -126,7 +126,7 @@ def in_memory(case: Case) -> Loader:
 
 
 def streamed(photos: datasets.Source, count: int, threads: int | None = None) -> Iterator:
-    """Yield batches of photos, as the training loop reads them ahead."""
+    """Yield batches of photos from the stream that training uses."""
 
     def fail(name, why):
         raise ValueError(f"{name}: {why}")
@@ -138,7 +138,7 @@ def streamed(photos: datasets.Source, count: int, threads: int | None = None) ->
 
 
 def photo_source(folder: pathlib.Path | None) -> datasets.Source:
-    """Return the JPEG files of a folder, or scikit-learn's two under many names, as one class."""
+    """Return a source, with one class, of a folder's JPEG files or of scikit-learn's two."""
     root = pathlib.Path(tempfile.mkdtemp())
     there = root / "train" / "photo"
     if folder is not None:

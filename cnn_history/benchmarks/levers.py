@@ -1,9 +1,9 @@
-"""The suite `levers`: what each way to speed up a step on a GPU gives, beside the step as it is.
+"""The suite `levers`: the gain of each way to speed up a step on a GPU.
 
-A lever is a setting of XLA, another form of a layer, or another length of the loop over steps.
-Each takes turns with the step without it; one that this XLA does not know, or cannot compile, says
-so in its row. Persisted autotuning is none of them: jax keeps it with the compiled programs, and
-`startup` measures both.
+A lever is an XLA option, another implementation of a layer, or another length of the loop over
+steps. It takes turns with the unchanged step. If XLA does not know or cannot compile a lever, its
+row has the error. Persisted autotuning is not among the levers: jax stores it with the compiled
+programs, and `startup` measures both.
 """
 
 import functools
@@ -23,14 +23,14 @@ LOOPS = {"xla_gpu_enable_command_buffer": f"{BUFFERED},WHILE"}
 
 
 class Lever(NamedTuple):
-    """A lever.
+    """A change that may speed up a step.
 
     Attributes:
-      options: of XLA, by name.
-      forms: of layers' functions, by their names.
-      as_on_cpu: what is lowered as it is for a CPU.
-      stride: steps of a call; None for as many as a run makes.
-      unroll: steps that are written out in a turn of the loop over them.
+      options: XLA options, by name.
+      forms: replacements of layers' functions, by name.
+      as_on_cpu: forms to lower as for a CPU.
+      stride: steps per call; None for as many as in a run.
+      unroll: unrolled iterations of the loop over steps.
     """
 
     options: ours.Options = ours.NONE
@@ -80,7 +80,7 @@ CASES = {case.network: case for case in GPU if case.mode == "train" and case.net
 
 
 def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
-    """Yield the row of each lever."""
+    """Yield a row for each chosen lever."""
     for network, levers in LEVERS.items():
         for name, lever in levers.items():
             if f"{network}:{name}" in names:
@@ -88,14 +88,14 @@ def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
 
 
 def beside(case: Case, name: str, lever: Lever, effort: Effort) -> dict:
-    """Return the row of a lever."""
+    """Return the row of a lever: its speed beside the unchanged step's, or the error."""
     row = {**case._asdict(), "lever": name}
     plain = _plain(case)
     try:
         changed = make(case, lever)
         contestants = {"with": changed.run, "without": plain.run}
         found = rounds.alternate(contestants, effort.rounds, effort.seconds)
-    except Exception as error:  # of a compiler, of the memory, or of a form that does not fit
+    except Exception as error:  # from the compiler, for lack of memory, or from an unfit form
         return {**row, "failed": f"{type(error).__name__}: {error}".splitlines()[0]}
     seconds = [time / changed.steps for time in found["with"]]
     return {
@@ -111,13 +111,13 @@ def beside(case: Case, name: str, lever: Lever, effort: Effort) -> dict:
 
 
 def make(case: Case, lever: Lever) -> ours.Ours:
-    """Return a case with a lever, compiled."""
+    """Return a case, compiled with a lever."""
     jax.clear_caches()
     try:
         with forms.replaced(**lever.forms), form.as_on_cpu(*lever.as_on_cpu):
             return ours.make(case, lever.options, lever.stride, lever.unroll)
     finally:
-        jax.clear_caches()  # nobody else gets what was traced here
+        jax.clear_caches()  # other measurements must not reuse these traces
 
 
 @functools.lru_cache(maxsize=1)  # a network's levers follow each other

@@ -1,4 +1,4 @@
-"""The suites of networks: each case here, beside PyTorch where that is asked for."""
+"""The suites of networks: the speed of each case and, on request, of PyTorch."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from cnn_history.benchmarks.suite import Effort, Suite
 
 
 def suite(cases: tuple[Case, ...], on_gpu: bool = False) -> Suite:
-    """Return the suite of these cases."""
+    """Return a suite that measures these cases."""
 
     def ceiling(names: set[str], effort: Effort) -> dict[str, dict[str, float]]:
         dtypes = dict.fromkeys(case.dtype for case in cases if case.network in names)
@@ -27,7 +27,7 @@ def suite(cases: tuple[Case, ...], on_gpu: bool = False) -> Suite:
 
 
 def measure(case: Case, effort: Effort, ceiling: dict[str, float]) -> dict:
-    """Return the row of a case, held against what the device can do (`ceilings.measure`)."""
+    """Return the row of a case, compared with the device's ceilings (`ceilings.measure`)."""
     mine = ours.make(case)
     contestants = {"cnn_history": mine.run, **(_torch(case, mine) if effort.torch else {})}
     found = rounds.alternate(contestants, effort.rounds, effort.seconds)
@@ -48,7 +48,7 @@ def measure(case: Case, effort: Effort, ceiling: dict[str, float]) -> dict:
             {"name": name, **_speed(case, rounds.spread(times))} for name, times in found.items()
         ]
     del mine, contestants
-    gc.collect()  # what this case holds on the device goes before the next one's comes
+    gc.collect()  # free this case's device memory before the next one
     return row
 
 
@@ -57,7 +57,7 @@ def _speed(case: Case, seconds: dict[str, float]) -> dict:
 
 
 def _limits(case: Case, speed: float, ceiling: dict[str, float]) -> dict:
-    """Return what a step does for an image, and the shares of what the device can do."""
+    """Return the work of a step per image, and the shares of the device's ceilings reached."""
     peak, bandwidth = ceiling["operations_per_second"], ceiling["bytes_per_second"]
     width = build.DTYPES[case.dtype].dtype.itemsize
     found = bounds.bounds(case.network, case.mode, case.batch, width, peak, bandwidth)

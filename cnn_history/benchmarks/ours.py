@@ -1,4 +1,4 @@
-"""Our side: the project's own networks, optimizer and step, compiled as `train` compiles them."""
+"""This project's networks, optimizer and step, compiled as in `train`."""
 
 import functools
 import time
@@ -23,7 +23,7 @@ from cnn_history.training import devices, feed, program
 from cnn_history.training.state import State
 from cnn_history.training.step import train_step
 
-Options = Mapping[str, str | bool | int]  # of XLA
+Options = Mapping[str, str | bool | int]  # XLA options
 NONE: Options = types.MappingProxyType({})
 
 
@@ -31,12 +31,12 @@ class Ours(NamedTuple):
     """A compiled case.
 
     Attributes:
-      run: makes that many calls of the program, and returns when they are done.
-      steps: that a call makes.
-      compile_seconds: from the traced function to the program.
+      run: calls the program a given number of times, and returns when all are done.
+      steps: steps per call.
+      compile_seconds: time to trace and compile.
       compiled: the program.
-      parameters: of the network.
-      optimizer_bytes: of the optimizer's state, where there is one.
+      parameters: parameters of the network.
+      optimizer_bytes: size of the optimizer's state; 0 without one.
     """
 
     run: Callable[[int], None]
@@ -48,20 +48,20 @@ class Ours(NamedTuple):
 
     @property
     def memory(self) -> int:
-        """Bytes of the program's arguments, results and temporaries at once."""
+        """Bytes of the program's arguments, results and temporaries together."""
         found = self.compiled.memory_analysis()
         arguments = found.argument_size_in_bytes + found.output_size_in_bytes
         return arguments + found.temp_size_in_bytes - found.alias_size_in_bytes
 
 
 def make(case: Case, options: Options = NONE, stride: int | None = None, unroll: int = 1) -> Ours:
-    """Return a case, compiled.
+    """Compile a case.
 
     Args:
-      case: the row.
-      options: of XLA, beside those that every run has.
-      stride: steps of a call, where the data are resident; None for as many as a run makes.
-      unroll: steps that are written out in a turn of its loop.
+      case: the case to measure.
+      options: XLA options, in addition to those of every run.
+      stride: steps per call if the data are resident; None for as many as in a run.
+      unroll: unrolled iterations of the loop over steps.
     """
     if case.data == "resident":
         config, source = cifar10(case), noise(case)
@@ -85,9 +85,9 @@ def make(case: Case, options: Options = NONE, stride: int | None = None, unroll:
 
 
 def at_random(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """Return images [n, h, w, c] and labels [n]: a batch, or what is resident.
+    """Return random images [n, h, w, c] and labels [n]: a batch, or the resident data set.
 
-    Those of a batch are normal, those of a whole data set uint8.
+    A batch is float32, drawn from N(0, 1); a data set is uint8.
     """
     info, draw = models.info(case.network), np.random.default_rng(0)
     if case.data == "resident":
@@ -98,7 +98,7 @@ def at_random(case: Case) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cifar10(case: Case) -> ConfigDict:
-    """Return the config by which the residual networks of CIFAR-10 are trained, for a case."""
+    """Return the config of the CIFAR-10 recipe for residual networks, for a case."""
     config = commands.read_config(f"{commands.CHECKOUT}/experiments/resnet_cifar10.py")
     config.model.name = case.network
     config.update(batch_size=case.batch, dtype=case.dtype)
@@ -106,7 +106,7 @@ def cifar10(case: Case) -> ConfigDict:
 
 
 def noise(case: Case) -> Source:
-    """Return the examples as a source."""
+    """Return the images and labels of `at_random` as a source."""
     images, labels = at_random(case)
     return Source(
         name="noise",
@@ -119,7 +119,7 @@ def noise(case: Case) -> Source:
 
 
 def _training(network: nn.Module, variables: dict, batch: dict, options) -> Ours:
-    """Steps of momentum on one batch, by the step that every run makes."""
+    """Compile steps of momentum on one batch, with the step of `train`."""
     rule = optimizers.momentum(LEARNING_RATE, DECAY)
     optimizer = optimizers.add_l2(rule, WEIGHT_DECAY, optimizers.DECAYED["all"])
     update = functools.partial(
@@ -140,7 +140,7 @@ def _training(network: nn.Module, variables: dict, batch: dict, options) -> Ours
 def _steps(
     advance: Callable, options, state: State, given: Callable[[int], tuple], steps: int = 1
 ) -> Ours:
-    """Return a function from a state and what is given at a position to the state `steps` on."""
+    """Compile `advance`: (state, *given(position)) -> the state after `steps` more steps."""
     parameters, at = optax.tree.size(state.params), 0
     held = sum(leaf.nbytes for leaf in jax.tree.leaves(state.opt_state))
     compiled, seconds = _compile(advance, options, state, *given(0))
@@ -150,7 +150,7 @@ def _steps(
         for _ in range(count):
             state, metrics = compiled(state, *given(at))
             at += steps
-        # A step that is refused costs as much as one that is applied, but is none.
+        # A refused step costs as much as an applied one, but must not count.
         assert jax.block_until_ready(metrics)["applied"].all(), "a step was not applied"
         jax.block_until_ready(state)
 
@@ -160,7 +160,7 @@ def _steps(
 def of(
     experiment: Experiment, options: Options = NONE, stride: int | None = 1, unroll: int = 1
 ) -> Ours:
-    """Return an experiment whose images are whole, compiled; the arguments are those of `make`."""
+    """Compile an experiment on a resident data set; the arguments are those of `make`."""
     made, training, _ = parts(experiment, unroll)
     steps = stride or training.stride
     advance = made.steps if steps > 1 else made.step
@@ -169,7 +169,7 @@ def of(
 
 
 def parts(experiment: Experiment, unroll: int = 1) -> tuple[program.Program, feed.Feed, Images]:
-    """Return the program and the feed of an experiment whose images are whole, and their way."""
+    """Return program, feed and preprocessing of an experiment on a resident data set."""
     mesh, train = devices.mesh(), experiment.train
     sizes = experiment.size, experiment.adapter
     images = experiment.images(lambda: examples.measure(train, *sizes, skip=None))

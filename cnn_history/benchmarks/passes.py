@@ -1,35 +1,34 @@
-"""How often a step passes over each array, by how much is fused: what the bounds are made of.
+"""The passes of a step over each array, for three degrees of fusion; the basis of the bounds.
 
-A kernel takes at least as long as its operations at the device's peak, and as its bytes at the
-device's bandwidth (Williams, Waterman & Patterson 2009, "Roofline", Comm. ACM 52(4)). Which kernels
-there are depends on what is fused with what; three answers, z being a convolution's result, T the
-activation made of it, and d their gradients:
+A kernel takes at least the time of its operations at the device's peak, and that of its bytes at
+the device's bandwidth (Williams, Waterman & Patterson 2009, "Roofline", Comm. ACM 52(4)). The
+degree of fusion determines the kernels. Let z be a convolution's result, T its activation, and dz
+and dT their gradients.
 
-`compiler`, what XLA does: the three convolutions by themselves; of a normalized z then 8 passes,
-read for the statistics (1), read and T written (2), dT and z read for the sums of the gradient (2),
-read again and dz written (3); without normalization 6, z read and T written (2), dT and T read and
-dz written (3), dz read for the bias (1). A sum of branches: the shortcut read (1), the gradients of
-both branches added behind the mask of the activation (4).
+`compiler`, as XLA: three separate convolutions. A normalized z then takes 8 passes: read z for the
+statistics (1), read z and write T (2), read dT and z for the gradient's sums (2), read both again
+and write dz (3). Without normalization it takes 6: read z and write T (2), read dT and T and write
+dz (3), read dz for the bias (1). A sum of branches: read the shortcut (1), and add the gradients of
+both branches behind the activation's mask (4).
 
-`fused`, as hand-written kernels of the MLPerf benchmark have it: statistics in the epilogue of the
-convolution, normalization and activation in the prologue of the next one. Each gradient reads dT
-and z where the compiler's reads dz; that to the input reads the input, too, for its mask and sums.
-A sum of branches: 3 forward, 5 backward.
+`fused`, as hand-written MLPerf kernels: statistics in the convolution's epilogue, normalization and
+activation in the next one's prologue. Each gradient reads dT and z instead of dz; the gradient of
+the input also reads the input, for its mask and sums. A sum of branches: 3 forward, 5 backward.
 
-`least`: both gradients in one kernel that reads each array once; a sum: 2 and 2.
+`least`: one kernel for both gradients, which reads each array once. A sum of branches: 2 and 2.
 """
 
 from typing import NamedTuple
 
 
 class Kernel(NamedTuple):
-    """What one kernel does for a layer.
+    """The work of a kernel for a layer.
 
     Attributes:
-      operations: in those of the layer's forward pass.
+      operations: operations, in units of the layer's forward pass.
       input: passes over the layer's input.
       output: passes over its result.
-      to_input: the part of these three that makes the input's gradient; images have none.
+      to_input: the part of these three for the input's gradient, which images do not need.
     """
 
     operations: int
@@ -39,13 +38,13 @@ class Kernel(NamedTuple):
 
 
 class Fusion(NamedTuple):
-    """The kernels of each kind of layer, and passes over what has no weights.
+    """The kernels of layers with weights, and the passes over sums and concatenations.
 
     Attributes:
-      normalized: of a convolution that a normalization follows.
-      plain: of a convolution, or a fully-connected layer, that none follows.
+      normalized: kernels of a convolution followed by a normalization.
+      plain: kernels of other convolutions and of fully-connected layers.
       sum: passes over a sum of branches.
-      concatenation: passes over branches that are joined in depth.
+      concatenation: passes over concatenated branches.
     """
 
     normalized: tuple[Kernel, ...]
@@ -78,7 +77,7 @@ INFERENCE = {
 }
 FUSIONS = {"train": TRAIN, "inference": INFERENCE}
 
-# (passes over the input, over the result): forward both; backward a maximum reads its input again.
+# Passes over (input, result): each once forward; the gradient of a maximum reads its input again.
 POOLS = {
     "train": {"max_pool": (3, 2), "avg_pool": (2, 2), "subsampling": (2, 2)},
     "inference": {"max_pool": (1, 1), "avg_pool": (1, 1), "subsampling": (1, 1)},
@@ -90,8 +89,8 @@ def parameter_bytes(mode: str, width: int) -> int:
     """Return the bytes moved for each parameter in a step of momentum.
 
     Args:
-      mode: of the step.
-      width: bytes of a number of the computation; parameters and velocity have 4.
+      mode: `train` or `inference`.
+      width: bytes per value in the computation; parameters and velocity have 4.
     """
     if mode == "inference":
         return width

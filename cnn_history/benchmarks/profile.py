@@ -1,8 +1,8 @@
-"""The suite `profile`: where the time of a training step goes, by kind of operation.
+"""The suite `profile`: the time of a training step by kind of operation.
 
-The profiler says how long each operation of the compiled program ran; the program's own text says
-what it does. The process has one processor from its start: of operations that share several, or
-that other threads go on with, the profiler does not say when they are at work.
+The profiler gives the duration of each operation of the compiled program; the program's text gives
+its kind. The process has one processor from its start, because the profiler does not show when
+operations on several processors, or continued by other threads, are running.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from cnn_history.benchmarks import ours
 from cnn_history.benchmarks.cases import PROFILED, Case, networks
 from cnn_history.benchmarks.suite import Effort, Suite
 
-# An operation, or a fusion of several, is of the first kind that it has an operation of.
+# A fusion has the first of these kinds that one of its operations has.
 KINDS = {
     "convolutions": ("convolution",),
     "matrix products": ("dot",),
@@ -27,11 +27,11 @@ KINDS = {
     "sums, and what is fused into them": ("reduce",),
 }
 REST = "element by element"
-# Of a library's calls, by their targets.
+# Operations of library calls, by words in their targets.
 CALLS = {"conv": "convolution", "gemm": "dot", "matmul": "dot"}
-# A GPU gets many operations as one command, of which the profiler tells no single ones.
+# On a GPU, command buffers would hide single operations from the profiler.
 APART = {"xla_gpu_enable_command_buffer": ""}
-NESTING = ("call", "while", "conditional")  # the operations inside are seen by themselves
+NESTING = ("call", "while", "conditional")  # the operations inside have their own entries
 
 COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.-]+) \(.*\{$")
 INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?([\w.-]+) = (?:\(.*?\)|\S+) ([\w-]+)\(")
@@ -63,19 +63,19 @@ def _profile(case: Case, steps: int) -> Iterator[dict]:
 
 
 def seconds_by_operation(trace: pathlib.Path) -> Counter[str]:
-    """Return how long the operations of a profiler's trace ran, by the name of each."""
+    """Return the duration of each operation in a profiler's trace, by name."""
     found = Counter()
     for plane in jax.profiler.ProfileData.from_file(str(trace)).planes:
         if plane.name.startswith("/device:") or plane.name == "/host:CPU":
             for line in plane.lines:
-                for event in line.events:  # a GPU's kernel says its operation aside
+                for event in line.events:  # a GPU kernel has its operation in `hlo_op`
                     name = str(dict(event.stats).get("hlo_op", event.name))
                     found[name] += event.duration_ns / 1e9
     return found
 
 
 def kinds(program: str) -> dict[str, str]:
-    """Return the kind of each operation of a compiled program, given its text."""
+    """Return the kind of each operation in the text of a compiled program, by name."""
     computations: dict[str, list[tuple[str, str, str]]] = {}
     for line in program.splitlines():
         if match := COMPUTATION.match(line):

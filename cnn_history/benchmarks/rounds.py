@@ -1,21 +1,21 @@
-"""Measurements that take turns, so that a slower machine is slower for all.
+"""Measurements in alternating rounds, so that a slow phase of the machine affects all sides.
 
-A ratio is taken within a round, where both sides met the same machine; what is quoted is the median
-of the rounds' ratios, with the lowest and the highest.
+A ratio compares two sides within a round. Quoted are the median of the rounds' ratios, the lowest
+and the highest.
 """
 
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-Run = Callable[[int], None]  # makes that many steps, and returns when they are done
+Run = Callable[[int], None]  # runs a number of steps, and returns when they are done
 
 
 def alternate(contestants: Mapping[str, Run], rounds: int, seconds: float) -> dict[str, list]:
-    """Return the seconds a step of each contestant, one number a round.
+    """Return the seconds per step of each contestant, one number per round.
 
-    In each round each makes as many steps as take about `seconds`, in the order given: A B A B.
-    Its first steps, which compile, allocate and tell how long one takes, are not counted.
+    In each round, each contestant runs for about `seconds`, in the given order: A B A B. The first
+    two steps, which compile, allocate and measure the time of a step, do not count.
     """
     counts = {}
     for name, run in contestants.items():
@@ -29,22 +29,22 @@ def alternate(contestants: Mapping[str, Run], rounds: int, seconds: float) -> di
 
 
 def timed(run: Run, count: int) -> float:
-    """Return the seconds that `count` steps take."""
+    """Run `count` steps, and return the seconds that they took."""
     began = time.perf_counter()
     run(count)
     return time.perf_counter() - began
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Return median, lowest and highest."""
+    """Return median, lowest and highest value, as `median`, `low` and `high`."""
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
-    """Return the spread of our time over the other's, taken within each round."""
+    """Return the spread of our time over theirs, computed within each round."""
     return spread([a / b for a, b in zip(ours, theirs, strict=True)])
 
 
 def fastest(found: Mapping[str, Sequence[float]]) -> str:
-    """Return the name of the contestant whose median is the lowest."""
+    """Return the name of the contestant with the lowest median."""
     return min(found, key=lambda name: statistics.median(found[name]))

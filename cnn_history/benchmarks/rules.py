@@ -1,4 +1,4 @@
-"""The suite `optimizers`: what a step of each rule takes, and what it remembers."""
+"""The suite `optimizers`: the time of a step and the size of the state, for each rule."""
 
 from collections.abc import Iterator
 
@@ -12,11 +12,11 @@ from cnn_history.benchmarks.suite import Effort, Suite
 
 BATCH = 128
 SIZE = 8  # of scikit-learn's digits
-RATE, DAMPING = 0.01, 1.0  # small steps: none is refused while the time is taken
+RATE, DAMPING = 0.01, 1.0  # small steps, so that none is refused during the measurement
 
 
 class SmallNet(nn.Module):
-    """Two convolutions and a classifier, 666 parameters: BFGS keeps a matrix of their square."""
+    """Two convolutions and a classifier: 666 parameters, small enough for BFGS's matrix."""
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -29,7 +29,7 @@ class SmallNet(nn.Module):
 
 
 def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
-    """Yield the row of each rule; all take turns."""
+    """Yield a row for each rule; the rules take turns."""
     made = {name: _make(name) for name in optimizers.OPTIMIZERS if name in names}
     runs = {name: rule.run for name, rule in made.items()}
     found = rounds.alternate(runs, effort.rounds, effort.seconds)
@@ -51,7 +51,7 @@ def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
 
 
 def _make(rule: str) -> ours.Ours:
-    """Return steps of a rule on scikit-learn's digits, unchanged."""
+    """Compile steps of a rule on scikit-learn's digits, without augmentation."""
     config = fields.base()
     config.model.name = "lenet5"
     config.optimizer.name = rule

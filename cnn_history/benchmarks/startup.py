@@ -1,4 +1,4 @@
-"""The suite `startup`: how long one waits, each time in a fresh process."""
+"""The suite `startup`: waiting times, each in a fresh process."""
 
 import os
 import pathlib
@@ -14,8 +14,8 @@ from cnn_history.benchmarks.suite import Effort, Suite
 from cnn_history.commands import CHECKOUT
 from cnn_history.files.record import read_metrics
 
-LOOKS = 0.005  # seconds between looks at a run's record
-LIMIT = 600  # seconds until a run that shows nothing has failed
+LOOKS = 0.005  # seconds between readings of a run's record
+LIMIT = 600  # seconds after which a run without a record has failed
 IMPORTS = {
     "import jax": "import jax",
     "import torch": "import torch",
@@ -28,11 +28,11 @@ SUMMARIZE = "summarize"
 
 
 def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
-    """Yield a row for each kind of start; they take turns.
+    """Yield a row for each kind of start; the kinds take turns.
 
-    An import of the package is counted over that of jax, which goes before it in the same process.
-    The first step is that of the default experiment, from the start of the process to the line in
-    its record, with an empty compilation cache (`cold`) and with the one that it left (`warm`).
+    The time to import the package excludes jax, which the process imports first. The first step is
+    that of the default experiment, timed from the start of the process to the line in its record,
+    with an empty compilation cache (`cold`) and with a filled one (`warm`).
     """
     names = names if effort.torch else names - {"import torch"}
     found: dict[str, list[float]] = defaultdict(list)
@@ -45,7 +45,7 @@ def measure(names: set[str], effort: Effort, ceilings: dict) -> Iterator[dict]:
 
 
 def _start(name: str) -> Iterator[tuple[str, float]]:
-    """Yield what was started, and the seconds that it took."""
+    """Yield the label of each start, and its seconds."""
     if name in IMPORTS:
         before = "import jax; " if "cnn_history" in name else ""
         code = f"import time; {before}t = time.perf_counter(); {IMPORTS[name]}; "
@@ -64,7 +64,7 @@ def _first_step(home: pathlib.Path, run: str) -> float:
     """Return the seconds from the start of the default experiment to its first step's line."""
     command = [sys.executable, "-m", "cnn_history.train", f"--workdir={home / run}"]
     command += ["--config=experiments/lenet5_digits.py", "--config.log_every=1"]
-    # Compiled programs are kept below the home folder, unless this says otherwise.
+    # Without this variable, the compilation cache lies below the home folder.
     environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
     environment["HOME"] = str(home)
     said = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
@@ -81,7 +81,7 @@ def _first_step(home: pathlib.Path, run: str) -> float:
 
 
 def _output(*arguments: str) -> str:
-    """Return what Python prints with these arguments."""
+    """Return the output of Python with these arguments."""
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout
 

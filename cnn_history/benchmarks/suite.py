@@ -1,4 +1,4 @@
-"""What a suite is, and how it is asked to measure."""
+"""The interface of a suite of measurements."""
 
 import pathlib
 from collections.abc import Callable, Iterator
@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 
 class Effort(NamedTuple):
-    """How long is measured, and beside what.
+    """The duration of measurements, and the contestants.
 
     Attributes:
       rounds: turns of each contestant.
-      seconds: that a turn takes, about.
-      torch: whether PyTorch runs too.
-      photos: folder of JPEG files, for what reads some; None for two that come with scikit-learn.
+      seconds: approximate duration of a turn.
+      torch: whether to measure PyTorch too.
+      photos: folder of JPEG files for the input suite; None for the two of scikit-learn.
     """
 
     rounds: int
@@ -25,13 +25,13 @@ class Suite(NamedTuple):
     """Rows that are measured together.
 
     Attributes:
-      names: of its rows, in order: networks, or what stands in their place.
-      measure: (chosen names, effort) -> the rows, as they are made.
-      ceilings: (chosen names, effort) -> what the device can do, by dtype.
-      beside_torch: whether PyTorch has something to run beside them.
-      one_processor: whether the process keeps to one.
-      on_gpu: whether it needs a GPU.
-      together: whether all rows take turns, or those of a name alone.
+      names: names of the rows in order, such as networks.
+      measure: (chosen names, effort, ceilings) -> an iterator over the rows.
+      ceilings: (chosen names, effort) -> the device's ceilings by dtype.
+      beside_torch: whether PyTorch can be measured too.
+      one_processor: whether the process must keep to one processor.
+      on_gpu: whether the suite needs a GPU.
+      together: whether the rows of all names take turns, or only those of one name.
     """
 
     names: tuple[str, ...]
@@ -43,7 +43,7 @@ class Suite(NamedTuple):
     together: bool = False
 
     def parts(self, names: set[str]) -> list[set[str]]:
-        """Return the names that are measured one after another, in order."""
+        """Return the chosen names in groups that are measured one after another."""
         if self.together:
             return [names] if names else []
         return [{name} for name in self.names if name in names]

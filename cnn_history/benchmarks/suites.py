@@ -1,4 +1,4 @@
-"""The suites by name."""
+"""The suites of `benchmark` by name."""
 
 from cnn_history.benchmarks import cases, inputs, levers, networks, profile, rules, startup
 

@@ -1,4 +1,4 @@
-"""PyTorch's loader with Pillow in worker processes, a worker for each processor."""
+"""PyTorch's DataLoader with Pillow, with a worker process for each processor."""
 
 import io
 import os
@@ -16,7 +16,7 @@ PADDING = 4
 
 
 def _loaded(example: Callable[[int], torch.Tensor], batch: int, count: int) -> Iterator:
-    # Its workers are forks of a process that jax has threads in, and use nothing of jax.
+    # The workers are forks of a process with jax's threads, but do not use jax.
     warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
 
     def collate(indices: list[int]) -> torch.Tensor:
@@ -27,7 +27,7 @@ def _loaded(example: Callable[[int], torch.Tensor], batch: int, count: int) -> I
 
 
 def photos(source: Source, crop: crops.CropFunction, size: int, batch: int, count: int) -> Iterator:
-    """Yield batches of photos: decoded, cut, resized, mirrored, uint8 [batch, size, size, 3]."""
+    """Yield batches of photos, decoded, cropped, resized, mirrored, uint8 [n, size, size, 3]."""
 
     def example(i):
         with Image.open(io.BytesIO(source.encoded(i % len(source)).image)) as file:
@@ -43,7 +43,7 @@ def photos(source: Source, crop: crops.CropFunction, size: int, batch: int, coun
 
 
 def in_memory(images: np.ndarray, batch: int) -> Callable[[int], Iterator]:
-    """Return what makes batches [batch, c, h, w] of images: padded, cut, mirrored, scaled."""
+    """Return a loader of batches [batch, c, h, w]: padded, cropped, mirrored, scaled."""
     _, h, w, _ = images.shape
     mean = torch.from_numpy(images.mean(0, dtype=np.float64).astype(np.float32) / 255)
 

@@ -1,7 +1,7 @@
-"""The same networks in plain PyTorch, as one would write them there; torch is an extra.
+"""The same networks in idiomatic PyTorch; torch is an extra.
 
-Written from the papers, with nothing of ours in them, and torchvision's where it has the network.
-Modules that are written here have the names of our layers, by which tests copy weights.
+They are torchvision's, or written from the papers without using our code. Modules written here have
+the names of our layers, by which tests copy weights.
 """
 
 import functools
@@ -55,7 +55,7 @@ class Block(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """The residual networks of He et al. 2015, sec. 4.2: 6 `blocks` + 2 layers."""
+    """The residual networks of He et al. 2015, sec. 4.2, with 6 * blocks + 2 layers."""
 
     def __init__(self, blocks: int):
         super().__init__()
@@ -78,12 +78,12 @@ class CifarResNet(nn.Module):
 
 
 def _lrn():
-    """Krizhevsky et al. 2012, sec. 3.3; torch divides alpha by the number of maps."""
+    """Krizhevsky et al. 2012, sec. 3.3; torch divides alpha by the window of 5 maps."""
     return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
 
 
 class AlexNet(nn.Module):
-    """Krizhevsky et al. 2012, both GPUs on one."""
+    """Krizhevsky et al. 2012, with both GPUs' groups in one network."""
 
     def __init__(self):
         super().__init__()
@@ -107,7 +107,7 @@ class AlexNet(nn.Module):
 
 
 class Unit(nn.Sequential):
-    """A convolution with its bias and ReLU, where torchvision's has a normalization."""
+    """A convolution with bias and ReLU; torchvision's has a normalization instead of the bias."""
 
     def __init__(self, inputs: int, outputs: int, **options):
         super().__init__()
@@ -115,7 +115,7 @@ class Unit(nn.Sequential):
 
 
 def _inception(*widths: int) -> nn.Module:
-    """Return torchvision's module with convolutions of 5x5 where that has 3x3 in their name."""
+    """Return torchvision's module with 5x5 convolutions, which torchvision replaced by 3x3."""
     from torchvision.models.googlenet import Inception
 
     made = Inception(*widths, conv_block=Unit)
@@ -124,8 +124,8 @@ def _inception(*widths: int) -> nn.Module:
 
 
 def googlenet() -> nn.Module:
-    """Return torchvision's without its departures from Szegedy et al. 2014, table 1."""
-    blocks = [Unit, _inception, nn.Module]  # the last is of the auxiliary classifiers, left out
+    """Return torchvision's GoogLeNet, changed to Szegedy et al. 2014, table 1."""
+    blocks = [Unit, _inception, nn.Module]  # the last is for auxiliary classifiers, left out
     options = {"aux_logits": False, "init_weights": False, "dropout": 0.4}
     network = torchvision_networks.create("googlenet", blocks=blocks, **options)
     network.maxpool1 = nn.Sequential(network.maxpool1, _lrn())

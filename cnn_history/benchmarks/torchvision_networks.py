@@ -5,7 +5,7 @@ import functools
 import torch
 from torch import library
 
-# Operators for detection, whose absence from a CPU build of torch stops torchvision's import.
+# Detection operators; torchvision's import fails if a CPU build of torch lacks them.
 SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -14,11 +14,11 @@ SCHEMAS = (
 )
 
 
-OPERATORS = library.Library("torchvision", "FRAGMENT")  # declarations live as long as it does
+OPERATORS = library.Library("torchvision", "FRAGMENT")  # keeps the declarations alive
 
 
 def create(name: str, **options) -> torch.nn.Module:
-    """Return torchvision's network of that name, on a build of torch with or without operators."""
+    """Return torchvision's network of a name, also on builds of torch without the operators."""
     try:
         import torchvision
     except RuntimeError:  # "operator torchvision::nms does not exist"
@@ -29,7 +29,7 @@ def create(name: str, **options) -> torch.nn.Module:
 
 
 def resnet50() -> torch.nn.Module:
-    """As published: a bottleneck halves the image in its first 1x1, torchvision's in its 3x3."""
+    """Return ResNet-50 as published: with strides in the first 1x1, not in the 3x3."""
     network = create("resnet50")
     for block in (network.layer2[0], network.layer3[0], network.layer4[0]):
         block.conv1.stride, block.conv2.stride = (2, 2), (1, 1)

@@ -1,7 +1,7 @@
 """Lectures by key, and their claims.
 
-A claim is the lecture's words, the verdict on record and the function that computes; the lecture's
-numbers are its arguments. Whether the lecture is right is decided anew in every run.
+A claim consists of the lecture's words, the recorded verdict, and a function that computes the
+value, with the lecture's numbers as arguments. Every run decides anew whether the lecture is right.
 
     >>> from cnn_history import lecture
     >>> result = lecture.evaluate(lecture.claims()["C050"])

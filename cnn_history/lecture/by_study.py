@@ -1,4 +1,4 @@
-"""What a study says of a claim."""
+"""The finding of a claim that a study decides."""
 
 import numpy as np
 
@@ -7,12 +7,12 @@ from cnn_history.studies.interval import interval, verdict
 
 
 def outcome(values: np.ndarray, what: str, truth: str = "") -> Finding:
-    """Say `yes`, `no` or `inconclusive` of a quantity, and its interval.
+    """Return a finding of `yes`, `no` or `inconclusive`, with the 95 % interval.
 
     Args:
-      values: one of each seed, above 0 where the claim holds.
-      what: is claimed, in words before a `by`.
-      truth: what has to be added.
+      values: a value for each seed, above 0 if the claim holds.
+      what: the claim, in words that `by` can follow.
+      truth: a remark to add.
     """
     low, high = interval(values)
     number = f"{low:.3g} to {high:.3g} (95 %, n={len(values)})"

@@ -1,4 +1,4 @@
-"""What a lecture and its claims are, and how a claim is evaluated."""
+"""Lectures, their claims, and the evaluation of a claim."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,21 +6,21 @@ from typing import Any, NamedTuple
 AGREES, ERRS, QUOTED = "agrees", "errs", "quoted"
 BY_STUDY, ADVICE = "by study", "advice"
 VERDICTS = {
-    AGREES: "computed here, and as the lecture has it",
-    ERRS: "computed here, and otherwise than the lecture has it",
-    QUOTED: "a number or statement of the literature, as in the papers' cited table",
-    BY_STUDY: "the outcome of a study run here, of several seeds with its 95 % interval",
-    ADVICE: "nothing that can be true or false",
+    AGREES: "computed here, and the lecture is right",
+    ERRS: "computed here, and the lecture is wrong",
+    QUOTED: "quoted from the literature, and right by the papers' tables",
+    BY_STUDY: "decided by a study, with the 95 % interval over several seeds",
+    ADVICE: "advice, neither true nor false",
 }
 
 
 class Finding(NamedTuple):
-    """What was computed for a claim.
+    """The computed result for a claim.
 
     Attributes:
       computed: the value, as text.
-      right: whether the lecture is right by it; of a study, whether it had an outcome.
-      truth: what is so instead, or what has to be added, in a sentence; empty if nothing.
+      right: whether the value confirms the lecture; for a study, whether it gave an interval.
+      truth: a correction or remark, in sentences; may be empty.
     """
 
     computed: str
@@ -32,12 +32,12 @@ class Claim(NamedTuple):
     """A statement of a lecture.
 
     Attributes:
-      id: a letter and a number; no other claim of any lecture has it.
-      slide: where it stands.
-      quote: its words, or the number in its place.
-      stated: the verdict that is on record, one of VERDICTS.
-      compute: returns the finding when it is called with `arguments`.
-      arguments: the lecture's numbers among them.
+      id: a letter and a number, unique over all lectures.
+      slide: title of its slide.
+      quote: its words or number.
+      stated: the recorded verdict, one of VERDICTS.
+      compute: function that returns the finding.
+      arguments: arguments of `compute`, including the lecture's numbers.
     """
 
     id: str
@@ -49,14 +49,14 @@ class Claim(NamedTuple):
 
 
 class Result(NamedTuple):
-    """A claim, and what was found for it now."""
+    """A claim and its finding in this run."""
 
     claim: Claim
     finding: Finding
 
     @property
     def verdict(self) -> str:
-        """What the computed value says of the claim, one of VERDICTS."""
+        """The verdict by the computed value, one of VERDICTS."""
         if self.claim.stated in (BY_STUDY, ADVICE):
             return self.claim.stated
         if not self.finding.right:
@@ -65,13 +65,13 @@ class Result(NamedTuple):
 
     @property
     def supported(self) -> bool:
-        """Whether the verdict on record still holds."""
+        """Whether the computed value supports the recorded verdict."""
         outcome = self.finding.right or self.claim.stated == ERRS
         return outcome and self.verdict == self.claim.stated
 
     @property
     def truth(self) -> str:
-        """What is so instead, or has to be added; of an error never empty."""
+        """The correction or remark; never empty for an error."""
         if self.finding.truth or self.verdict != ERRS:
             return self.finding.truth
         return f"Here: {self.finding.computed}."
@@ -81,11 +81,11 @@ class Lecture(NamedTuple):
     """A lecture.
 
     Attributes:
-      key: its name in commands.
-      title: as it is shown.
-      claims: in the order of their ids.
-      author: or empty, where it is not known.
-      url: of its slides; likewise.
+      key: name for `--lecture`.
+      title: title for readers.
+      claims: claims in the order of their ids.
+      author: author, empty if unknown.
+      url: address of the slides, empty if unknown.
     """
 
     key: str
@@ -104,5 +104,5 @@ def slide(name: str, *rows: tuple) -> tuple[Claim, ...]:
 
 
 def evaluate(claim: Claim) -> Result:
-    """Compute a claim."""
+    """Return the claim with a finding computed now."""
     return Result(claim, claim.compute(*claim.arguments))

@@ -1,13 +1,13 @@
-"""Claims about the literature: compared with the papers' cited table, not computed."""
+"""Claims about the literature: compared with the table in papers.py, not computed."""
 
 from cnn_history.lecture.claim import Finding
 from cnn_history.papers import PUBLISHED, Paper, Published
 
-NUMBERS = ("val top-1", "val top-5", "test top-5")  # of a row, in this order
+NUMBERS = ("val top-1", "val top-5", "test top-5")  # in the order of a row on the slides
 
 
 def rows(paper: Paper, label: str | None = None, protocol: str | None = None) -> list[Published]:
-    """Return the rows of a paper with a label, up to a comma, and a protocol; None is any."""
+    """Return the rows of a paper by label, up to a comma, and protocol; None matches any."""
     return [
         row
         for row in PUBLISHED
@@ -18,14 +18,14 @@ def rows(paper: Paper, label: str | None = None, protocol: str | None = None) ->
 
 
 def errors_on_test(paper: Paper, label: str | None = None) -> list[float]:
-    """Return the top-5 errors on test images that a paper prints, in percent, the lowest first."""
+    """Return the top-5 test errors that a paper prints, in percent, ascending."""
     return sorted(row.top5 for row in rows(paper, label) if row.split == "test")
 
 
 def errors(paper: Paper, label: str, protocol: str, *said: float | None) -> Finding:
-    """Error rates in percent; `said` has those of the lecture in the order of NUMBERS.
+    """Compare the lecture's error rates with the paper's, rounded to as many digits.
 
-    They are right if the paper's are the same, rounded to as many digits. None is not on the slide.
+    `said` has the lecture's, in percent, in the order of NUMBERS; None if not on the slide.
     """
     asked = {name: value for name, value in zip(NUMBERS, said, strict=False) if value is not None}
     found = {
@@ -43,6 +43,6 @@ def errors(paper: Paper, label: str, protocol: str, *said: float | None) -> Find
 
 
 def same(said: float, printed: float) -> bool:
-    """Say whether a number is the printed one, rounded to the digits that it has."""
+    """Return whether `said` is `printed`, rounded to as many digits."""
     digits = len(str(said).partition(".")[2])
     return round(printed, digits) == said

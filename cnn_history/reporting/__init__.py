@@ -1,1 +1,1 @@
-"""Figures and tables: what a person looks at."""
+"""Figures, tables, documents and the web page."""

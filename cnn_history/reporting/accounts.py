@@ -13,12 +13,12 @@ COLUMNS = ("layer", "operation", "kernel", "stride", "output")
 NUMBERS = ("parameters", "multiply-adds", "activations", "receptive field")
 BYTES = 4  # of a float32
 
-# What a slide of the lecture says of the memory of a network's activations.
+# The lecture's statement on the memory of a network's activations.
 LECTURE_TOTALS = {"vgg16": "24M * 4 bytes ~= 96MB / image"}
 
 
 def as_json(account: Account) -> str:
-    """Return one document, with the totals before the layers."""
+    """Return an account as a JSON document, with the totals before the layers."""
     found = dataclasses.asdict(account)
     rows = found.pop("layers")
     totals = {name: getattr(account, name) for name in ("parameters", "macs", "activations")}
@@ -49,7 +49,7 @@ def _title(account: Account) -> str:
 
 
 def table(account: Account) -> None:
-    """Print a table, and the lecture's listing where it has one."""
+    """Print an account as a table, followed by the lecture's listing if there is one."""
     found = Table(box=None, pad_edge=False, header_style="bold", title=_title(account))
     for column in (*COLUMNS, *NUMBERS):
         justify = "right" if column in NUMBERS else "left"
@@ -59,7 +59,7 @@ def table(account: Account) -> None:
         found.add_row(*cells)
     found.add_section()
     found.add_row(*totals, style="bold")
-    # A line that is cut is of no use: where the output is no terminal, it is as wide as it has to.
+    # Lines must not be cut, so the table is at least 150 columns wide.
     console = Console(width=max(150, Console().width))
     console.print(found)
     if account.model in LECTURE_TOTALS:
@@ -67,7 +67,7 @@ def table(account: Account) -> None:
 
 
 def markdown(account: Account) -> str:
-    """Return a table in Markdown, and the lecture's listing where it has one."""
+    """Return an account in Markdown, followed by the lecture's listing if there is one."""
     rows = tables.table((*COLUMNS, *NUMBERS), _rows(account), numbers=len(NUMBERS))
     lines = [f"### {_title(account)}", "", rows]
     if account.model in LECTURE_TOTALS:
@@ -76,9 +76,9 @@ def markdown(account: Account) -> str:
 
 
 def listing(account: Account) -> list[str]:
-    """Return the rows of the lecture's slide on VGG16, computed: memory and weights of each layer.
+    """Return the lines of the lecture's slide on VGG16, with computed memory and weights.
 
-    As there, memory is in floats and weights come without biases.
+    As on the slide, memory is in floats and weights do not include biases.
     """
     lines = [_line("INPUT", account.input, account.input_activations, "0")]
     channels = account.input[-1]
@@ -115,7 +115,7 @@ def _line(name: str, shape: tuple[int, ...], floats: int, weights: str) -> str:
 
 
 def _rounded(number: int) -> str:
-    """Return two digits and a unit, as the slide does: 3.2M, 800K."""
+    """Return a number in the slide's form, with two digits and a unit: 3.2M, 800K."""
     rounded = float(f"{number:.1e}")
     if rounded >= 1e6:
         return f"{rounded / 1e6:.1f}M"

@@ -1,4 +1,4 @@
-"""What a benchmark measured, as tables for the console, the page and docs/results.md."""
+"""Results of benchmarks, as tables for the console, the page and docs/results.md."""
 
 import json
 import pathlib
@@ -11,27 +11,27 @@ from cnn_history.reporting import markdown
 SUITES = {
     "cpu": "Networks on a CPU",
     "gpu": "Networks on a GPU",
-    "levers": "What could make a step on a GPU faster",
+    "levers": "Possible speed-ups of a step on a GPU",
     "input": "Input",
     "startup": "Start",
     "optimizers": "Optimizers",
-    "profile": "Where the time goes",
+    "profile": "Time by operation",
 }
-# What a row is of.
+# The fields that identify a row.
 KEYS = ("network", "what", "lever", "optimizer", "loader", "mode", "batch", "dtype", "data")
-SAID_ONCE = ("network", "mode", "dtype", "data", "beside")  # where it is the same in all rows
-NAMED = ("network", "mode")  # a row alone has them still
-OBVIOUS = ("input", "start")  # modes that are their suite's only one
+SAID_ONCE = ("network", "mode", "dtype", "data", "beside")  # in the notes if equal in all rows
+NAMED = ("network", "mode")  # still columns if there is only one row
+OBVIOUS = ("input", "start")  # the only modes of their suites
 SHARES = ("share_of_peak", "share_of_bandwidth", "share_of_bound")
 RATIO = "ours/theirs"
-# Left out of the document: the same throughout, or for who looks closely.
+# Columns left out of docs/results.md: details, or the same in all rows.
 ASIDE = ("dtype", "data", "of bandwidth", "memory", "time")
-LINE = 60  # letters of what is said of a failure; the file has all
+LINE = 60  # letters shown of an error; the file has all
 UNITS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
 def title(row: Mapping[str, Any]) -> str:
-    """Return what a row is of, in words."""
+    """Return the fields that identify a row, as text."""
     return ", ".join(str(row[name]) for name in KEYS if row.get(name, "") != "")
 
 
@@ -42,24 +42,24 @@ def spread(values: Mapping[str, float], suffix: str = "") -> str:
 
 
 def seconds(values: Mapping[str, float]) -> str:
-    """Return the same of seconds, in milliseconds where that reads better."""
+    """Return `spread` of a time, in milliseconds below a second."""
     if values["median"] >= 1:
         return spread(values, " s")
     return spread({name: 1e3 * value for name, value in values.items()}, " ms")
 
 
 def digits(value: float) -> str:
-    """Return three digits, and whole numbers from 100 on."""
+    """Return a number to three digits, from 100 as a whole number."""
     return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}".removesuffix(".")
 
 
 def unit(value: float) -> str:
-    """Return three digits and a decimal unit: 24.3 G."""
+    """Return a number with three digits and a decimal unit: 24.3 G."""
     size, name = next((u for u in UNITS if abs(value) >= u[0]), UNITS[-1])
     return f"{value / size:.3g} {name}"
 
 
-SHOWN = {  # of a row's field: the column, and how its value is said
+SHOWN = {  # by field of a row: the column, and the function that formats a value
     "images_per_second": ("images/s", digits),
     "seconds": ("time", seconds),
     "seconds_per_step": ("time", seconds),
@@ -78,7 +78,7 @@ SHOWN = {  # of a row's field: the column, and how its value is said
 
 
 def short(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a table shows of a row."""
+    """Return the cells of a row by column."""
     shown = {name: row[name] for name in KEYS if row.get(name, "") != ""}
     if "compile_seconds_without" in row:
         row = {**row, "compiled": (row["compile_seconds"], row["compile_seconds_without"])}
@@ -87,7 +87,7 @@ def short(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def alike(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what is the same in all rows, of what need not be a column then."""
+    """Return the fields of SAID_ONCE that are equal in all rows."""
     values = {name: [row.get(name) for row in rows] for name in SAID_ONCE}
     return {
         name: found[0]
@@ -99,7 +99,7 @@ def alike(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def notes(document: Mapping[str, Any]) -> list[str]:
-    """Return sentences on what all rows share, on the machine, and on what it can do."""
+    """Return sentences on the fields that all rows share, and on the machine and its ceilings."""
     before, after = document["load_average"]
     shared = alike([short(row) for row in document["results"]])
     said = [f"{name}: {value}" for name, value in shared.items() if value not in OBVIOUS]
@@ -107,26 +107,26 @@ def notes(document: Mapping[str, Any]) -> list[str]:
     threads, rounds = document["threads"], document["rounds"]
     sides = " on both sides" if any("ratio" in row for row in document["results"]) else ""
     lines.append(
-        f"{threads} thread{'s' * (threads > 1)}{sides}, {rounds} round{'s' * (rounds > 1)}; the "
-        f"load average was {before:.1f} before and {after:.1f} after."
+        f"{threads} thread{'s' * (threads > 1)}{sides}, {rounds} round{'s' * (rounds > 1)}; load "
+        f"average {before:.1f} before, {after:.1f} after."
     )
     for dtype, found in document["ceilings"].items():
         lines.append(
-            f"In {dtype} the device was seen to make {unit(found['operations_per_second'])}FLOP/s "
-            f"in a matrix product, its peak, and to move {unit(found['bytes_per_second'])}B/s, its "
-            "bandwidth; the bound of a network is the sum over its kernels, unfused, of the longer "
-            "of both."
+            f"Measured in {dtype}: a peak of {unit(found['operations_per_second'])}FLOP/s (matrix "
+            f"product) and a bandwidth of {unit(found['bytes_per_second'])}B/s. A network's bound "
+            "sums, over its unfused kernels, the longer of computing at the peak and moving at the "
+            "bandwidth."
         )
     if any(row.get(name, 0) > 1 for row in document["results"] for name in SHARES):
         lines.append(
-            "More than all of it: operations are counted as published, and Winograd's algorithm "
-            "makes fewer."
+            "Shares can exceed 100 %: operations are counted for the published network, and "
+            "Winograd's algorithm needs fewer."
         )
     return lines
 
 
 def tables(folder: pathlib.Path) -> Iterator[str]:
-    """Yield a paragraph and a table in Markdown for each suite that is kept in a folder."""
+    """Yield a paragraph and a table in Markdown for each suite with a file in a folder."""
     for name, title in SUITES.items():
         path = folder / f"{name}.json"
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""Documents that are made of templates."""
+"""Templates of documents."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import jinja2
 
 
 def environment(package: str, **options: Any) -> jinja2.Environment:
-    """Return the templates of a package; they fail for a name that is not there."""
+    """Return the templates of a package; an undefined name is an error."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader(package),
         undefined=jinja2.StrictUndefined,

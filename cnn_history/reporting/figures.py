@@ -10,19 +10,19 @@ import numpy as np
 from cnn_history.papers import Published
 from cnn_history.reporting import style
 
-FOLDER, LAST = "figures", "curves.png"  # of a work directory; drawn last, it says that all are
+FOLDER, LAST = "figures", "curves.png"  # LAST is drawn last, so that it marks a complete folder
 SHOWN = 40  # test images in the grid
-MANY_CLASSES = 20  # above, the confusion matrix has no numbers and no names
+MANY_CLASSES = 20  # with more, the confusion matrix has no numbers and no names
 
 
 def curves(path: pathlib.Path, lines: list[dict], title: str, paper: Published | None) -> None:
     """Draw loss and error over steps, from the lines of metrics.jsonl.
 
     Args:
-      path: of the PNG.
-      lines: of metrics.jsonl.
-      title: of the run.
-      paper: its number is drawn as a line; None for none.
+      path: path of the PNG.
+      lines: lines of metrics.jsonl.
+      title: title of the run.
+      paper: printed result, drawn as a horizontal line; may be None.
     """
     with style.figure(path, 1, 2, figsize=(8.4, 3.2)) as (drawing, (loss, error)):
         from matplotlib.ticker import LogFormatter  # after style has said that there is no display
@@ -53,15 +53,15 @@ def predictions(
     ids: np.ndarray,
     classes: tuple[str, ...],
 ) -> None:
-    """Draw test images with what the network says: the worst mistakes first, then first images.
+    """Draw test images with predictions: first the most confident errors, then correct ones.
 
     Args:
-      path: of the PNG.
+      path: path of the PNG.
       images: uint8 [m, h, w, c].
       labels: int [n].
       probabilities: [n, classes].
-      ids: int [n], which images they are of.
-      classes: their names.
+      ids: int [n], the indices in `images` of labels and probabilities.
+      classes: names of the classes.
     """
     said = probabilities.argmax(-1)
     wrong = np.flatnonzero(said != labels)
@@ -69,8 +69,8 @@ def predictions(
     worst = wrong[np.argsort(-confidence[wrong])][: SHOWN // 2]
     chosen = [*worst, *np.flatnonzero(said == labels)[: SHOWN - len(worst)]]
     title = (
-        f"{len(wrong)} of {len(labels)} test images are wrong; the surest mistakes first, then the "
-        "first images that are right"
+        f"{len(wrong)} of {len(labels)} predictions are wrong; the most confident errors, then "
+        "correct predictions"
     )
     texts = []
     for i in chosen:
@@ -90,7 +90,7 @@ def _tiles(
     title: str,
     texts: Sequence[tuple[str, str]] = (),
 ) -> None:
-    """Draw small pictures [h, w, c] in rows of `height` inches, with (text, colour) above."""
+    """Draw small images [h, w, c] in rows of `height` inches, with (text, colour) above."""
     rows = -(-len(tiles) // columns)
     size = (9, height * rows + 0.5)
     with style.figure(path, rows, columns, figsize=size) as (drawing, grid):
@@ -106,9 +106,9 @@ def _tiles(
 def confusion(
     path: pathlib.Path, labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]
 ) -> None:
-    """Draw the confusion matrix: rows are the labels, columns what the network says.
+    """Draw the confusion matrix, with a row for each label and a column for each prediction.
 
-    Shading is the share of the row, and leaves the diagonal out, so that mistakes can be seen.
+    Off the diagonal, shading is the share of the row, so that errors stand out.
     """
     k = len(classes)
     counts = np.zeros((k, k), int)
@@ -119,8 +119,8 @@ def confusion(
     with style.figure(path, figsize=(5.6, 5.2)) as (_, axes):
         axes.imshow(mistakes, cmap=style.SEQUENTIAL, vmin=0, vmax=largest)
         axes.grid(False)
-        axes.set(xlabel="the network says", ylabel="the label says")
-        axes.set_title("confusion matrix (mistakes shaded by their share of the row)")
+        axes.set(xlabel="prediction", ylabel="label")
+        axes.set_title("confusion matrix (errors shaded by their share of the row)")
         if k > MANY_CLASSES:
             return
         turned = {"rotation": 45, "ha": "right"} if max(map(len, classes)) > 2 else {}
@@ -133,17 +133,17 @@ def confusion(
 
 
 def first_kernel(params, channels: int) -> np.ndarray | None:
-    """Return the filters that see the image, [h, w, channels, filters]: no others have so few."""
+    """Return the first layer's filters, [h, w, channels, filters]; None if not unique."""
     kernels = [p for p in jax.tree.leaves(params) if p.ndim == 4 and p.shape[2] == channels]
     return np.asarray(kernels[0], np.float32) if len(kernels) == 1 else None
 
 
 def filters(path: pathlib.Path, kernel: np.ndarray) -> None:
-    """Draw the filters of the first layer, each stretched to the whole range of brightness.
+    """Draw the filters of the first layer, each scaled to the full range of brightness.
 
     Args:
-      path: of the PNG.
-      kernel: [h, w, c, filters], of 1 or 3 channels.
+      path: path of the PNG.
+      kernel: [h, w, c, filters], with 1 or 3 channels.
     """
     filters = np.moveaxis(kernel, -1, 0)
     low, high = (f(filters, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
@@ -165,8 +165,8 @@ def run(
 ) -> None:
     """Draw all figures of a run into `folder`; `params` are the network's, the others as above.
 
-    What goes wrong in one costs no other, and is said; but a folder that takes no file is an error.
-    Probabilities that are not finite are no class, and are left out.
+    A figure that fails is reported, and the others are drawn; OSError is raised. Predictions that
+    are not finite are left out.
     """
     classes, title = [style.literal(name) for name in classes], style.literal(title)
     kept = np.isfinite(probabilities).all(-1)

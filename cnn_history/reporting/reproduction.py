@@ -1,4 +1,4 @@
-"""Whether our runs reproduce a paper's number."""
+"""Comparison of runs with a paper's number."""
 
 import math
 import statistics
@@ -10,24 +10,24 @@ from scipy import stats
 from cnn_history.papers import Published, reported
 
 CONFIDENCE = 0.95
-CLOSE = 0.5  # percentage points by which our mean may be higher and still count as near
+CLOSE = 0.5  # percentage points by which our mean may be higher and still be close
 TEST = (
-    "A paper prints one run. So the interval is that in which one more run of ours lies with 95 % "
-    "(Student's prediction interval); of a single run it is the exact binomial interval of its "
-    "test images. Reproduced: the paper's number lies in it, or all of it lies below. Undecided: "
-    f"the number lies in it, but our mean is over {CLOSE} points higher: too few runs. Within: the "
-    f"number lies below it, and our mean is at most {CLOSE} points higher."
+    "Papers print one run. We therefore compare with Student's 95 % prediction interval for one "
+    "more run of ours; for a single run, with the exact binomial interval of its test images. "
+    "Reproduced: the paper's number lies in the interval or above it. Undecided: the number lies "
+    f"in the interval, but our mean is more than {CLOSE} points higher, from too few runs. Within: "
+    f"the number lies below the interval, and our mean is at most {CLOSE} points higher."
 )
 
 
 class Reproduction(NamedTuple):
-    """Errors of runs that differ in their seed, in percent, beside a paper's number.
+    """Errors of runs that differ only in their seed, in percent, and a paper's number.
 
     Attributes:
-      errors: of each run.
-      low: end of the 95 % interval.
-      high: likewise.
-      paper: the number beside them, or None.
+      errors: error of each run.
+      low: lower end of the 95 % interval.
+      high: upper end.
+      paper: the printed result, or None.
     """
 
     errors: list[float]
@@ -47,7 +47,7 @@ class Reproduction(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """`reproduced`, `undecided`, `within x points` or `not`; a dash without a paper."""
+        """The verdict of TEST, or `not: x points higher`; a dash without a paper."""
         if self.paper is None:
             return "–"
         higher, printed = self.mean - self.paper.top1, self.paper.top1
@@ -61,7 +61,7 @@ class Reproduction(NamedTuple):
 
 
 def compare(errors: list[float], images: int, paper: Published | None) -> Reproduction:
-    """Compare errors, fractions of so many test images, with a paper's number."""
+    """Compare errors, as fractions of `images` test images, with a paper's number."""
     errors = [100 * error for error in errors]
     if len(errors) > 1:
         mean, n = statistics.fmean(errors), len(errors)
@@ -74,11 +74,11 @@ def compare(errors: list[float], images: int, paper: Published | None) -> Reprod
 
 
 def of_runs(recipe: Mapping[str, Any], tests: list[dict]) -> Reproduction:
-    """Compare what runs of a config, given as a mapping, reached on their test images.
+    """Compare the test errors of runs of a config with the paper's.
 
     Args:
-      recipe: the config.
-      tests: `test` of each summary; one of several seeds has their errors in `top1_errors`.
+      recipe: the config, as a mapping.
+      tests: `test` of each summary; for several seeds, it has their errors in `top1_errors`.
     """
     errors = [e for test in tests for e in test.get("top1_errors", [test["top1_error"]])]
     return compare(errors, tests[0]["count"], reported(recipe))

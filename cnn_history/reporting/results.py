@@ -1,13 +1,13 @@
-"""What was measured, as docs/results.md.
+"""Writes docs/results.md from the files in results/, and adds runs to these.
+
+To write the document:
 
     python -m cnn_history.reporting.results
 
-writes the document from the files in results/.
+To add a finished run, or runs of several seeds, with config, seeds, errors, device, versions and
+commit:
 
     python -m cnn_history.reporting.results runs/lenet5_mnist results/lenet5_mnist.json
-
-keeps a finished run (or one of several seeds) there: config, seeds, errors, device, versions,
-commit.
 """
 
 import json
@@ -26,12 +26,12 @@ def keep(workdir: pathlib.Path, path: pathlib.Path) -> None:
     summary = _read(workdir / "summary.json")
     member = workdir if (workdir / "config.json").exists() else next(workdir.glob("seed_*"))
     config = _read(member / "config.json")
-    config.pop("data_dir")  # where the data stood is of no use elsewhere
+    config.pop("data_dir")  # this path has no meaning on other machines
     path.write_text(json.dumps({"kind": "run", **summary, "config": config}, indent=2) + "\n")
 
 
 def document(folder: pathlib.Path = RESULTS) -> str:
-    """Return docs/results.md; a part of which nothing was measured is left out."""
+    """Return the text of docs/results.md, without the parts that have no measurements."""
     kept = {path: _read(path) for path in sorted(folder.glob("*.json"))}
     runs = [result for result in kept.values() if result.get("kind") == "run"]
     templates = documents.environment("cnn_history.reporting", keep_trailing_newline=True)
@@ -58,7 +58,7 @@ def _table(path: pathlib.Path) -> str:
 
 
 def _split(row: dict) -> list[dict]:
-    """Return a row for each group of values in it, which has the others too."""
+    """Return a row for each group of values in `row`, joined with the other values."""
     groups = {name: value for name, value in row.items() if isinstance(value, dict)}
     others = {name: value for name, value in row.items() if name not in groups}
     return [{**others, "data": name, **group} for name, group in groups.items()] or [row]

@@ -1,9 +1,9 @@
-"""One visual language for all figures."""
+"""The style of all figures, and functions that draw and save them."""
 
 import contextlib
 import pathlib
 
-TRAIN, TEST, PAPER = "#4c78a8", "#d1495b", "#6b7280"  # apart in grey, and for colour-blind eyes
+TRAIN, TEST, PAPER = "#4c78a8", "#d1495b", "#6b7280"  # distinct in grey and for colour-blind eyes
 RIGHT, WRONG = "#2e7d4f", "#d1495b"
 SEQUENTIAL = "Blues"
 CATEGORIES = ("#4c78a8", "#d1495b", "#2e7d4f", "#b7791f", "#7b5ea7", "#0e8a94", "#9d5c3f",
@@ -30,16 +30,16 @@ SETTINGS = {
 
 
 def literal(text: str) -> str:
-    """Return a text that a figure shows as it is: between dollars it would be a formula."""
+    """Return `text` escaped, because matplotlib reads text between dollars as a formula."""
     return text.replace("$", r"\$")
 
 
 @contextlib.contextmanager
 def _subplots(path: pathlib.Path, settings: dict, rows: int, columns: int, options: dict):
-    """Give pyplot's figure and axes, and the file that then takes the place of `path`."""
+    """Yield pyplot's figure and axes, and a temporary file that finally replaces `path`."""
     import matplotlib
 
-    matplotlib.use("Agg")  # files only: no display is asked for
+    matplotlib.use("Agg")  # files only, no display
     from matplotlib import pyplot
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,9 +53,9 @@ def _subplots(path: pathlib.Path, settings: dict, rows: int, columns: int, optio
 
 @contextlib.contextmanager
 def figure(path: pathlib.Path, rows: int = 1, columns: int = 1, **options):
-    """Give (figure, axes) in the project's style, and write them to `path`, by its suffix.
+    """Yield (figure, axes) in the project's style, then write `path` in the format of its suffix.
 
-    Axes whose lines have names get a legend, unless the figure has one that was made by hand.
+    Axes with labelled lines get a legend, unless the caller made one.
     """
     with _subplots(path, {}, rows, columns, options) as (drawing, axes, unfinished):
         yield drawing, axes
@@ -68,9 +68,9 @@ def figure(path: pathlib.Path, rows: int = 1, columns: int = 1, **options):
 
 @contextlib.contextmanager
 def animation(path: pathlib.Path, per_second: int, rows: int = 1, columns: int = 1, **options):
-    """Give (frame, axes) in the project's style, and write a GIF that repeats to `path`.
+    """Yield (frame, axes) in the project's style, then write a repeating GIF to `path`.
 
-    `frame()` takes what is drawn as the next frame; the first one shows all colours that there are.
+    `frame()` records the drawing as the next frame. The first frame must have all colours.
     """
     import numpy as np
     from PIL import Image
@@ -80,9 +80,9 @@ def animation(path: pathlib.Path, per_second: int, rows: int = 1, columns: int =
 
         def frame():
             drawing.canvas.draw()
-            drawing.set_layout_engine("none")  # after the first nothing moves but what is drawn
+            drawing.set_layout_engine("none")  # keep the first frame's layout
             image = Image.fromarray(np.asarray(drawing.canvas.buffer_rgba())).convert("RGB")
-            # The first frame's colours, not dithered: half the size, and nothing flickers.
+            # The first frame's palette without dithering halves the size and avoids flicker.
             palette = frames[0] if frames else image.quantize(COLOURS, Image.Quantize.FASTOCTREE)
             frames.append(image.quantize(palette=palette, dither=Image.Dither.NONE))
 
@@ -93,18 +93,18 @@ def animation(path: pathlib.Path, per_second: int, rows: int = 1, columns: int =
 
 
 def seeds(axes, x, values, **look) -> None:
-    """Draw the mean of values [seeds, n] as a line, and what the seeds fill as a band."""
+    """Draw the mean of values [seeds, n] as a line, and their range as a band."""
     band(axes, x, values.mean(0), values.min(0), values.max(0), **look)
 
 
 def band(axes, x, middle, low, high, **look) -> None:
-    """Draw a line, and a band around it."""
+    """Draw the line `middle`, with a band from `low` to `high`."""
     (line,) = axes.plot(x, middle, **look)
     axes.fill_between(x, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
 
 
 def image(axes, pixels, **options):
-    """Draw pixels without ticks and grid, and return what a colour bar is made of."""
+    """Draw pixels without ticks and grid, and return the mappable for a colour bar."""
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
     return axes.imshow(pixels, **options)

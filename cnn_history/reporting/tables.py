@@ -10,7 +10,7 @@ from cnn_history.papers import Published
 
 
 def runs(summaries: list[dict], paper: Published | None) -> None:
-    """Print what runs that differ in their seed reached, beside the paper's number."""
+    """Print the result of runs that differ only in their seed, with the paper's number."""
     first = summaries[0]
     seconds = statistics.fmean(summary["seconds"] for summary in summaries)
     row = {
@@ -27,12 +27,12 @@ def runs(summaries: list[dict], paper: Published | None) -> None:
 
 
 def evaluation(result: dict, published: list[Published], paper: Published | None) -> None:
-    """Print the errors that `evaluate` found, and the papers' rows of the same below.
+    """Print the errors of an evaluation, followed by the papers' results.
 
     Args:
-      result: of `evaluate`.
-      published: the papers' rows of the same measurement.
-      paper: the number that the run is put beside, shown where there is no such row.
+      result: the result of `evaluate`.
+      published: printed results of the same network, data and protocol.
+      paper: the printed result for the run, shown if `published` is empty.
     """
     row = {
         "network": " + ".join(result["models"]),
@@ -94,7 +94,7 @@ def _quote(paper: Published) -> str:
 
 
 def spread(errors: list[float]) -> str:
-    """Return the mean error and, of several, their standard deviation and number."""
+    """Return the mean error; for several errors, with their standard deviation and number."""
     mean = f"{statistics.fmean(errors):.2%}"
     if len(errors) == 1:
         return mean

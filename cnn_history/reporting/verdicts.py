@@ -1,4 +1,4 @@
-"""The claims of a lecture on the console: slide by slide as they are computed, then counts."""
+"""Claims on the console: a table for each slide when it is computed, then the counts."""
 
 import collections
 import itertools
@@ -15,7 +15,7 @@ COLOURS = {
     "by study": "magenta",
     "advice": "dim",
 }
-WIDTH = 120  # columns, where nothing says how many there are
+WIDTH = 120  # columns, if the output is not a terminal
 
 
 def _console() -> Console:
@@ -23,10 +23,7 @@ def _console() -> Console:
 
 
 def by_slide(title: str, claims: Sequence, results: Iterable) -> Iterator:
-    """Print the lecture's title and a table for each slide as soon as it is done.
-
-    Yields the results on.
-    """
+    """Print the lecture's title, and a table for each slide once computed; yield the results."""
     console, slides = _console(), itertools.groupby(claims, lambda claim: claim.slide)
     console.print(Text(title, "bold"), _table(show_header=True))
     with console.status("") as status:
@@ -41,7 +38,7 @@ def by_slide(title: str, claims: Sequence, results: Iterable) -> Iterator:
 
 
 def _table(show_header: bool) -> Table:
-    """Return an empty table; those of all slides have the same columns."""
+    """Return an empty table, with the same columns for all slides."""
     look = {"box": None, "pad_edge": False, "header_style": "bold", "expand": True}
     table = Table(show_header=show_header, **look)
     table.add_column("", width=4)
@@ -52,7 +49,7 @@ def _table(show_header: bool) -> Table:
 
 
 def _cells(result) -> tuple:
-    """Return id, verdict, the lecture's words, and what was computed above what is so instead."""
+    """Return id, verdict, the lecture's words, and the computed value above the correction."""
     computed = Text(result.finding.computed or "nothing to compute")
     if not result.supported:
         computed.append(f"\nno longer supports '{result.claim.stated}'", "bold red")
@@ -63,12 +60,12 @@ def _cells(result) -> tuple:
 
 
 def counts(results: Sequence, meanings: dict[str, str], seconds: float) -> None:
-    """Print how many claims got which verdict, what it means, and how long it took.
+    """Print the number of claims with each verdict, its meaning, and the total time.
 
     Args:
-      results: of the claims.
-      meanings: of the verdicts.
-      seconds: for all of them.
+      results: results of the claims.
+      meanings: meaning of each verdict.
+      seconds: total time.
     """
     found = collections.Counter(result.verdict for result in results)
     table = Table(box=None, pad_edge=False, show_header=False)

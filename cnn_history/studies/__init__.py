@@ -1,8 +1,8 @@
-"""The lecture's experiments that are not plain training, one file each.
+"""The lecture's experiments beyond plain training, one file each.
 
-Each has `run(**options) -> Findings`, pure but for its random seeds; `study` writes what it finds.
-The signature of `run` is the study's config; VARIANTS beside it has what `:smoke`, `:long` and the
-like change.
+Each study has `run(**options) -> Findings`, which writes nothing; the verb `study` writes its
+findings. The signature of `run` is the study's config. VARIANTS lists the options that `:smoke`,
+`:long` and other variants change.
 """
 
 import inspect
@@ -59,14 +59,14 @@ __all__ = ["STUDIES", "Findings", "Picture", "config", "defaults"]
 
 
 def defaults(run: Callable) -> dict[str, Any]:
-    """Return the arguments of a study's `run`, as its signature has them."""
+    """Return the default of each argument of a study's `run`, by name."""
     return {name: it.default for name, it in inspect.signature(run).parameters.items()}
 
 
 def config(name: str, arg: str | None = None) -> ConfigDict:
-    """Return the config of a study: the defaults of its `run`, and what `:ARG` changes.
+    """Return the config of a study: the defaults of its `run`, changed by `:ARG`.
 
-    ARG is a comma list of the study's VARIANTS and, where it has one, `dataset=NAME`.
+    ARG is a comma-separated list of VARIANTS and, if the study takes a data set, `dataset=NAME`.
     Raises ValueError for anything else.
     """
     module = STUDIES[name]

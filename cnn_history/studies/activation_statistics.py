@@ -1,8 +1,9 @@
-"""Activations and gradients of a deep net at its start, layer by layer (lecture, "Weight init").
+"""Activations and gradients of a deep net before training, by layer (lecture, "Weight init").
 
 The lecture's experiment: 1,000 inputs of 500 numbers from N(0, 1), ten layers of 500 units without
-biases. Its slides show tanh under W = 0.01 randn, 1.0 randn and randn / sqrt(fan_in); added are
-ReLU under the last and under He's, and the way back, for which the slides only give a hint.
+biases. Its slides show tanh with W = 0.01 randn, 1.0 randn and randn / sqrt(fan_in). This study
+adds ReLU with the last of them and with He's initialization, and the backward pass, for which the
+slides give only a hint.
 """
 
 import functools
@@ -33,33 +34,32 @@ QUESTION = (
     "completely saturated, gradients will be all zero; Xavier initialization is reasonable."
 )
 BY_LAYER = (
-    "Standard deviation of the activations, and root mean square of the gradient to them, in each "
-    "of ten layers; lines are means over the seeds, bands reach from the lowest to the highest. "
-    "The gradient enters behind layer 10 with 1: from there to layer 1 it shrinks under 0.01 randn "
-    "and grows, far from zero, under 1.0 randn."
+    "Standard deviation of the activations and root mean square of their gradient, in each of ten "
+    "layers. Lines are means over the seeds, bands their range. The gradient is 1 after layer 10. "
+    "On its way back to layer 1 it shrinks with 0.01 randn and grows with 1.0 randn."
 )
 HISTOGRAMS = (
-    "The activations of each layer for one seed: tanh of 0.01 randn piles up at 0, of 1.0 randn at "
-    "-1 and 1; Xavier keeps tanh spread, He ReLU. ReLU's exact zeros, half of all, are left out."
+    "The activations of each layer for one seed. With 0.01 randn, tanh units collect at 0; with "
+    "1.0 randn, at -1 and 1. Xavier keeps tanh units spread out, and He ReLU units. The exact "
+    "zeros of ReLU, half of its values, are not drawn."
 )
 VARIANTS = {"smoke": {"seeds": 2}}
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def statistics(activation, init: initializers.Initializer, key: jax.Array) -> dict[str, jax.Array]:
-    """Return the numbers of every layer, [10] each, and the activations, [10, 1000, 500].
+    """Return the statistics of every layer, [10] each, and the activations, [10, 1000, 500].
 
-    The gradient that enters behind the last layer is N(0, 1) for every unit and input; `gradient`
-    is the root mean square of what reaches a layer's activations, `weight_gradient` that of the
-    mean over inputs of the gradient to its weights; `input_gradient`, one number, is that of what
-    reaches the inputs.
+    The gradient after the last layer is drawn from N(0, 1) for every unit and input. `gradient` is
+    the root mean square of the gradient of a layer's activations, `weight_gradient` that of its
+    weights, averaged over the inputs, and `input_gradient`, one number, that of the inputs.
     """
     images, weights, upstream = jax.random.split(key, 3)
     x = jax.random.normal(images, (INPUTS, UNITS))
     kernels = jax.vmap(lambda k: init(k, (UNITS, UNITS)))(jax.random.split(weights, LAYERS))
 
     def forward(x, kernels, offsets):
-        """Offsets of zero, added to the activations, have the activations' gradients."""
+        """The zero `offsets` added to the activations have the same gradients as these."""
 
         def layer(h, kernel_offset):
             kernel, offset = kernel_offset
@@ -86,17 +86,17 @@ def statistics(activation, init: initializers.Initializer, key: jax.Array) -> di
 
 
 def measure(start: str, seeds: int) -> dict[str, np.ndarray]:
-    """Return the numbers of `statistics` for one of STARTS, [seeds, ...] each."""
+    """Return `statistics` for one of STARTS without the activations, [seeds, ...] each."""
     made = [statistics(*STARTS[start], jax.random.key(seed)) for seed in range(seeds)]
     names = [name for name in made[0] if name != "activations"]
     return {name: np.array([one[name] for one in made], float) for name in names}
 
 
 def run(seeds: Annotated[int, whole(2)] = 10) -> Findings:
-    """Measure the ten layers forward and backward from each start.
+    """Measure the ten layers forward and backward with each initialization.
 
     Args:
-      seeds: nets and inputs drawn for each start, at least 2.
+      seeds: nets and inputs drawn for each initialization, at least 2.
     """
     measured = {start: measure(start, seeds) for start in STARTS}
     activations = {
@@ -127,13 +127,13 @@ def _answer(measured: dict) -> str:
 
     small, large = measured["tanh, 0.01 randn"], measured["tanh, 1.0 randn"]
     return (
-        f"0.01 randn: the tenth layer's standard deviation is {last('tanh, 0.01 randn'):.2g}, "
-        f"which prints as 0; the gradient shrinks from 1 to {small['input_gradient'].mean():.2g} "
-        f"at the input. 1.0 randn: {100 * large['saturated'].mean():.0f} % of units are saturated, "
-        f"yet gradients are not zero: the mean slope of tanh is {large['slope'].mean():.3f}, and "
+        f"0.01 randn: the standard deviation of layer 10 is {last('tanh, 0.01 randn'):.2g}, which "
+        f"prints as 0. The gradient shrinks from 1 to {small['input_gradient'].mean():.2g} at the "
+        f"input. 1.0 randn: {100 * large['saturated'].mean():.0f} % of the units are saturated, "
+        f"but gradients are not zero. The mean slope of tanh is {large['slope'].mean():.3f}, and "
         f"the gradient grows from 1 to {large['input_gradient'].mean():.2g} at the input. Xavier: "
-        f"tanh falls to {last('tanh, Xavier'):.2f}, ReLU to {last('ReLU, Xavier'):.3f}; He keeps "
-        f"ReLU at {last('ReLU, He'):.2f}."
+        f"the standard deviation of layer 10 is {last('tanh, Xavier'):.2f} for tanh and "
+        f"{last('ReLU, Xavier'):.3f} for ReLU. He's keeps ReLU at {last('ReLU, He'):.2f}."
     )
 
 
@@ -145,7 +145,7 @@ def _by_layer(panels, measured: dict) -> None:
             style.seeds(axes, layers, numbers[name], label=start, marker="o", ms=3)
         axes.set(yscale="log", xlabel="layer", xticks=layers)
     panels[0].set_title("standard deviation of activations")
-    panels[1].set_title("root mean square of the gradient to them")
+    panels[1].set_title("root mean square of their gradient")
     labels = panels[0].get_legend_handles_labels()
     panels[0].figure.legend(*labels, loc="outside lower center", ncols=5)
 

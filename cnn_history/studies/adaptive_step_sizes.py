@@ -1,4 +1,4 @@
-"""How far AdaGrad, RMSProp and both Adams step, first and after a long time (lecture, the same)."""
+"""First and late steps of AdaGrad, RMSProp and both forms of Adam (lecture, same titles)."""
 
 from collections.abc import Callable
 
@@ -17,28 +17,28 @@ RULES = {
     "Adam (almost)": optimizers.adam_uncorrected,
     "Adam (full form)": optimizers.adam,
 }
-FLOAT32 = 1e-5  # by which equal steps may differ, relative: a few roundings
-SMALL = 1e-6  # a gradient that the 1e-7 in the denominator is felt by
+FLOAT32 = 1e-5  # relative tolerance for equal steps: a few roundings
+SMALL = 1e-6  # a gradient so small that the 1e-7 in the denominator matters
 CURVATURES = (100.0, 1.0)  # of a quadratic, along its steep and its flat axis
-RATE, STEPS = 0.01, 100  # on it
+RATE, STEPS = 0.01, 100  # on this quadratic
 QUESTION = (
     "AdaGrad: what happens (Q1), and what to the step size over a long time (Q2)? Adam (almost): "
     "what happens at the first timestep?"
 )
 CAPTION = (
-    "Left, the step in learning rates under a constant gradient, over the updates: AdaGrad follows "
-    "1/sqrt(t), RMSProp and Adam without its correction begin too long, and Adam always steps one "
-    "rate. Middle, the way made until then. Right, the rate that AdaGrad and RMSProp give to the "
-    "steep and the flat axis of a quadratic, each line a random start."
+    "Left: step length for a constant gradient, in learning rates. AdaGrad's steps follow "
+    "1/sqrt(t), the first steps of RMSProp and of Adam without bias correction are too long, and "
+    "each step of Adam is one rate. Middle: distance covered. Right: the rates that AdaGrad and "
+    "RMSProp use along the steep and the flat axis of a quadratic, a line for each random start."
 )
 VARIANTS = {"smoke": {"steps": 200, "seeds": 3}}
 
 
 def run(steps: int = 10_000, seeds: int = 20) -> Findings:
-    """Follow each rule under a constant gradient, and on a quadratic.
+    """Run each rule with a constant gradient and on a quadratic.
 
     Args:
-      steps: updates under the constant gradient.
+      steps: updates with the constant gradient.
       seeds: random starts on the quadratic.
     """
     lengths = {name: constant(rule, 1.0, steps) for name, rule in RULES.items()}
@@ -49,7 +49,7 @@ def run(steps: int = 10_000, seeds: int = 20) -> Findings:
 
 
 def constant(rule: Callable, gradient: float | jax.Array, steps: int) -> np.ndarray:
-    """Return each step over the learning rate while the gradient stays what it is, [steps, ...]."""
+    """Return each step divided by the learning rate, for a constant gradient, [steps, ...]."""
     transformation, params = rule(1.0), jnp.zeros(jnp.shape(gradient))
 
     def step(state, _):
@@ -60,9 +60,9 @@ def constant(rule: Callable, gradient: float | jax.Array, steps: int) -> np.ndar
 
 
 def along_axes(rule: Callable, seeds: int) -> np.ndarray:
-    """Return -update / gradient along the steep and the flat axis from random starts.
+    """Return -update / gradient along the steep and the flat axis, [seeds, steps, 2].
 
-    [seeds, steps, 2]. Of a start each coordinate is drawn by itself.
+    The coordinates of each start are drawn independently.
     """
     transformation, curvatures = rule(RATE), jnp.asarray(CURVATURES)
 
@@ -81,18 +81,18 @@ def along_axes(rule: Callable, seeds: int) -> np.ndarray:
 
 
 def flat_over_steep(rates: np.ndarray) -> np.ndarray:
-    """[seeds, steps, 2] -> the flat axis' rate over the steep one's, at the end, [seeds]."""
+    """[seeds, steps, 2] -> the last rate along the flat axis over that along the steep, [seeds]."""
     return rates[:, -1, 1] / rates[:, -1, 0]
 
 
 def advantage(rates: np.ndarray) -> tuple[float, float]:
-    """Return the interval of `flat_over_steep`, of its logarithms."""
+    """Return the interval of `flat_over_steep`, computed on its logarithms."""
     low, high = np.exp(interval(np.log(flat_over_steep(rates))))
     return float(low), float(high)
 
 
 def longest_at(lengths: np.ndarray) -> int:
-    """Return the first update whose step is the longest, up to the rounding of float32."""
+    """Return the number of the first update with the longest step, up to float32 rounding."""
     return int((lengths >= (1 - FLOAT32) * lengths.max()).argmax()) + 1
 
 
@@ -110,11 +110,11 @@ def _row(name: str, lengths: np.ndarray, small: float, rates: np.ndarray) -> dic
 
 
 def answer(lengths: dict[str, np.ndarray], rates: dict[str, np.ndarray]) -> str:
-    """Say how long the steps are, and what the axes of the quadratic get.
+    """Describe the step lengths, and the rates along both axes of the quadratic.
 
     Args:
-      lengths: of each rule, [steps].
-      rates: of each rule, [seeds, steps, 2].
+      lengths: step lengths by rule, [steps].
+      rates: rates by rule, [seeds, steps, 2].
     """
     first = ", ".join(f"{name} {length[0]:.2f}" for name, length in lengths.items())
     almost, way = lengths["Adam (almost)"], lengths["AdaGrad"]
@@ -122,15 +122,16 @@ def answer(lengths: dict[str, np.ndarray], rates: dict[str, np.ndarray]) -> str:
     others = [length[-1] for name, length in lengths.items() if name != "AdaGrad"]
     low, high = advantage(rates["AdaGrad"])
     return (
-        f"under a constant gradient the first step is, in learning rates: {first}. Adam without "
-        f"its correction goes on growing, to {almost.max():.2f} at step {longest_at(almost)}. "
-        f"After {steps:,} steps AdaGrad's is {last:.4f}, {last * np.sqrt(steps):.3f}/sqrt(t), the "
-        f"others' {min(others):.2f} at least: its step decays to zero, and yet its way "
-        f"grows without bound, {way[: steps // 4].sum():.0f} rates after {steps // 4:,} steps and "
-        f"{way.sum():.0f} after {steps:,}. On a quadratic {CURVATURES[0] / CURVATURES[1]:g} times "
-        f"as steep along one axis, AdaGrad's rate along the flat one is {low:.1f} to {high:.1f} "
-        f"times that along the steep one after {STEPS} steps (95 % interval, "
-        f"n={len(rates['AdaGrad'])}): progress is damped along the steep direction."
+        f"With a constant gradient, the first step in learning rates is: {first}. Without bias "
+        f"correction, Adam's steps grow to {almost.max():.2f} at step {longest_at(almost)}. "
+        f"After {steps:,} steps, AdaGrad's step is {last:.4f} = "
+        f"{last * np.sqrt(steps):.3f}/sqrt(t), the others' at least {min(others):.2f}. It "
+        f"decays to zero, but the "
+        f"distance covered grows without bound: {way[: steps // 4].sum():.0f} rates after "
+        f"{steps // 4:,} steps and {way.sum():.0f} after {steps:,}. On a quadratic with curvatures "
+        f"{CURVATURES[0]:g} and {CURVATURES[1]:g}, AdaGrad's rate along the flat axis is {low:.1f} "
+        f"to {high:.1f} times that along the steep one after {STEPS} steps (95 % interval, "
+        f"n={len(rates['AdaGrad'])}): it damps progress along the steep direction."
     )
 
 
@@ -141,8 +142,8 @@ def _draw(panels, lengths: dict, rates: dict) -> None:
         t = np.arange(1, len(length) + 1)
         left.plot(t, length, label=name)
         middle.plot(t, np.cumsum(length))
-    left.set(title="step under a constant gradient", ylabel="learning rates")
-    middle.set(title="way until then", ylabel="learning rates")
+    left.set(title="step for a constant gradient", ylabel="learning rates")
+    middle.set(title="distance covered", ylabel="learning rates")
     for axis, (name, line) in enumerate((("steep", "--"), ("flat", "-"))):
         for rule, colour in zip(("AdaGrad", "RMSProp"), style.CATEGORIES, strict=False):
             of_seeds = np.abs(rates[rule][:5, :, axis]).T

@@ -1,4 +1,4 @@
-"""What the papers' augmentations show of a photo, and how far they change its colours."""
+"""How much of a photo each paper's augmentation shows, and how far it shifts the colours."""
 
 import importlib.resources
 import pathlib
@@ -26,34 +26,34 @@ CANDIDATES = {
     name: {option: it.default for option, it in options(augment.AUGMENTATIONS[name]).items()}
     for name in ("alexnet", "zfnet", "vgg", "resnet", "googlenet", "inception")
 }
-CANDIDATES["vgg"]["scales"] = (256, 512)  # as its last nets were trained
+CANDIDATES["vgg"]["scales"] = (256, 512)  # the paper's scale jittering
 VARIANTS = {"smoke": {"draws": 50}}
 # Two photos that come with scikit-learn, by D. Buechele and dultz (CC BY); the first is shown.
 PHOTOS = ("china.jpg", "flower.jpg")
 QUESTION = (
-    "How much of a photo does a network see at once, by each paper's augmentation, and how far do "
-    "its colours move?"
+    "How much of a photo does each paper's augmentation show at once, and how far does it shift "
+    "the colours?"
 )
 CAPTION = (
-    "One photo, and what each paper's augmentation makes of it in seven draws: AlexNet's and "
-    "ZFNet's crops keep its scale, VGG's and ResNet's vary it, GoogLeNet's take anything from 8 % "
-    "of the area, change the aspect and, as BN-Inception's less so, contrast, brightness, colour."
+    "A photo and seven draws from each paper's augmentation. AlexNet's and ZFNet's crops keep the "
+    "scale, VGG's and ResNet's vary it. GoogLeNet's take 8 % of the area or more, change the "
+    "aspect ratio and, like BN-Inception's but more strongly, contrast, brightness and colour."
 )
 
 
 def photo(name: str) -> bytes:
-    """Return the file of one of PHOTOS."""
+    """Return the JPEG file of one of PHOTOS, as bytes."""
     return importlib.resources.files("sklearn.datasets.images").joinpath(name).read_bytes()
 
 
 def run(
     candidates: Annotated[Mapping[str, Mapping[str, Any]], SOME] = CANDIDATES, draws: int = 1000
 ) -> Findings:
-    """Draw each augmentation often.
+    """Measure the views that each augmentation draws.
 
     Args:
-      candidates: options by name in augment.AUGMENTATIONS.
-      draws: of each.
+      candidates: options of each augmentation, by its name in augment.AUGMENTATIONS.
+      draws: views drawn from each.
     """
     made = _made(candidates)
     rows = [{"augmentation": name, **row(one, draws)} for name, one in made.items()]
@@ -62,7 +62,7 @@ def run(
 
 
 def _made(candidates: Mapping[str, Mapping[str, Any]]) -> dict[str, augment.Augmentation]:
-    """Return each, in the order of their papers; raise UserError for options it cannot have."""
+    """Return the augmentations in the order of their papers; raise UserError for bad options."""
     makers, found = {}, measured()
     for name in candidates:
         group = ml_collections.ConfigDict({**candidates, "name": name})
@@ -77,13 +77,13 @@ def _made(candidates: Mapping[str, Mapping[str, Any]]) -> dict[str, augment.Augm
 
 
 def measured() -> statistics.Statistics:
-    """Return the statistics of PHOTOS."""
+    """Return mean image and colour covariance of PHOTOS."""
     whole = [crops.decode(photo(name), 3, SQUARE, None, SIZE) for name in PHOTOS]
     return statistics.of([np.stack(whole)], SIZE, "square")
 
 
 def row(made: augment.Augmentation, draws: int) -> Row:
-    """Return what parts of the photo are seen, in shares of it, and how the mean colour moves."""
+    """Return the shares of the photo that views show, and the shift of the mean colour."""
     h, w = images.size(photo(PHOTOS[0]))
     parts = [made.crop(crops.draws(0, 0, i), h, w, SIZE) for i in range(draws)]
     areas = np.array([part.height * part.width for part in parts]) / (h * w)
@@ -113,14 +113,13 @@ def _answer(rows: list[Row]) -> str:
     colours = ", ".join(f"{r['augmentation']} {r['grey_levels_moved_sd']:.1f}" for r in rows)
     h, w = images.size(photo(PHOTOS[0]))
     return (
-        f"Of a photo of {h}x{w} a network sees at once, on average (smallest-largest of "
-        f"{rows[0]['n']:,} draws): {seen}. The mean of a channel moves, in grey levels of 255 "
-        f"(standard deviation): {colours}."
+        f"Share of a {h}x{w} photo in one view, mean (smallest-largest of {rows[0]['n']:,} draws): "
+        f"{seen}. Standard deviation of a channel's mean, in grey levels of 255: {colours}."
     )
 
 
 def examples(made: augment.Augmentation, count: int) -> list[np.ndarray]:
-    """Return the photo as the network gets it, values cut off at 0 and 1, `count` times."""
+    """Return `count` views of the photo as the network gets them, clipped to [0, 1]."""
 
     def shown(i):
         pixels = crops.decode(photo(PHOTOS[0]), 3, made.crop, crops.draws(0, 0, i), SIZE)
@@ -138,5 +137,5 @@ def _draw(path: pathlib.Path, made: Mapping[str, augment.Augmentation]) -> None:
             for axes, image in zip(line, (original, *examples(one, SHOWN)), strict=True):
                 style.image(axes, image)
                 axes.spines[:].set_visible(False)
-        title = f"the photo, and what the network gets in {SHOWN} draws"
+        title = f"the photo and {SHOWN} views drawn for the network"
         drawing.suptitle(title, x=0.01, ha="left", fontweight="bold")

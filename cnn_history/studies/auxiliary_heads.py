@@ -1,4 +1,4 @@
-"""What GoogLeNet's auxiliary classifiers do for its lower layers, and what of it batch norm leaves.
+"""GoogLeNet's auxiliary classifiers: their effect on lower layers, without and with batch norm.
 
 Szegedy et al. 2014, sec. 5, and Szegedy et al. 2015 (arXiv:1512.00567), sec. 4.
 """
@@ -25,16 +25,15 @@ WEIGHTS = {"none": 0.0, "both": 0.3}  # of the heads' losses; sec. 5
 RATE, DECAY = 0.01, 0.9
 LAYERS = ("conv1", "conv2", *(name for name, widths in TABLE_1.items() if widths))
 LOWER = ("conv1", "conv2", "inception_3a", "inception_3b")  # below both heads, before pool3
-SMALLEST = 31  # image, of which the last maps still have a position
-LAST = 0.2  # the share of the steps, the last ones, over which a training loss is the mean
+SMALLEST = 31  # side of the smallest image for which the last maps have a position
+LAST = 0.2  # the last fraction of the steps; training losses are means over it
 QUESTION = (
     "GoogLeNet's auxiliary classifiers inject additional gradient at lower layers; batch "
     "normalization reduces the importance of auxiliary classifiers."
 )
 CAPTION = (
-    "Left, the gradient of the kernels of each layer at the start, with both auxiliary "
-    "classifiers and without. Right, the training loss of the main classifier, the mean over the "
-    "seeds."
+    "Left: the gradient of each layer's kernels before training, with both auxiliary classifiers "
+    "and without. Right: the training loss of the main classifier, averaged over the seeds."
 )
 VARIANTS = {
     "smoke": {"image_size": 32, "steps": 2, "batch_size": 4, "seeds": 1},
@@ -43,7 +42,7 @@ VARIANTS = {
 
 
 class Net(GoogLeNet):
-    """GoogLeNet for images of any size: the heads pool to 4x4 whatever the map."""
+    """GoogLeNet for images of any size; the heads pool any map to 4x4."""
 
     adaptive_heads: ClassVar[bool] = True
     smallest: ClassVar[int] = SMALLEST
@@ -69,13 +68,13 @@ def run(
     batch_size: int = 16,
     seeds: int = 3,
 ) -> Findings:
-    """Train with and without heads, with and without batch norm, and watch the gradients.
+    """Train with and without heads and batch norm, and record the gradients.
 
     Args:
-      dataset: whose training images are used.
-      image_size: they are resized to it; 31 or more.
+      dataset: data set; its training images are used.
+      image_size: side to which images are resized; 31 or more.
       steps: updates of each net, by momentum at a constant rate.
-      batch_size: of a step.
+      batch_size: images per step.
       seeds: nets of each kind.
     """
     seen = measure(dataset, image_size, steps, batch_size, seeds)
@@ -86,7 +85,7 @@ def run(
 def measure(
     dataset: str, image_size: int, steps: int, batch_size: int, seeds: int
 ) -> dict[tuple[str, str], Watched]:
-    """Return what is seen of each (kind, heads), arrays [seeds, steps]; arguments as of `run`."""
+    """Return losses and gradients by (kind, heads), [seeds, steps]; arguments as for `run`."""
     (data,) = images(dataset, image_size)
     classes = int(data[1].max()) + 1
     rule = optimizers.momentum(RATE, DECAY)
@@ -102,7 +101,7 @@ def measure(
 
 
 def kernel_norms(gradient) -> dict[str, jax.Array]:
-    """Return the root mean square of the gradient of each layer's, or module's, kernels."""
+    """Return the root mean square gradient of the kernels of each layer or module."""
     found = {}
     for name in LAYERS:
         kernels = [g for g in jax.tree.leaves(gradient[name]) if g.ndim > 1]
@@ -112,7 +111,7 @@ def kernel_norms(gradient) -> dict[str, jax.Array]:
 
 
 def _lower(seen: Watched) -> np.ndarray:
-    """Return the geometric mean of the first gradients of the layers below both heads, [seeds]."""
+    """Return the geometric mean of the first gradients of the LOWER layers, [seeds]."""
     return np.exp(np.mean([np.log(seen.gradient[name][:, 0]) for name in LOWER], 0))
 
 
@@ -128,44 +127,44 @@ def _row(kind: str, heads: str, seen: Watched) -> dict:
 
 
 def answer(seen: dict[tuple[str, str], Watched]) -> str:
-    """Say what the heads give to the layers below them, and to the main classifier.
+    """Describe the effect of the heads on the layers below them and on the main classifier.
 
     Args:
-      seen: of (kind, heads), arrays [seeds, steps].
+      seen: losses and gradients by (kind, heads), [seeds, steps].
     """
     times, gains = _times(seen), _gains(seen)
     said = [
-        f"{kind}: heads make the gradient below them {times[kind].mean():.1f} times as large "
-        f"at the start, and lower the main training loss by {ends(gains[kind])}"
+        f"{kind}: before training, heads make the gradient below them {times[kind].mean():.1f} "
+        f"times as large; they lower the main training loss by {ends(gains[kind])}."
         for kind in KINDS
     ]
-    return f"{'; '.join(said)}. {importance(seen)}."
+    return f"{' '.join(said)} With batch norm, {importance(seen)}."
 
 
 def importance(seen: dict[tuple[str, str], Watched]) -> str:
-    """Say whether heads give less where batch norm is; `seen` as of `answer`."""
+    """Compare the effects of the heads with batch norm and without; `seen` as for `answer`."""
     times, gains = _times(seen), _gains(seen)
-    gradient = _less(times, "the gradient that heads add is")
-    loss = _less(gains, "what heads gain in loss is")
-    return f"{gradient}; {loss} (95 % intervals over {len(gains['GoogLeNet'])} seeds)"
+    gradient = _less(times, "the factor on the gradient is")
+    loss = _less(gains, "the gain in loss is")
+    return f"{gradient} and {loss} (95 % intervals over {len(gains['GoogLeNet'])} seeds)"
 
 
 def _times(seen: dict) -> dict[str, np.ndarray]:
-    """Return for each kind by how much heads enlarge the gradient below them, [seeds]."""
+    """Return the factor by which heads enlarge the gradient below them, by kind, [seeds]."""
     return {kind: _lower(seen[kind, "both"]) / _lower(seen[kind, "none"]) for kind in KINDS}
 
 
 def _gains(seen: dict) -> dict[str, np.ndarray]:
-    """Return for each kind by how much heads lower the main training loss, [seeds]."""
+    """Return the amount by which heads lower the main training loss, by kind, [seeds]."""
     loss = {key: curves.end(found.loss, LAST) for key, found in seen.items()}
     return {kind: loss[kind, "none"] - loss[kind, "both"] for kind in KINDS}
 
 
 def _less(of: dict[str, np.ndarray], what: str) -> str:
-    """Say whether a quantity is smaller with batch norm than without."""
+    """Describe whether a quantity is smaller with batch norm than without."""
     difference = of["GoogLeNet"] - of["with batch norm"]
-    word = decided(difference, "smaller", "larger", "not told apart (inconclusive)")
-    return f"{what} {word} with batch norm, by {ends(difference)}"
+    word = decided(difference, "smaller", "larger", "neither smaller nor larger (inconclusive)")
+    return f"{what} {word}, by {ends(difference)}"
 
 
 @picture(CAPTION, 1, 2, figsize=(9.6, 3.6))
@@ -178,7 +177,7 @@ def _draw(panels, seen: dict) -> None:
         gradients.plot(LAYERS, at_start, marker="o", markersize=3, **look)
         name = f"{kind}, {'both heads' if heads == 'both' else 'no heads'}"
         losses.plot(*curves.smooth(found.loss, 15), label=name, **look)
-    gradients.set(title="gradient of the kernels at the start, rms", yscale="log")
+    gradients.set(title="rms gradient of the kernels before training", yscale="log")
     short = [name.removeprefix("inception_") for name in LAYERS]
     gradients.set_xticks(range(len(LAYERS)), short, rotation=45, ha="right")
     losses.set(title="training loss of the main classifier", xlabel="step")

@@ -1,4 +1,4 @@
-"""What is measured of nets with batch norm and without, and what decides the lecture's claims."""
+"""Measurements of nets with and without batch norm, and the numbers that decide the claims."""
 
 import functools
 
@@ -8,23 +8,23 @@ from cnn_history.studies import curves, train
 from cnn_history.studies.batch_norm_nets import BARE, CLASSES, NETS, NORMED, PAIR, Setup
 from cnn_history.training.statistics import recompute
 
-CHANCE = float(np.log(CLASSES))  # the loss of one who knows nothing
-RATE = 0.02  # for everything but the search for the largest
+CHANCE = float(np.log(CLASSES))  # the loss of guessing
+RATE = 0.02  # except in the search for the largest rate
 RATES = tuple(0.02 * 2.0**k for k in range(9))
 GAINS = tuple(2.0**k for k in range(-3, 4))  # times He's initialization
-SMALL = 1 / 4  # of He's: too small, as the lecture's small random numbers are
+SMALL = 1 / 4  # of He's: too small, like the lecture's small random numbers
 STATISTICS_BATCHES = 20
-LONGER = 3  # times as many steps where it is the test error that counts
-LAST = 0.2  # the share of the steps, the last ones, over which a training loss is the mean
-LAG = 8  # steps after which a moving average is compared, a power of two
+LONGER = 3  # times as many steps for test errors
+LAST = 0.2  # the last fraction of the steps; training losses are means over it
+LAG = 8  # steps after which moving averages are compared with true ones, a power of two
 
 
 def gradients(setup: Setup, gain: float) -> dict[str, dict[str, np.ndarray]]:
-    """Return, by net and layer, the root mean square gradient of the kernel at the start, [seeds].
+    """Return the rms gradient of each kernel before training, by net and layer, [seeds].
 
     Args:
       setup: nets and data.
-      gain: of the kernels, times He's initialization.
+      gain: size of the kernels, times He's initialization.
     """
     made = {}
     for net in PAIR:
@@ -53,9 +53,12 @@ def test_errors(setup: Setup) -> dict[str, np.ndarray]:
 
 
 def losses_by_statistics(setup: Setup) -> dict[str, np.ndarray]:
-    """Return the test loss of the net with batch norm at powers of two of the steps, by what it
-    tests with, [seeds, powers]: moving averages; the true average over training batches of the
-    same parameters; the statistics of the test images themselves."""
+    """Return test losses of the net with batch norm, by the statistics used, [seeds, powers].
+
+    The statistics are the moving averages, the true averages over training batches with the same
+    parameters, and those of the test images. Losses are measured after 1, 2, 4, ... steps and at
+    the end.
+    """
     (images, _), (test_images, _) = setup.data
     size = len(images) // STATISTICS_BATCHES
     parts = [images[i * size : (i + 1) * size] for i in range(STATISTICS_BATCHES)]
@@ -80,7 +83,7 @@ def losses_by_statistics(setup: Setup) -> dict[str, np.ndarray]:
 
 
 def powers(steps: int) -> list[int]:
-    """Return the powers of two below `steps`, and `steps`."""
+    """Return the powers of two below `steps`, followed by `steps`."""
     return [*(2**k for k in range(steps.bit_length()) if 2**k < steps), steps]
 
 
@@ -94,25 +97,27 @@ def _ends(setup: Setup, net: str, settings: list[tuple[float, float]]) -> np.nda
     return curves.end(np.stack(losses, 1), LAST)
 
 
-# Above, arrays whose first axis is the seed; below, what claims are decided by: a number a seed,
-# above 0 where the claim holds.
+# The functions above return arrays with a first axis for the seeds. Those below turn them into one
+# number per seed, above 0 if the claim holds.
 
 
 def flow_gain(gradient: dict[str, dict[str, np.ndarray]]) -> np.ndarray:
-    """Return by how much the layers' gradients spread less with batch norm: the difference of the
-    standard deviations, over layers, of their decimal logarithms, [seeds]."""
+    """Return how many decades less the gradients vary over the layers with batch norm, [seeds].
+
+    This is a difference of standard deviations of log10 gradients.
+    """
     bare, normed = (np.log10(np.stack(list(gradient[net].values()))).std(0) for net in PAIR)
     return bare - normed
 
 
 def scale_gain(flow: dict[float, dict[str, dict[str, np.ndarray]]]) -> np.ndarray:
-    """Return by how many decades less the gradients change with the kernels' size, [seeds].
+    """Return how many decades less the gradients depend on the kernels' size with norm, [seeds].
 
     Ioffe & Szegedy 2015, sec. 1: "reducing the dependence of gradients on the scale of the
-    parameters or of their initial values". Of SMALL kernels against He's, the mean over the layers.
+    parameters or of their initial values". Compares SMALL kernels with He's, averaged over layers.
 
     Args:
-      flow: what `gradients` returns, for the gains SMALL and 1.
+      flow: the result of `gradients` for the gains SMALL and 1.
     """
     change = {}
     for net in PAIR:
@@ -122,38 +127,38 @@ def scale_gain(flow: dict[float, dict[str, dict[str, np.ndarray]]]) -> np.ndarra
 
 
 def rate_gain(by_rate: dict[str, np.ndarray]) -> np.ndarray:
-    """Return the binary logarithm of how much higher the largest rate is that trains, [seeds]."""
+    """Return log2 of the largest rate that trains with batch norm over that without, [seeds]."""
     bare, normed = (largest_rate(by_rate[net]) for net in PAIR)
     return np.log2(normed / bare)
 
 
 def largest_rate(ends: np.ndarray) -> np.ndarray:
-    """[seeds, rates] -> the largest that trains, [seeds]; half the smallest where none does."""
+    """[seeds, rates] -> the largest rate that trains, [seeds]; half the smallest if none does."""
     return np.where(trained(ends), np.array(RATES), RATES[0] / 2).max(1)
 
 
 def initialization_gain(by_gain: dict[str, np.ndarray]) -> np.ndarray:
-    """Return from how many more of GAINS, each twice the one before, it trains, [seeds]."""
+    """Return how many more of GAINS, each twice the one before, train with batch norm, [seeds]."""
     bare, normed = (trained(by_gain[net]).sum(1) for net in PAIR)
     return normed - bare
 
 
 def trained(ends: np.ndarray) -> np.ndarray:
-    """Return whether training brought the loss below half of chance's."""
+    """Return whether training brought the loss below half of CHANCE."""
     return ends < CHANCE / 2
 
 
 def regularization_gain(errors: dict[str, np.ndarray]) -> np.ndarray:
-    """Return by how much batch norm lowers the test error, [seeds]."""
+    """Return the amount by which batch norm lowers the test error, [seeds]."""
     return errors[BARE] - errors[NORMED]
 
 
 def dropout_gain(errors: dict[str, np.ndarray]) -> np.ndarray:
-    """Return by how much less dropout lowers the test error where batch norm is, [seeds]."""
+    """Return the gain in test error from dropout without batch norm less that with it, [seeds]."""
     return (errors[BARE] - errors["dropout"]) - (errors[NORMED] - errors["both"])
 
 
 def lag(moving: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Return how much higher the moving average's test loss is after LAG steps, [seeds]."""
+    """Return the test loss with moving less that with true averages after LAG steps, [seeds]."""
     i = min(LAG.bit_length() - 1, moving.shape[1] - 1)
     return moving[:, i] - true[:, i]

@@ -1,4 +1,4 @@
-"""The small nets, with batch norm and without, that the study of it trains."""
+"""The small nets that the study of batch normalization trains."""
 
 import functools
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from cnn_history.studies.train import tester, trainer, watching
 
 CLASSES = 10
 DROPOUT = 0.5
-DECAY = 0.9  # of the momentum that all are trained by
+DECAY = 0.9  # of momentum, for all nets
 BARE, NORMED = "neither", "batch norm"
 PAIR = (BARE, NORMED)
 NETS = {  # norm and dropout of each
@@ -28,15 +28,15 @@ NETS = {  # norm and dropout of each
 
 
 class Net(nn.Module):
-    """VGG in small: stages of 3x3 convolutions, each with a pooling behind, and two
-    fully-connected layers; `norm` before every activation.
+    """A small VGG: stages of 3x3 convolutions, each followed by pooling, and two fully-connected
+    layers, with `norm` before every activation.
 
     Attributes:
       norm: normalization `norm(name=, dtype=)(x, use_running_average=)`, or None.
-      dropout: rate behind the first fully-connected layer.
+      dropout: rate after the first fully-connected layer.
       features: maps of each stage.
       hidden: units of the first fully-connected layer.
-      convolutions: of each stage.
+      convolutions: convolutions per stage.
     """
 
     norm: Callable | None = None
@@ -63,15 +63,15 @@ class Net(nn.Module):
 
 
 class Setup:
-    """Data and nets, each compiled once, when it is first used; the arguments are the study's.
+    """Data and nets; each net is compiled once, on first use. The arguments are those of the study.
 
     Attributes:
-      train: as `train.trainer` returns it, of a learning rate, by net.
+      train: results of `train.trainer` with a learning rate as the setting, by net.
       test: variables -> (loss, error), by net.
-      statistics: (variables, images) -> `batch_stats` of these images, of the net with batch norm.
-      data: the training and the test images with their labels.
-      steps: updates of a training.
-      seeds: trainings of each kind.
+      statistics: (variables, images) -> `batch_stats` of these images, for the net with batch norm.
+      data: training images and test images, each with labels.
+      steps: updates per run.
+      seeds: runs of each kind.
     """
 
     def __init__(

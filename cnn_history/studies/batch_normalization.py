@@ -1,5 +1,4 @@
-"""What batch normalization does for training: the four claims of the lecture's slide, and what
-its statistics in testing are.
+"""The lecture's four claims about batch normalization, and the statistics that it uses in testing.
 
 Ioffe & Szegedy 2015 (arXiv:1502.03167), sec. 1, 3.3, 3.4 and 4.2.
 """
@@ -44,13 +43,13 @@ def run(
     """Measure each claim on the same small net with batch norm and without.
 
     Args:
-      dataset: of ten classes.
-      image_size: images are resized to it; 8 or more.
-      examples: at most so many training images, and test images; 40 or more.
-      convolutions: of each of the net's three stages.
-      steps: updates of a training.
-      batch_size: of a step.
-      seeds: trainings of each kind.
+      dataset: data set with ten classes.
+      image_size: side to which images are resized; 8 or more.
+      examples: most training images, and most test images, to use; 40 or more.
+      convolutions: convolutions in each of the net's three stages.
+      steps: updates per run.
+      batch_size: images per step.
+      seeds: runs of each kind.
     """
     nets = Setup(dataset, image_size, examples, convolutions, steps, batch_size, seeds)
     flow = {gain: measures.gradients(nets, gain) for gain in (SMALL, 1.0)}
@@ -76,7 +75,7 @@ def run(
 
 
 def answer(flow: dict, by_rate: dict, by_gain: dict, errors: dict, tests: dict) -> str:
-    """Say of each claim what the seeds say."""
+    """Give for each claim the verdict of the seeds, with its interval."""
     rates = {net: np.exp2(np.log2(measures.largest_rate(by_rate[net])).mean()) for net in PAIR}
     count = {net: measures.trained(by_gain[net]).sum(1).mean() for net in PAIR}
     moving, true = tests["moving average"], tests["true average"]
@@ -86,23 +85,23 @@ def answer(flow: dict, by_rate: dict, by_gain: dict, errors: dict, tests: dict) 
         for one, other in ((BARE, "dropout"), (NORMED, "both"))
     )
     parts = [
-        f"gradient flow: {flow_said} (decades less that gradients change where the first kernels "
-        "are a quarter of He's)",
-        f"more even over the layers: {even} (decades less of their gradients' standard deviation, "
-        "He's initialization)",
-        f"higher learning rates: {said(measures.rate_gain(by_rate))} (doublings; the largest that "
-        f"trains is {rates[NORMED]:.2g} against {rates[BARE]:.2g})",
+        f"gradient flow: {flow_said} (decades by which a quarter of He's initial kernels changes "
+        "gradients less)",
+        f"more even over the layers: {even} (decades less standard deviation over the layers' "
+        "gradients, He's initialization)",
+        f"higher learning rates: {said(measures.rate_gain(by_rate))} (doublings; the largest rate "
+        f"that trains is {rates[NORMED]:.2g} against {rates[BARE]:.2g})",
         "less dependence on initialization: "
         f"{said(measures.initialization_gain(by_gain))} (doublings; of {len(GAINS)} sizes of the "
-        f"first kernels, {GAINS[0]:g} to {GAINS[-1]:g} times He's, {count[NORMED]:.1f} train "
+        f"initial kernels, {GAINS[0]:g} to {GAINS[-1]:g} times He's, {count[NORMED]:.1f} train "
         f"against {count[BARE]:.1f})",
         f"regularization: {said(100 * measures.regularization_gain(errors))} "
-        "(points of error less)",
-        f"less need for dropout: {said(100 * measures.dropout_gain(errors))} (points of error that "
-        f"dropout gains less; it gains {alone:.1f} without batch norm and {together:.1f} with it)",
+        "(points of test error less)",
+        f"less need for dropout: {said(100 * measures.dropout_gain(errors))} (points of test error "
+        f"less to gain; dropout gains {alone:.1f} without batch norm and {together:.1f} with it)",
         f"moving averages lag after {LAG} steps: {said(measures.lag(moving, true))} (test loss "
-        "more than with true averages)",
-        f"and at the end: {said(moving[:, -1] - true[:, -1])} (the same)",
+        "above that with true averages)",
+        f"moving averages lag at the end: {said(moving[:, -1] - true[:, -1])} (likewise)",
     ]
     return f"{'; '.join(parts)}. 95 % intervals over {len(moving)} seeds."
 
@@ -120,10 +119,11 @@ def _end_rows(part: str, settings: tuple[float, ...], ends: dict[str, np.ndarray
 
 
 CAPTION = (
-    "From the left: the gradient of each layer's kernel at the start, for He's initialization and "
-    "a quarter of it; the training loss at the end against the learning rate, and against the size "
-    "of the first kernels (losses above chance's are drawn at it; each seed a point); the test "
-    "loss of the net with batch norm during training, by the statistics it tests with."
+    "Top left: the gradient of each layer's kernel before training, for He's initialization and a "
+    "quarter of it. Top right and bottom left: the last training loss against the learning rate "
+    "and against the size of the initial kernels, with a point for each seed; losses above chance "
+    "are drawn at chance. Bottom right: the test loss of the net with batch norm during training, "
+    "by the statistics used."
 )
 
 
@@ -137,7 +137,7 @@ def _draw(panels, flow: dict, by_rate: dict, by_gain: dict, tests: dict, steps: 
             look["label"] = f"{names[net]}, {'He' if size == 1 else 'He / 4'}"
             values = [v.mean() for v in by_layer.values()]
             gradient.plot(list(by_layer), values, marker="o", markersize=3, **look)
-    gradient.set(title="gradient of the kernels at the start, rms", yscale="log")
+    gradient.set(title="rms gradient of the kernels before training", yscale="log")
     gradient.tick_params("x", rotation=45)
     for axes, settings, ends in ((rate, RATES, by_rate), (gain, GAINS, by_gain)):
         axes.axhline(CHANCE, color=style.PAPER, linewidth=0.8, linestyle=":")
@@ -147,9 +147,9 @@ def _draw(panels, flow: dict, by_rate: dict, by_gain: dict, tests: dict, steps: 
             axes.plot(settings, capped.T, "o", color=COLOURS[net], markersize=2.5, alpha=0.5)
         axes.set(xscale="log", ylabel="training loss at the end")
     rate.set(title="learning rate", xlabel="rate")
-    gain.set(title="initialization", xlabel="first kernels, times He's")
+    gain.set(title="initialization", xlabel="initial kernels, times He's")
     for (name, found), colour in zip(tests.items(), style.CATEGORIES[2:], strict=False):
-        line = ":" if name == "the test batch's own" else "-"  # it hides another
+        line = ":" if name == "the test batch's own" else "-"  # it would hide another line
         test.plot(steps, found.mean(0), "o", ls=line, markersize=3, color=colour, label=name)
     test.set(title="statistics in testing", xlabel="step", ylabel="test loss", xscale="log")
     for axes, ticks in ((gain, GAINS), (test, steps)):

@@ -1,4 +1,4 @@
-"""Training by a rule that may try several steps, with a budget of gradients."""
+"""Training with a fixed budget of gradients, for rules that may take several per step."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,15 +13,16 @@ from cnn_history.studies.digits_net import Net
 
 
 class Descent(NamedTuple):
-    """What a run saw.
+    """The record of a run.
 
     Attributes:
-      losses: on all training images, after 0, 1, ... passes, [passes + 1].
-      steps: made.
-      refused: how many of them did not move, since no step along their direction lowered the loss.
-      noise: |g' - g| of two batches at the same parameters over |y|, the change of the gradient
-        that the rule sees from step to step, mean over the steps.
-      rate: that the rule was given.
+      losses: loss on all training images after 0, 1, ... passes, [passes + 1].
+      steps: number of steps.
+      refused: number of steps that did not move, because none along their direction lowered the
+        loss.
+      noise: |g' - g| / |y|, averaged over the steps: the difference of two batches' gradients at
+        the same parameters over the change of the gradient from one step to the next.
+      rate: the rule's learning rate.
     """
 
     losses: np.ndarray
@@ -32,14 +33,14 @@ class Descent(NamedTuple):
 
 
 def descender(rule: train.Rule, batch_size: int | None) -> Callable[..., Descent]:
-    """Return (seed, passes, rate=1) -> Descent, of the small net on digits.
+    """Return (seed, passes, rate=1) -> Descent, for the small net on digits.
 
-    It trains until as many gradients were taken as `passes` over the images hold. That of an image
-    counts one, in each trial of a line search too.
+    A run ends when it has taken as many gradients of single images as there are in `passes` over
+    the data. Each trial of a line search counts.
 
     Args:
-      rule: learning rate -> what updates the parameters.
-      batch_size: of a step; None for all images.
+      rule: learning rate -> optimizer.
+      batch_size: images per step; None for all images.
     """
     network, (images, labels) = Net(), digits()
     count = len(images)

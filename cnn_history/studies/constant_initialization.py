@@ -1,4 +1,4 @@
-"""What happens when all weights of a layer start from the same number (lecture, "Weight init")."""
+"""Training from weights that are all equal (lecture, "Weight init")."""
 
 from collections.abc import Callable
 
@@ -16,9 +16,9 @@ from cnn_history.studies.interval import columns
 
 HIDDEN, CLASSES = 20, 10
 
-# Largest difference of two weights of units that count as alike. Some processors round the sums of
-# the last units of a layer in another order, and training multiplies such a difference by about
-# 1e7 in 500 steps. In float64 it stays below 1e-8. Units started at random are 0.02 apart after 20
+# Largest difference between weights of units that count as alike. Some processors sum the last
+# units of a layer in another order, and training multiplies the difference in rounding by about 1e7
+# in 500 steps. In float64 it stays below 1e-8. Units with random weights are 0.02 apart after 20
 # steps and 0.3 after 500.
 ALIKE = 1e-4
 
@@ -32,14 +32,14 @@ STARTS = {
 RANDOM = "W = 0.01 randn", "Xavier"
 QUESTION = "Q: what happens when W_ij = c is used as an initialization?"
 CAPTION = (
-    "The weights of all 20 hidden units from one input over the steps of training. Started from a "
-    "constant they draw one line; started at random, twenty."
+    "The weights from one input to all 20 hidden units during training: one line if they start "
+    "from a constant, twenty if they start at random."
 )
 VARIANTS = {"smoke": {"steps": 20, "seeds": 2}}
 
 
 class Net(nn.Module):
-    """One hidden layer of tanh units on the pixels."""
+    """A net with one hidden layer of tanh units."""
 
     start: nn.initializers.Initializer
 
@@ -52,12 +52,12 @@ class Net(nn.Module):
 
 
 def run(steps: int = 500, learning_rate: float = 0.2, seeds: int = 5) -> Findings:
-    """Train the net in float64 on all the digits at once from each start.
+    """Train the net from each start by gradient descent on all digits, in float64.
 
     Args:
-      steps: updates by the gradient of the whole data set.
-      learning_rate: of plain gradient descent.
-      seeds: random starts of each kind; a constant has no randomness to repeat.
+      steps: updates.
+      learning_rate: learning rate.
+      seeds: runs from each random start; a constant start is run once.
     """
     paths, rows = {}, []
     for name, start in STARTS.items():
@@ -79,8 +79,7 @@ def run(steps: int = 500, learning_rate: float = 0.2, seeds: int = 5) -> Finding
 
 
 def _trainer(net: Net, steps: int, learning_rate: float) -> Callable[[int], tuple]:
-    """Return seed -> the hidden weights [steps + 1, pixels, hidden] and losses, before each step
-    and after the last."""
+    """Return seed -> (hidden weights [steps + 1, pixels, hidden], losses [steps + 1])."""
     rule = optimizers.sgd(learning_rate)
 
     def observe(step):
@@ -90,7 +89,7 @@ def _trainer(net: Net, steps: int, learning_rate: float) -> Callable[[int], tupl
 
     @jax.jit
     def whole(key, images, labels):
-        start = train.starter(net, lambda _: rule, images[:1])(key, key)  # in float32, as all are
+        start = train.starter(net, lambda _: rule, images[:1])(key, key)  # in float32, as usual
         params = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), start.params)
 
         def one(state, number):
@@ -106,7 +105,7 @@ def _trainer(net: Net, steps: int, learning_rate: float) -> Callable[[int], tupl
 
 
 def _different(weights: np.ndarray) -> int:
-    """Return the number of units, columns of [inputs, units], that are more than `ALIKE` apart."""
+    """[inputs, units] -> the number of units that are more than ALIKE apart."""
     different = []
     for unit in weights.T:
         if all(np.abs(unit - other).max() > ALIKE for other in different):
@@ -121,19 +120,18 @@ def _answer(rows: list[dict], steps: int) -> str:
     units = max(row["different_hidden_units"] for row in constant)
     zero = constant[0]["hidden_weights_moved"]
     return (
-        f"after {steps} steps the {HIDDEN} hidden units started from a constant are still "
-        f"{units} unit: each gets the same gradient, whatever the constant. From 0 the "
-        f"hidden weights moved by {zero:g}. The loss stops at "
-        f"{min(row['loss_after'] for row in constant):.2f} at best; from random weights, where all "
-        f"{min(row['different_hidden_units'] for row in random)} units differ, it reaches "
-        f"{min(row['loss_after'] for row in random):.2f}."
+        f"After {steps} steps from a constant, {units} of {HIDDEN} hidden units is different: all "
+        f"get the same gradient, whatever the constant. From 0, the hidden weights moved by "
+        f"{zero:g}. The lowest loss is {min(row['loss_after'] for row in constant):.2f}. From "
+        f"random weights, all {min(row['different_hidden_units'] for row in random)} units differ, "
+        f"and the loss reaches {min(row['loss_after'] for row in random):.2f}."
     )
 
 
 @picture(CAPTION, 1, len(STARTS), figsize=(2.2 * len(STARTS), 2.6))
 def _draw(panels, paths: dict[str, np.ndarray]) -> None:
     for axes, (name, weights) in zip(panels, paths.items(), strict=True):
-        pixel = weights[-1].std(1).argmax()  # where units differ most, if they do
+        pixel = weights[-1].std(1).argmax()  # the input for which units differ most
         axes.plot(weights[:, pixel], color=style.TRAIN, linewidth=0.8)
         axes.set(title=name, xlabel="step")
     panels[0].set_ylabel("weights from one pixel")

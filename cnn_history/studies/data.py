@@ -1,4 +1,4 @@
-"""The images of a study, in memory."""
+"""The images that studies use, as arrays in memory."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ BOTH = ("train", "test")
 
 
 def digits() -> Data:
-    """Return the embedded training digits, values in [0, 1], [n, 8, 8, 1]."""
+    """Return the embedded training digits, [n, 8, 8, 1] in [0, 1], and their labels."""
     pixels, labels = datasets.source("digits", "train").arrays()
     return adapters.unit(jnp.asarray(pixels)), jnp.asarray(labels)
 
@@ -27,18 +27,18 @@ def images(
     """Return the images of each split, values in [0, 1] less the mean image of the first split.
 
     Args:
-      dataset: a name of `datasets`.
-      size: the images are resized to [n, size, size, c].
-      examples: the first so many of each split; None for all.
-      splits: as the data set calls them.
-      classes: that the data set must have; None for any number.
+      dataset: name of a data set.
+      size: images are resized to [n, size, size, c].
+      examples: number of images to take from the start of each split; None for all.
+      splits: names of the data set's splits.
+      classes: required number of classes; None for any.
 
-    Raises UserError where there is no such data set, or it has another number of classes.
+    Raises UserError if the data set is unknown or has another number of classes.
     """
     with field("dataset"):
         sources = [datasets.source(dataset, split) for split in splits]
         if classes not in (None, count := len(sources[0].classes)):
-            raise ValueError(f"'{dataset}' has {count} classes; this takes one of {classes}.")
+            raise ValueError(f"'{dataset}' has {count} classes; the study needs {classes}.")
     parts = [[part[:examples] for part in source.arrays()] for source in sources]
     measured = statistics.of((parts[0][0],), size, "resize")
     scale = prepare.Preprocessing(size, "resize", *scalings.per_pixel_mean(lambda: measured))

@@ -1,4 +1,4 @@
-"""Whitening instead of standardizing: what it does to features, and to training.
+"""Whitening instead of standardizing: its effect on features and on training.
 
 Huang et al. 2018 (arXiv:1804.08450), sec. 4; IterNorm: Huang et al. 2019 (arXiv:1904.03441).
 """
@@ -29,7 +29,7 @@ NORMS = {
     "DBN, every place": layers.DecorrelatedBatchNorm,
     "IterNorm, every place": iterative,
 }
-CHANNELS = 16  # of the features that are looked at
+CHANNELS = 16  # of the features whose covariance is measured
 LAYERS = {
     "batch norm": layers.BatchNorm(),
     "DBN, groups of 4": layers.DecorrelatedBatchNorm(4),
@@ -38,19 +38,19 @@ LAYERS = {
 }
 CLASSES = 10
 RATE, DECAY = 0.1, 0.9  # He et al. 2015, sec. 4.2
-LAST = 0.2  # the share of the steps, the last ones, over which a training loss is the mean
-TESTS = 5  # during a training
+LAST = 0.2  # the last fraction of the steps; training losses are means over it
+TESTS = 5  # per run
 QUESTION = (
     "Decorrelated batch normalization whitens the activations of each layer over a mini-batch, "
     "where batch normalization only centres and scales them."
 )
 COVARIANCES = (
-    "Covariances of 16 features of the same images, maps of a random 3x3 convolution scaled to "
-    "variance 1, before any normalization and behind each."
+    "Covariances of 16 features of the same images, before and after each normalization. The "
+    "features are maps of a random 3x3 convolution, scaled to variance 1."
 )
 TRAINING = (
-    "Left, the training loss of a residual net with each normalization, the mean over the seeds; "
-    "right, its test error, with the range of the seeds."
+    "Left: the training loss of a residual net with each normalization, averaged over the seeds. "
+    "Right: its test error, with the range of the seeds."
 )
 VARIANTS = {
     "smoke": {
@@ -74,17 +74,17 @@ def run(
     batch_size: int = 64,
     seeds: int = 3,
 ) -> Findings:
-    """Compare covariances behind each normalization, and trainings with each.
+    """Compare covariances after each normalization, and training with each.
 
     Args:
-      dataset: of ten classes.
-      image_size: images are resized to it.
-      examples: at most so many training images, and test images.
+      dataset: data set with ten classes.
+      image_size: side to which images are resized.
+      examples: most training images, and most test images, to use.
       blocks: n of a residual net of 6n+2 layers (He et al. 2015, sec. 4.2).
       features: maps of its three stages.
-      steps: updates of a training.
-      batch_size: of a step.
-      seeds: trainings with each normalization.
+      steps: updates per run.
+      batch_size: images per step.
+      seeds: runs with each normalization.
     """
     data = images(dataset, image_size, examples, BOTH, CLASSES)
     covariances = features_covariances(data[0][0][: 10 * batch_size])
@@ -113,7 +113,7 @@ def run(
 
 
 def features_covariances(images: jax.Array) -> dict[str, np.ndarray]:
-    """[n, h, w, c] -> covariance of CHANNELS features, before and behind each of LAYERS."""
+    """[n, h, w, c] -> covariances of CHANNELS features, before and after each of LAYERS."""
 
     @jax.jit
     def features():
@@ -132,7 +132,7 @@ def features_covariances(images: jax.Array) -> dict[str, np.ndarray]:
 
 
 def off_diagonal(matrix: np.ndarray) -> float:
-    """Return the mean size of what is not on the diagonal."""
+    """Return the mean absolute value of the entries off the diagonal."""
     return float(np.abs(matrix[~np.eye(len(matrix), dtype=bool)]).mean())
 
 
@@ -144,7 +144,7 @@ def trainings(
     batch_size: int,
     seeds: int,
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return training losses [seeds, steps], test errors [seeds, tests], number of parameters."""
+    """Return training losses [seeds, steps], test errors [seeds, tests] and the parameter count."""
     rule = optimizers.momentum(RATE, DECAY)
     updates_of = train.trainer(network, lambda _: rule, learned, batch_size)
     test, when = train.tester(network, tested), set(test_steps(steps))
@@ -159,7 +159,7 @@ def trainings(
 
 
 def test_steps(steps: int) -> list[int]:
-    """Return the steps after which test errors are measured; the last is among them."""
+    """Return the steps after which test errors are measured; the last one is the end."""
     return sorted({max(1, round(steps * i / TESTS)) for i in range(1, TESTS + 1)})
 
 
@@ -169,7 +169,7 @@ def answer(
     losses: dict[str, np.ndarray],
     errors: dict[str, np.ndarray],
 ) -> str:
-    """Say what whitening does to covariances, and of each norm whether it beats batch norm."""
+    """Give the covariances, and for each norm whether it beats batch norm."""
     shown = [f"{off_diagonal(found):.3f} {name}" for name, found in covariances.items()]
     count = " or ".join(f"{n:,}" for n in sorted(set(parameters.values())))
     words = []
@@ -178,11 +178,11 @@ def answer(
             continue
         loss = said(curves.end(losses[BATCH_NORM], LAST) - curves.end(losses[name], LAST))
         error = said(100 * (errors[BATCH_NORM] - errors[name])[:, -1])
-        words.append(f"{name}: training loss lower {loss}; points of test error less {error}")
+        words.append(f"{name}: lower training loss, {loss}; lower test error in points, {error}")
     n = len(losses[BATCH_NORM])
     return (
-        f"Mean covariance off the diagonal: {', '.join(shown)}. Nets of {count} parameters, beside "
-        f"batch norm: {'; '.join(words)}. 95 % intervals over {n} seeds."
+        f"Mean covariance off the diagonal: {', '.join(shown)}. Nets of {count} parameters, "
+        f"compared with batch norm: {'; '.join(words)}. 95 % intervals over {n} seeds."
     )
 
 

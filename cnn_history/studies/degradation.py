@@ -15,15 +15,15 @@ from cnn_history.studies.interval import counted, decided, ends
 
 SHORTCUTS = {"plain": None, "residual": "A"}
 RATE, DECAY = 0.1, 0.9  # the paper's, sec. 4.2
-LAST = 0.1  # the share of the steps, the last ones, over which a training loss is the mean
-SMALLEST = 1e-4  # losses below are drawn there
+LAST = 0.1  # the last fraction of the steps; training losses are means over it
+SMALLEST = 1e-4  # smaller losses are drawn at this one
 QUESTION = (
     "As networks get deeper, is it harder to train them? A deeper plain net could copy a shallower "
     "one and add identities, so it should do no worse on the training set."
 )
 CAPTION = (
-    "Left, the training loss over the steps, one line for each depth, the mean over the seeds. "
-    "Right, the loss of the last steps against depth, with each seed as a point."
+    "Left and middle: training loss by step, a line for each depth, averaged over the seeds. "
+    "Right: loss of the last steps against depth, with a point for each seed."
 )
 VARIANTS = {
     "smoke": {"depths": (8, 14), "features": (4, 8, 16), "steps": 10, "seeds": 2},
@@ -43,20 +43,20 @@ def run(
     batch_size: int = 64,
     seeds: int = 3,
 ) -> Findings:
-    """Train plain and residual nets of every depth alike.
+    """Train plain and residual nets of each depth with the same settings.
 
     Args:
-      dataset: whose training images are learned.
-      image_size: they are resized to it.
-      depths: 6n+2 each.
-      features: maps of the three stages; the paper's are 16, 32, 64.
+      dataset: data set; its training images are used.
+      image_size: side to which images are resized.
+      depths: numbers of layers, each 6n+2.
+      features: maps of the three stages; 16, 32, 64 in the paper.
       steps: updates of each net, at a constant rate.
-      batch_size: of a step.
+      batch_size: images per step.
       seeds: nets of each kind and depth.
     """
     (data,) = images(dataset, image_size)
     rule = optimizers.momentum(RATE, DECAY)
-    losses = {}  # of (kind, depth): [seeds, steps]
+    losses = {}  # by (kind, depth), [seeds, steps]
     for kind, shortcut in SHORTCUTS.items():
         for depth in depths:
             network = CifarResNet((depth - 2) // 6, shortcut, features=tuple(features))
@@ -70,10 +70,10 @@ def run(
 
 
 def answer(losses: dict[tuple[str, int], np.ndarray]) -> str:
-    """Say of each kind whether its deepest net trains worse than its shallowest.
+    """State for each kind whether its deepest net trains worse than its shallowest.
 
     Args:
-      losses: of (kind, depth), [seeds, steps].
+      losses: by (kind, depth), [seeds, steps].
     """
     depths = [depth for _, depth in losses]
     shallow, deep = min(depths), max(depths)
@@ -82,14 +82,15 @@ def answer(losses: dict[tuple[str, int], np.ndarray]) -> str:
         more = curves.end(losses[kind, deep], LAST) - curves.end(losses[kind, shallow], LAST)
         words = decided(
             more,
-            f"is worse on its own training images than that of {shallow}",
-            f"is better on its own training images than that of {shallow}",
-            f"and that of {shallow} cannot be told apart",
+            f"fits its training images worse than that of {shallow}",
+            f"fits its training images better than that of {shallow}",
+            f"and that of {shallow} fit them equally well, as far as the seeds show",
         )
-        higher = f"its loss is higher by {ends(more, '.3f')}"
-        said.append(f"the {kind} net of {deep} layers {words}: {higher}")
+        said.append(
+            f"The {kind} net of {deep} layers {words}: its loss is {ends(more, '.3f')} higher."
+        )
     n = len(losses["plain", deep])
-    return f"{'; '.join(said)} (95 % intervals over {n} seeds)."
+    return f"{' '.join(said)} 95 % intervals over {n} seeds."
 
 
 @picture(CAPTION, 1, 3, figsize=(9.6, 3.2), width_ratios=(1, 1, 0.9))

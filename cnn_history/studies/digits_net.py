@@ -1,4 +1,4 @@
-"""A small real network and its loss, as a function of one vector of parameters."""
+"""A small network, and its loss as a function of one vector of parameters."""
 
 from collections.abc import Callable
 
@@ -15,17 +15,17 @@ Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class Net(nn.Module):
-    """Hidden layers of tanh units on the 64 pixels; with the one of 32, 2,410 parameters.
+    """Layers of tanh units and a linear classifier; with one layer of 32 units, 2,410 parameters.
 
     Attributes:
-      hidden: units of each layer.
+      hidden: units of each hidden layer.
     """
 
     hidden: tuple[int, ...] = (32,)
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """[n, h, w, c] -> [n, 10]; `train` is every network's, and changes nothing."""
+        """[n, h, w, c] -> [n, 10]; `train` has no effect."""
         del train
         x = x.reshape(len(x), -1)
         for units in self.hidden:
@@ -34,9 +34,9 @@ class Net(nn.Module):
 
 
 def problem() -> tuple[Callable[[int], jax.Array], Loss, int]:
-    """Return seed -> the first parameters [2410], their loss, and the number of training images.
+    """Return seed -> initial parameters [2410], the loss, and the number of training images.
 
-    The loss is (parameters, numbers of images) -> mean cross-entropy on those images.
+    The loss is (parameters, indices of images) -> mean cross-entropy on those images.
     """
     pixels, labels = digits()
 

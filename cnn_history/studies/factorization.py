@@ -1,5 +1,6 @@
-"""Filters factorized into smaller ones, and smaller grids without a bottleneck (Szegedy et al.
-2015, "Rethinking the Inception architecture", sec. 3 and 5; lecture, "Inception v2, v3").
+"""Factorized filters, and grid reductions without a bottleneck (lecture, "Inception v2, v3").
+
+Szegedy et al. 2015, "Rethinking the Inception architecture", sec. 3 and 5.
 """
 
 import dataclasses
@@ -22,11 +23,11 @@ QUESTION = (
     "number of feature maps while decreasing spatial resolution."
 )
 CAPTION = (
-    "Multiply-adds of each form as a share of the first of its group, which is grey: single "
-    "filters, modules of Inception-v3, and its reductions of the grid."
+    "Multiply-adds of each form, relative to the first form of its group (grey): single filters, "
+    "modules of Inception-v3, and its grid reductions."
 )
 
-# Filters, and what they are factorized into.
+# Filters, and the filters that replace them.
 FILTERS = (
     (((5, 5),), ((3, 3), (3, 3))),
     (((3, 3),), ((1, 3), (3, 1))),
@@ -39,17 +40,18 @@ VARIANTS = {"smoke": {}}
 
 @dataclasses.dataclass(frozen=True)
 class Square(ConvUnit):
-    """The unit of a module before factorization: one square filter for two of its own.
+    """The convolution of a module before factorization: one square filter in place of two.
 
     Attributes:
-      square: for the name of each filter that is left, its side; those in `left_out` are gone.
+      square: (name, side) of each filter that becomes square.
+      left_out: names of the filters that are dropped.
     """
 
     square: tuple[tuple[str, int], ...] = ()
     left_out: tuple[str, ...] = ()
 
     def __call__(self, x, features, window, name, strides=1, padding=None, *, train):
-        """As ConvUnit."""
+        """Return x for a dropped filter; otherwise as ConvUnit."""
         if name in self.left_out:
             return x
         side = dict(self.square).get(name)
@@ -58,11 +60,11 @@ class Square(ConvUnit):
 
 
 class Reduction(nn.Module):
-    """A reduction of the grid by one convolution and a pooling, one behind the other.
+    """A grid reduction by a convolution and a pooling, in either order (fig. 9).
 
     Attributes:
-      features: of the output.
-      pool_first: cheap, but narrow; else dear, and wide (fig. 9).
+      features: maps of the output.
+      pool_first: whether to pool first, which is cheap but narrows the representation.
     """
 
     features: int
@@ -78,7 +80,7 @@ class Reduction(nn.Module):
         return pool(conv(x, self.features, (3, 3), "3x3"))
 
 
-# Modules of Inception-v3: before factorization, as released, and the maps that both take.
+# Modules of Inception-v3: before factorization, as released, and (h, w, c) of their input.
 MODULES = {
     "fig. 5, 5x5 as two 3x3": (
         Figure5(64, Square(square=(("double_3x3_2", 5),), left_out=("double_3x3_1",))),
@@ -97,7 +99,7 @@ MODULES = {
         (17, 17, 768),
     ),
 }
-# Grid reductions of Inception-v3: as released, the maps that they take, and the depth they make.
+# Grid reductions of Inception-v3: as released, (h, w, c) of the input, and depth of the output.
 GRIDS = {
     "35x35 to 17x17": (Reduction35(ConvUnit()), (35, 35, 288), 768),
     "17x17 to 8x8": (Reduction17(ConvUnit()), (17, 17, 768), 1280),
@@ -105,14 +107,14 @@ GRIDS = {
 
 
 def totals(module: nn.Module, size: tuple[int, int, int]) -> dict[str, int]:
-    """Return weights and multiply-adds of a module on maps (h, w, c)."""
+    """Return weights and multiply-adds of a module for an input of (h, w, c)."""
     _, found = accounting.trace(module, size)
     weights, macs = sum(layer.weights for layer in found), sum(layer.macs for layer in found)
     return {"weights": weights, "multiply_adds": macs}
 
 
 def maps(names: tuple[str, ...]) -> list[tuple[int, int, int]]:
-    """Return (h, w, c) of the results of the named modules of Inception-v3."""
+    """Return (h, w, c) of the outputs of modules of Inception-v3, by name."""
     net = models.create("inception_v3")
     init = functools.partial(
         net.init_with_output, train=False, mutable=True, capture_intermediates=True
@@ -123,7 +125,7 @@ def maps(names: tuple[str, ...]) -> list[tuple[int, int, int]]:
 
 
 def run() -> Findings:
-    """Count every form before and after, and draw what is left of its operations."""
+    """Count weights and multiply-adds of each form before and after factorization."""
     rows = [
         row
         for before, after in FILTERS
@@ -142,7 +144,7 @@ def run() -> Findings:
 
 
 def _group(what: str, forms: dict[str, dict]) -> list[dict]:
-    """Return the rows of forms, the first of which is the whole that the others are a share of."""
+    """Return a row for each form, with its multiply-adds relative to the first form's."""
     whole = next(iter(forms.values()))["multiply_adds"]
     return [
         {"what": what, "form": form, **found, "share": found["multiply_adds"] / whole}
@@ -157,21 +159,21 @@ def _filters(form: tuple[Window, ...]) -> dict[str, int]:
 
 
 def fewer(before: tuple[Window, ...], after: tuple[Window, ...]) -> float:
-    """Return by what factor one stack has fewer weights than another."""
+    """Return the weights of the stack `before` over those of the stack `after`."""
     return cost(before, GRID)["parameters"] / cost(after, GRID)["parameters"]
 
 
 def _answer(rows: list[dict]) -> str:
-    said = [f"{name(a)} as {name(b)} takes {fewer(a, b):.2f} times fewer" for a, b in FILTERS]
+    said = [f"{name(a)} as {name(b)} {fewer(a, b):.2f} times fewer" for a, b in FILTERS]
     released = {row["what"]: row["share"] for row in rows if row["form"] == "released"}
     figure_5, figure_6 = MODULES
     walk = maps(("Mixed_5d", "Mixed_6a", "Mixed_7a", "Mixed_7c"))
     return (
-        f"multiply-adds and weights: {', '.join(said)}. The module of {figure_5} has "
-        f"{100 * released[figure_5]:.0f} % of its operations left, that of {figure_6} "
-        f"{100 * released[figure_6]:.0f} %. The reductions of the grid leave "
-        f"{' and '.join(f'{100 * released[grid]:.0f} %' for grid in GRIDS)} of what a convolution "
-        f"before the pooling takes, and need not squeeze the maps as pooling first does. The maps: "
+        f"Multiply-adds and weights: {', '.join(said)}. The module of {figure_5} keeps "
+        f"{100 * released[figure_5]:.0f} % of its operations, that of {figure_6} "
+        f"{100 * released[figure_6]:.0f} %. The grid reductions need "
+        f"{' and '.join(f'{100 * released[grid]:.0f} %' for grid in GRIDS)} of the operations of a "
+        "convolution before pooling, without the bottleneck of pooling first. Maps: "
         f"{', '.join('x'.join(map(str, shape)) for shape in walk)}."
     )
 
@@ -191,5 +193,5 @@ def _draw(axes, rows: list[dict]) -> None:
     ]
     axes.set_yticks(places, labels, fontsize=8)
     axes.invert_yaxis()
-    axes.set(xlabel="multiply-adds, % of the first of its group", xlim=(0, 112))
+    axes.set(xlabel="multiply-adds, % of the group's first form", xlim=(0, 112))
     axes.grid(axis="y", visible=False)

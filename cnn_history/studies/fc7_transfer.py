@@ -26,18 +26,18 @@ from cnn_history.studies.findings import Findings, picture
 from cnn_history.studies.interval import counted, decided, ends, spread
 
 RATE, DECAY = 0.01, 0.9
-LARGEST = (6, 6)  # larger maps are averaged to it: AlexNet's pool5
-STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # of the data against the classifier's L2 penalty
-HELD_OUT = 0.25  # the share of the training images on which the strength is chosen
-ITERATIONS = 1000  # of L-BFGS at most
+LARGEST = (6, 6)  # size of AlexNet's pool5; larger maps are averaged down to it
+STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # scikit-learn's C, the inverse of the L2 penalty
+HELD_OUT = 0.25  # the share of the training images used to choose the strength
+ITERATIONS = 1000  # most iterations of L-BFGS
 BATCH = 100
 PHOTO = 256  # side of a photo's central square
 KINDS = ("trained", "random")
 QUESTION = "FC7 features generalize well to other tasks."
 CAPTION = (
-    "Test error of a linear classifier on what each layer computes, in the order of depth: of the "
-    "trained network, of one with random weights, and of the pixels themselves. Bars are standard "
-    "deviations over the seeds."
+    "Test error of a linear classifier on the features of each layer, by depth: for the trained "
+    "network, for one with random weights, and for the pixels. Bars are standard deviations over "
+    "the seeds."
 )
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -69,22 +69,22 @@ def run(
 ) -> Findings:
     """Train on one data set, then fit linear classifiers on the layers' features of another.
 
-    A seed draws the network's weights, the order of its training, and the target's images.
+    A seed draws the network's weights, the order of its training images, and the target's images.
 
     Args:
-      source: data set that the network is trained on.
-      target: data set that the classifiers are for.
-      target_splits: of the target, for the classifiers' training and test.
-      data_dir: of both.
-      trained: work directory of a network to take instead of training one; source, network,
-        image_size, steps and batch_size say nothing then.
-      network: its name.
-      image_size: images are resized to it.
-      endpoints: layers, as of `models.features`, the last hidden one last.
-      steps: of the network's training, by momentum.
-      batch_size: of these steps.
-      examples: of the target's training images, drawn at random; 20 or more.
-      seeds: number of networks, and draws.
+      source: data set on which the network is trained.
+      target: data set of the classifiers.
+      target_splits: its splits for training and testing the classifiers.
+      data_dir: folder of both data sets.
+      trained: work directory of a trained network to use; source, network, image_size, steps and
+        batch_size are then ignored.
+      network: name of the network.
+      image_size: side to which images are resized.
+      endpoints: layers, as for `models.features`, the last hidden one last.
+      steps: training steps of the network, by momentum.
+      batch_size: images per step.
+      examples: training images of the target, drawn at random; 20 or more.
+      seeds: number of networks and draws.
     """
     prepared = _taken(trained, endpoints) if trained else _trained(
         source, data_dir, network, image_size, endpoints, steps, batch_size
@@ -110,9 +110,9 @@ def run(
 
 
 def linear_error(train: Split, test: Split) -> float:
-    """Return the test error of a linear softmax classifier, fitted to the end by L-BFGS.
+    """Return the test error of a linear softmax classifier, fitted by L-BFGS.
 
-    Features are standardized, and the L2 penalty is chosen on a part of the training images.
+    Features are standardized. The L2 penalty is chosen on held-out training images.
 
     Args:
       train: features [n, d] and labels [n].
@@ -128,30 +128,30 @@ def linear_error(train: Split, test: Split) -> float:
     parts = np.split(np.arange(len(train[1])), [round((1 - HELD_OUT) * len(train[1]))])
     search = GridSearchCV(classifier, {"logisticregression__C": STRENGTHS}, cv=[parts])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # as good as it got
+        warnings.simplefilter("ignore", ConvergenceWarning)  # an unfinished fit counts as well
         return 1 - float(search.fit(*train).score(*test))
 
 
 def squares(source: datasets.Source) -> Split:
-    """Return all images, photos of varying sizes as squares of one, and labels."""
+    """Return all images and labels; photos become squares of one size."""
     seen = every.examples(source, PHOTO, "square", fail)
     parts = list(seen.batches(len(seen), range(len(seen))))
     return parts[0]["image"], parts[0]["label"]
 
 
 def fail(name: str, why: str) -> None:
-    """Raise ValueError: every image of a study counts."""
+    """Raise ValueError: a study skips no image."""
     raise ValueError(f"{name}: {why}.")
 
 
 class Prepared(NamedTuple):
-    """A network whose features are looked at.
+    """A network whose features are compared.
 
     Attributes:
       model: the network.
-      see: images uint8 -> the network's.
-      image: one of those, [1, h, w, c].
-      trained: seed -> its trained variables.
+      see: uint8 images -> the network's input.
+      image: an example of such an input, [1, h, w, c].
+      trained: seed -> trained variables.
     """
 
     model: nn.Module
@@ -169,7 +169,7 @@ def _trained(
     steps: int,
     batch_size: int,
 ) -> Prepared:
-    """Prepare a network, and its training on the source for each seed."""
+    """Return a network that is trained on the source, once for each seed."""
     with field("source"):
         examples = datasets.source(source, "train", data_dir)
         pixels, labels = examples.arrays()
@@ -188,7 +188,7 @@ def _trained(
 
 
 def _taken(folder: str, endpoints: Sequence[str]) -> Prepared:
-    """As `_trained`, of a work directory."""
+    """Return the trained network of a work directory, the same for each seed."""
     model, variables, see = loading.load(folder)
     image = jnp.zeros((1, see.size, see.size, workdir.load_inputs(pathlib.Path(folder))[1]))
     _check_endpoints(model, image, endpoints)
@@ -196,7 +196,7 @@ def _taken(folder: str, endpoints: Sequence[str]) -> Prepared:
 
 
 def _check_endpoints(model: nn.Module, image: jax.Array, endpoints: Sequence[str]) -> None:
-    """Raise UserError if the network takes no such images, or has not such layers."""
+    """Raise UserError if the network takes no such images or lacks one of the layers."""
     with blame("config.network, config.image_size"):
         init = functools.partial(model.init, train=False)
         variables = jax.eval_shape(init, jax.random.key(0), image)
@@ -207,7 +207,7 @@ def _check_endpoints(model: nn.Module, image: jax.Array, endpoints: Sequence[str
 
 
 def _features(prepared: Prepared, endpoints: Sequence[str], seed: int) -> Callable:
-    """Return images uint8 -> their pixels, and features of both KINDS at each endpoint, [n, d]."""
+    """Return uint8 images -> pixels, and features of both KINDS at each endpoint, [n, d]."""
     model, see, image, trained = prepared
     random = jax.jit(lambda key: model.init(key, image, train=False))(jax.random.key(seed))
     weights = dict(zip(KINDS, (trained(seed), random), strict=True))
@@ -240,26 +240,26 @@ def _vector(features: jax.Array) -> jax.Array:
 
 
 def answer(errors: dict[tuple[str, str], np.ndarray], last: str, target: str, examples: int) -> str:
-    """Say what the last hidden layer's features are worth.
+    """Compare the features of the last hidden layer with the alternatives.
 
     Args:
-      errors: of (endpoint, `trained` or `random`) and of ("pixels", "pixels"), [seeds].
+      errors: by (endpoint, `trained` or `random`) and for ("pixels", "pixels"), [seeds].
       last: the last hidden layer.
       target: data set of the classifiers.
-      examples: that they were fitted on.
+      examples: number of images on which they were fitted.
     """
     here = errors[last, "trained"]
     said = [
-        f"with {examples} images of {target}, a linear classifier on {last} of the trained network "
-        f"errs on {here.mean():.1%} of the test images"
+        f"With {examples} images of {target}, a linear classifier on {last} of the trained network "
+        f"has a test error of {here.mean():.1%}"
     ]
     for name, other in (
-        ("the pixels themselves", errors["pixels", "pixels"]),
+        ("the pixels", errors["pixels", "pixels"]),
         (f"{last} with random weights", errors[last, "random"]),
     ):
-        word = decided(other - here, "better than", "worse than", "not told apart from")
+        word = decided(other - here, "better than", "worse than", "neither better nor worse than")
         said.append(
-            f"it is {word} {name} at {other.mean():.1%} (95 % interval of the difference "
+            f"it is {word} one on {name}, {other.mean():.1%} (95 % interval of the difference "
             f"{ends(other - here, '.1%')})"
         )
     best = min((key for key in errors if key[1] == "trained"), key=lambda key: errors[key].mean())

@@ -1,4 +1,4 @@
-"""What a study finds."""
+"""The result of a study: a table, an answer and figures."""
 
 import functools
 import pathlib
@@ -14,8 +14,8 @@ class Picture(NamedTuple):
     """A figure of a study.
 
     Attributes:
-      caption: what is seen, in words that stand for the picture where it cannot be seen.
-      draw: writes it to the path that it is given.
+      caption: describes the figure, also for readers who cannot see it.
+      draw: writes the figure to a path.
     """
 
     caption: str
@@ -23,13 +23,13 @@ class Picture(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """What a study returns.
+    """The result of a study.
 
     Attributes:
-      question: the lecture's, or its claim, in its words.
-      answer: what was computed, in a sentence made from the numbers.
-      rows: of the table, flat; numbers of several seeds stand as `x`, `x_sd` and `n`.
-      pictures: by file name, such as `std_by_layer.png`.
+      question: the lecture's question or claim, in its words.
+      answer: the result in sentences, with the computed numbers.
+      rows: rows of the table, flat; a mean over seeds is in columns `x`, `x_sd` and `n`.
+      pictures: figures by file name, such as `by_layer.png`.
     """
 
     question: str
@@ -39,13 +39,13 @@ class Findings(NamedTuple):
 
 
 def picture(caption: str, rows: int = 1, columns: int = 1, **options: Any) -> Callable:
-    """Return a decorator: of draw(axes, *data) it makes (*data) -> Picture.
+    """Return a decorator that turns draw(axes, *data) into (*data) -> Picture.
 
     Args:
-      caption: of the picture.
-      rows: of its grid of axes, which `draw` gets as matplotlib's `subplots` returns it.
-      columns: likewise.
-      options: of `subplots`, such as the size.
+      caption: caption of the figure.
+      rows: rows of the grid of axes, which `draw` gets as matplotlib's `subplots` returns it.
+      columns: its columns.
+      options: options of `subplots`, such as figsize.
     """
 
     def decorate(draw: Callable[..., None]) -> Callable[..., Picture]:

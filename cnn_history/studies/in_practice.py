@@ -16,16 +16,16 @@ from cnn_history.studies.interval import columns, decided, ends, interval
 from cnn_history.training import differentiate
 
 IMAGE_SIZE = 8
-TUNING_SEED = 1000  # none of those that count
-LOOKS = 7  # at a run, the last one at its end
+TUNING_SEED = 1000  # not among the seeds of the results
+LOOKS = 7  # measurements during a run, the last one at its end
 QUESTION = (
     "Adam is a good default choice in many cases; SGD with momentum and a decaying rate often "
     "outperforms it by a bit, but needs tuning; and if full batches can be afforded, try L-BFGS."
 )
 CAPTION = (
-    "Left, the loss on all training images over the passes, one line for each rule at its best "
-    "setting, the mean over the seeds with its 95 % interval. Right, the test error at the end, a "
-    "point for each seed and the mean as a bar."
+    "Left: the loss on all training images by pass, for each rule at its best setting, averaged "
+    "over the seeds, with 95 % intervals. Right: the test error at the end, with a point for each "
+    "seed and a bar for the mean."
 )
 VARIANTS = {
     "smoke": {"passes": 1, "settings": 1, "seeds": 2},
@@ -34,14 +34,14 @@ VARIANTS = {
 
 
 class Method(NamedTuple):
-    """A rule and the settings among which it is tuned.
+    """A rule, and the settings among which it is tuned.
 
     Attributes:
       make: (setting, steps of the run) -> the rule.
-      grid: the settings, as many for each method.
-      unit: what a setting is.
-      full_batch: whether a step takes all images.
-      differentiate: as those of `training/differentiate.py`.
+      grid: the settings; their number is the same for all methods.
+      unit: the meaning of a setting.
+      full_batch: whether a step uses all images.
+      differentiate: one of `training/differentiate.py`.
     """
 
     make: Callable
@@ -69,7 +69,7 @@ METHODS = {
 
 
 class Net(nn.Module):
-    """Two convolutions of tanh units and averages, and a linear classifier: 1,898 parameters."""
+    """Two tanh convolutions with average pooling, and a linear classifier: 1,898 parameters."""
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
@@ -82,16 +82,15 @@ class Net(nn.Module):
 
 
 def run(passes: int = 40, batch_size: int = 128, settings: int = 3, seeds: int = 5) -> Findings:
-    """Train a small convolutional net on the embedded digits by each rule, tuned alike.
+    """Train a small convolutional net on the embedded digits by each rule, tuned equally.
 
-    A pass is a value and gradient of every image once; L-BFGS also pays for each trial of its line
-    search.
+    A pass is one value and gradient of every image. Each trial of L-BFGS's line search counts.
 
     Args:
-      passes: of each run, over the training images.
-      batch_size: of a step, L-BFGS's apart.
-      settings: of each rule that are tried, the first ones of its grid.
-      seeds: runs of each rule at its best setting; they draw weights and order.
+      passes: passes over the training images per run.
+      batch_size: images per step, except for L-BFGS.
+      settings: how many settings of each rule's grid to try, from the first.
+      seeds: runs of each rule at its best setting; a seed draws weights and order.
     """
     splits = images("digits", IMAGE_SIZE, splits=BOTH)
     rows, curves = [], {}
@@ -112,9 +111,9 @@ def run(passes: int = 40, batch_size: int = 128, settings: int = 3, seeds: int =
 
 
 class Point(NamedTuple):
-    """Where a run stands after some passes: loss on all training images, test error.
+    """Loss on all training images and test error of a run after some passes.
 
-    Of several runs, arrays [seeds, looks].
+    For several runs, arrays [seeds, looks].
     """
 
     passes: Any
@@ -127,7 +126,7 @@ def trainer(
 ) -> Callable[[int], list[Point]]:
     """Return seed -> the LOOKS Points of a run, the last one at its end.
 
-    Passes are counted in images that a gradient was taken of, in each trial of a line search.
+    Passes are counted in gradients of single images, including those of line searches.
     """
     n, network = len(learned[0]), Net()
     batch_size = n if method.full_batch else batch_size
@@ -172,12 +171,12 @@ def _row(name: str, setting: str, tuned: dict[float, float], runs: Point) -> dic
 
 
 def answer(rows: Sequence[dict], errors: dict[str, np.ndarray], passes: int) -> str:
-    """Say which rule fitted best, and whether momentum's test error is below Adam's.
+    """Give losses and errors of each rule, and whether momentum's test error is below Adam's.
 
     Args:
-      rows: of the table.
-      errors: of each rule, test errors by seed; the seeds are the same for all.
-      passes: of each run.
+      rows: rows of the table.
+      errors: test errors by rule, [seeds]; all rules have the same seeds.
+      passes: passes of each run.
     """
     said = [f"{r['rule']} {r['training_loss']:.2g} and {r['test_error']:.2%}" for r in rows]
     more = errors["Adam"] - errors["SGD, momentum, decay"]
@@ -185,11 +184,11 @@ def answer(rows: Sequence[dict], errors: dict[str, np.ndarray], passes: int) -> 
         more,
         "SGD with momentum and decay has the lower test error than Adam",
         "Adam has the lower test error than SGD with momentum and decay",
-        "Adam and SGD with momentum and decay cannot be told apart",
+        "The test errors of Adam and of SGD with momentum and decay do not differ significantly",
     )
     return (
-        f"After {passes} passes the training loss and the test error are: {'; '.join(said)}. "
-        f"{words}: Adam's error less momentum's is {ends(more, '.2%')}"
+        f"Training loss and test error after {passes} passes: {'; '.join(said)}. "
+        f"{words}: Adam's less momentum's is {ends(more, '.2%')}"
         f" (95 % interval over {len(more)} seeds)."
     )
 

@@ -1,4 +1,4 @@
-"""What bottlenecks save in an Inception module, and the lecture's sum (lecture, "GoogLeNet")."""
+"""The operations that bottlenecks save in an Inception module (lecture, "GoogLeNet")."""
 
 import functools
 
@@ -19,31 +19,31 @@ MODULES = {
 }
 LECTURE = {"naive": 854, "bottleneck": 358}  # millions of operations, on its slides
 QUESTION = (
-    f"a naive Inception module on 28x28x256 takes {LECTURE['naive']}M operations, one with "
-    f"bottlenecks of 1x1 {LECTURE['bottleneck']}M; the output of the first is 672 deep, and the "
-    "bottleneck can reduce that."
+    f"A naive Inception module on 28x28x256 takes {LECTURE['naive']}M operations, one with 1x1 "
+    f"bottlenecks {LECTURE['bottleneck']}M. The output of the first is 672 deep; the bottleneck "
+    "can reduce that."
 )
 CAPTION = (
-    "Multiply-adds of the convolutions of both modules, stacked to their totals; the dashed lines "
-    "are the lecture's totals. That of the module with bottlenecks is too high by its 3x3."
+    "Multiply-adds of the convolutions of both modules, stacked. Dashed lines are the lecture's "
+    "totals. Its total for the module with bottlenecks is too high by the 3x3 convolution."
 )
 VARIANTS = {"smoke": {}}
 
 
 @functools.cache
 def convolutions(module: str) -> dict[str, Layer]:
-    """Return the convolutions of one of MODULES by name."""
+    """Return the convolutions of one of MODULES, by layer name."""
     _, layers = accounting.trace(MODULES[module], INPUT)
     return {layer.name: layer for layer in layers if layer.operation == "conv"}
 
 
 def operations(module: str) -> dict[str, int]:
-    """Return the multiply-adds of its convolutions."""
+    """Return the multiply-adds of a module's convolutions, by layer name."""
     return {name: layer.macs for name, layer in convolutions(module).items()}
 
 
 def depth(module: str) -> int:
-    """Return the depth of its output, that of its branches together."""
+    """Return the depth of a module's output, the sum over its branches."""
     image = jax.ShapeDtypeStruct((1, *INPUT), jnp.float32)
     init = functools.partial(MODULES[module].init_with_output, train=False)
     output, _ = jax.eval_shape(init, jax.random.key(0), image)
@@ -51,13 +51,13 @@ def depth(module: str) -> int:
 
 
 def counted_twice(terms: dict[str, int], millions: int) -> list[str]:
-    """Return the terms that make the sum `millions` when they are counted twice."""
+    """Return the terms that, counted twice, make the sum round to `millions`."""
     total = sum(terms.values())
     return [name for name, term in terms.items() if round((total + term) / 1e6) == millions]
 
 
 def run() -> Findings:
-    """Count the operations, weights and depth of both modules by tracing them."""
+    """Count operations, weights and depth of both modules by tracing them."""
     rows = []
     for module in MODULES:
         layers = convolutions(module)
@@ -80,9 +80,9 @@ def _answer() -> str:
     naive, bottleneck = (sum(operations(module).values()) for module in MODULES)
     (twice,) = counted_twice(operations("bottleneck"), LECTURE["bottleneck"])
     return (
-        f"{naive:,} against {bottleneck:,} operations, {naive / bottleneck:.2f} times fewer, and a "
-        f"depth of {depth('naive')} against {depth('bottleneck')}. The lecture's "
-        f"{LECTURE['bottleneck']}M are the same sum with the {twice} counted twice: "
+        f"Bottlenecks reduce {naive:,} operations to {bottleneck:,}, by a factor of "
+        f"{naive / bottleneck:.2f}, and the depth from {depth('naive')} to {depth('bottleneck')}. "
+        f"The lecture's {LECTURE['bottleneck']}M is the same sum with {twice} counted twice: "
         f"{bottleneck + operations('bottleneck')[twice]:,}."
     )
 

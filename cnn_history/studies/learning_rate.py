@@ -1,4 +1,4 @@
-"""Learning rates from very high to low, and what their decays do (lecture, "Learning rate")."""
+"""Learning rates from very high to low, and their decays (lecture, "Learning rate")."""
 
 import math
 
@@ -16,30 +16,30 @@ from cnn_history.studies.interval import columns, counted, said
 
 HIDDEN = (64, 64)
 MOMENTUM = 0.9
-NOISE = 0.5  # added to each pixel anew, so that no rate learns the few images by heart
+NOISE = 0.5  # added to each pixel in each step, so that no rate memorizes the few images
 RATES = {"very high": 0.5, "high": 0.1, "good": 0.02, "low": 0.001}
 DECAYED = "high"  # the rate that the decays start from
-DROPS, FACTOR = 3, 0.1  # of the step decay; the exponential one gets as far
-INVERSE = 50  # times the run that 1/t takes to halve the rate
-FIRST, LAST = 0.02, 0.1  # shares of the steps over which a loss is the mean
+DROPS, FACTOR = 3, 0.1  # of the step decay; the exponential decay ends at the same rate
+INVERSE = 50  # 1/t halves the rate after 1/50 of the run
+FIRST, LAST = 0.02, 0.1  # first and last fractions of the steps; losses are means over them
 QUESTION = (
     "The loss under very high, high, good and low learning rates: which is best to use? All of "
     "them: start with a high rate and let it decay over time; the loss drops where the rate does."
 )
 CAPTION = (
-    "Left, the training loss under four constant rates, the mean over the seeds. Middle, the high "
-    "rate, constant and with each decay. Right, the rates of the decays."
+    "Left: training loss at four constant rates, averaged over the seeds. Middle: the high rate, "
+    "constant and with each decay. Right: the rates."
 )
 VARIANTS = {"smoke": {"steps": 80, "seeds": 2}}
 
 
 def run(steps: int = 4000, batch_size: int = 32, seeds: int = 10) -> Findings:
-    """Train the net on the embedded digits by momentum, at each rate and with each decay.
+    """Train a net on the embedded digits by momentum, at each rate and with each decay.
 
     Args:
       steps: updates of each run.
-      batch_size: of a step; drawn at random each time.
-      seeds: runs of each kind; the same weights and images for all kinds.
+      batch_size: images per step, drawn at random.
+      seeds: runs of each kind; all kinds have the same weights and images.
     """
     constants = {name: schedules.constant(rate) for name, rate in RATES.items()}
     plans = {**constants, **decays(steps)}
@@ -51,7 +51,7 @@ def run(steps: int = 4000, batch_size: int = 32, seeds: int = 10) -> Findings:
 
 
 def decays(steps: int) -> dict[str, schedules.Schedule]:
-    """Return the lecture's three decays, from the high rate."""
+    """Return the lecture's three decays, all from the rate DECAYED."""
     high = RATES[DECAYED]
     return {
         "step decay": schedules.step_decay(high, FACTOR, steps // (DROPS + 1)),
@@ -64,9 +64,9 @@ def trainings(rates: np.ndarray, data: Data, batch_size: int, seeds: int) -> np.
     """Return the loss of each step's batch before its update, [plans, seeds, steps].
 
     Args:
-      rates: of each plan, [plans, steps].
+      rates: learning rates, [plans, steps].
       data: images [n, h, w, c] and labels [n].
-      batch_size: of a step.
+      batch_size: images per step.
       seeds: nets of each plan.
     """
     images, labels = data
@@ -100,9 +100,9 @@ def early(losses: np.ndarray) -> np.ndarray:
 
 
 def drop(losses: np.ndarray) -> np.ndarray:
-    """[seeds, steps] -> how far the loss falls at the first drop of the rate, [seeds].
+    """[seeds, steps] -> the fall of the loss at the first drop of the rate, [seeds].
 
-    From the mean over the quarter of a period before it to that over the quarter after it.
+    This compares the means over a quarter of a period before the drop and after it.
     """
     period = losses.shape[1] // (DROPS + 1)
     quarter = max(1, period // 4)
@@ -121,25 +121,25 @@ def _row(name: str, losses: np.ndarray, rates: np.ndarray) -> dict:
 
 
 def answer(losses: dict[str, np.ndarray]) -> str:
-    """Say of each rate what the lecture says of it, as far as the seeds agree.
+    """Give for each of the lecture's statements the verdict of the seeds.
 
     Args:
-      losses: of each plan, [seeds, steps].
+      losses: by plan, [seeds, steps].
     """
     first = {name: early(of) for name, of in losses.items()}
     last = {name: curves.end(of, LAST) for name, of in losses.items()}
     fall = drop(losses["step decay"]) - drop(losses[DECAYED])
     differences = [
-        ("the very high rate ends above the loss of chance", last["very high"] - math.log(10)),
+        ("The very high rate ends above the loss of guessing", last["very high"] - math.log(10)),
         ("the high rate learns faster at first than the good one", first["good"] - first["high"]),
-        ("and ends above it", last["high"] - last["good"]),
+        ("the high rate ends above the good one", last["high"] - last["good"]),
         ("the low rate ends above the good one", last["low"] - last["good"]),
-        ("at the first drop of the rate the loss falls further than without it", fall),
+        ("the loss falls further at the first drop of the rate than without the drop", fall),
         ("step decay ends below the constant high rate", last["high"] - last["step decay"]),
-        ("and below the good one", last["good"] - last["step decay"]),
+        ("step decay ends below the good rate", last["good"] - last["step decay"]),
     ]
     words = "; ".join(f"{what}: {said(values, '.2g')}" for what, values in differences)
-    return f"{words} (differences of the loss, 95 % intervals over {len(fall)} seeds)."
+    return f"{words} (differences in loss, 95 % intervals over {len(fall)} seeds)."
 
 
 @picture(CAPTION, 1, 3, figsize=(9.6, 3.2))

@@ -1,4 +1,4 @@
-"""How far the linear and the quadratic model of a real loss hold (lecture, "Second order")."""
+"""The range of the linear and the quadratic model of a loss (lecture, "Second order")."""
 
 import functools
 
@@ -8,16 +8,16 @@ import numpy as np
 
 from cnn_history.studies import digits_net
 
-LENGTHS = np.geomspace(1e-3, 1e2, 251)  # of a gradient step, as learning rates
-RIGHT = 0.1  # the relative error of the predicted change up to which a model holds
-TRAINED = {"at the start": 0, "after 100 steps": 100}  # of gradient descent on all images
+LENGTHS = np.geomspace(1e-3, 1e2, 251)  # lengths of a gradient step, as learning rates
+RIGHT = 0.1  # a model holds up to this relative error of the predicted change
+TRAINED = {"at the start": 0, "after 100 steps": 100}  # steps of gradient descent on all images
 RATE = 0.5
 
 
 def changes(loss, w: jax.Array, direction: jax.Array, lengths: jax.Array) -> jax.Array:
-    """Return the change of the loss along a step, and as both models predict it, [3, lengths].
+    """Return the change of the loss along a direction, true and by both models, [3, lengths].
 
-    With t a length and d the direction: f(w + t d) - f(w), t g·d, and t g·d + t² d·H d / 2.
+    For a length t and the direction d: f(w + t d) - f(w), t g·d, and t g·d + t² d·H d / 2.
     """
     value = loss(w)
 
@@ -30,14 +30,14 @@ def changes(loss, w: jax.Array, direction: jax.Array, lengths: jax.Array) -> jax
 
 
 def reach(true: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the longest length up to which a model is never wrong by more than a tenth."""
+    """Return the length up to which the relative error of a model stays within RIGHT."""
     wrong = np.abs(predicted - true) > RIGHT * np.abs(true)
     return float(LENGTHS[max(0, wrong.argmax() - 1)] if wrong.any() else LENGTHS[-1])
 
 
 def along_gradient(seeds: int) -> list[dict[str, np.ndarray]]:
-    """Return of each seed `changes` along minus the gradient of all images, at each point."""
-    with jax.enable_x64(True):  # the change of a small step is a difference of near numbers
+    """Return `changes` along the negative gradient of all images, per seed and point of TRAINED."""
+    with jax.enable_x64(True):  # float32 would lose the small change of a small step
         start, loss, count = digits_net.problem()
         whole = functools.partial(loss, chosen=jnp.arange(count))
         gradient = jax.jit(jax.grad(whole))

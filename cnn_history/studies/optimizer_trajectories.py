@@ -1,4 +1,4 @@
-"""Optimizers on their way down a narrow valley (lecture, "Optimization")."""
+"""The paths of optimizers down a narrow valley (lecture, "Optimization")."""
 
 import functools
 import pathlib
@@ -18,40 +18,40 @@ UNTUNED = {"newton": optimizers.newton(), "lbfgs": optimizers.lbfgs()}
 RULES = (*TUNED, *UNTUNED)
 RATES = 2.0 ** np.arange(-12, 3.5, 0.5)
 TURNS = {"along the axes": 0.0, "turned by 45°": np.pi / 4}
-TARGET = 1e-4  # of the value, which starts at 1
+TARGET = 1e-4  # value to reach; the starting value is 1
 FRAMES, PER_SECOND = 100, 10  # of the animation
-TRAIL = 8  # steps that a line of the animation goes back
+TRAIL = 8  # steps in the tail of a line in the animation
 
 QUESTION = (
     "What if the loss changes quickly in one direction and slowly in another? Very slow progress "
     "along the shallow dimension, jitter along the steep one."
 )
 STILL = (
-    "The paths of eight optimizers down the same valley from the same point, one panel each, over "
-    "level lines, and their steps: above along the axes, below turned by 45°. SGD goes to and fro "
-    "across the valley, momentum swings, Newton is there in one step."
+    "The paths of eight optimizers down the same valley from the same point, over level lines, "
+    "with the number of steps. Above, the valley lies along the axes; below, it is turned by 45°. "
+    "SGD zigzags across the valley, momentum swings, Newton needs one step."
 )
 RACE = (
-    "The same paths as a race, one step a frame, of all eight optimizers at once: left in the "
-    "valley along the axes, right in the turned one, where those that scale each axis by itself "
-    "lose their lead."
+    "The same paths as a race of all eight optimizers, one step per frame. Left, the valley lies "
+    "along the axes. Right, it is turned, and the optimizers that scale each axis separately lose "
+    "their lead."
 )
 VARIANTS = {"smoke": {"steps": 20, "starts": 2}}
 
 
 def valley(condition: float, turn: float) -> jax.Array:
-    """Return A of w·A w / 2, [2, 2]: `condition` times as steep across as along, and turned.
+    """Return the matrix A [2, 2] of a valley w·A w / 2.
 
     Args:
-      condition: the ratio of the curvatures; the smaller is 1.
-      turn: the angle of the valley's floor to the first axis, in radians.
+      condition: ratio of the curvatures across and along the valley; the latter is 1.
+      turn: angle between the valley's floor and the first axis, in radians.
     """
     turned = _rotation(turn)
     return jnp.asarray(turned @ np.diag([1.0, condition]) @ turned.T, jnp.float32)
 
 
 def points(condition: float, turn: float, count: int) -> jax.Array:
-    """Return points spread over a quarter of the level line at 1, [count, 2]."""
+    """Return points spread over a quarter of the level line of value 1, [count, 2]."""
     angles = (np.arange(count) + 0.5) / count * np.pi / 2
     level = np.stack([np.cos(angles), np.sin(angles) / np.sqrt(condition)], 1) * np.sqrt(2)
     return jnp.asarray(-level @ _rotation(turn).T, jnp.float32)
@@ -62,7 +62,7 @@ def _rotation(turn: float) -> np.ndarray:
 
 
 def walk(rule: optax.GradientTransformation, matrix: jax.Array, start: jax.Array, steps: int):
-    """Return the path of a rule from a point, [steps + 1, 2], and the values on it."""
+    """Return the path of a rule from a point, [steps + 1, 2], and its values, [steps + 1]."""
     rule = optax.with_extra_args_support(rule)
 
     def function(w):
@@ -78,17 +78,17 @@ def walk(rule: optax.GradientTransformation, matrix: jax.Array, start: jax.Array
 
 
 def steps_to_target(values: np.ndarray) -> np.ndarray:
-    """[..., steps + 1] -> the step from which on the value stays at or below the target.
+    """[..., steps + 1] -> the first step after which values stay at or below TARGET.
 
-    steps + 1 where the last one does not.
+    steps + 1 if the last value is above it.
     """
-    above = ~(values <= TARGET)  # what is not finite too
+    above = ~(values <= TARGET)  # also true of NaN
     return values.shape[-1] - np.where(above.any(-1), above[..., ::-1].argmax(-1), values.shape[-1])
 
 
 @functools.partial(jax.jit, static_argnames=("name", "steps"))
 def _walks(name: str, matrix: jax.Array, starts: jax.Array, steps: int):
-    """Return paths [rates, starts, steps + 1, 2], and values; of a rule without rate, one."""
+    """Return paths [rates, starts, steps + 1, 2] and values; rules without a rate have one."""
 
     def one(rate, start):
         rule = UNTUNED[name] if name in UNTUNED else optimizers.OPTIMIZERS[name](rate)
@@ -99,7 +99,7 @@ def _walks(name: str, matrix: jax.Array, starts: jax.Array, steps: int):
 
 
 def best(name: str, matrix: jax.Array, starts: jax.Array, steps: int) -> tuple:
-    """Return the rate that needs the fewest steps on average, its steps [starts], and paths."""
+    """Return the rate with the fewest steps on average, its steps [starts] and its paths."""
     paths, values = jax.device_get(_walks(name, matrix, starts, steps))
     needed = steps_to_target(values)
     chosen = needed.mean(1).argmin()
@@ -108,12 +108,12 @@ def best(name: str, matrix: jax.Array, starts: jax.Array, steps: int) -> tuple:
 
 
 def run(condition: float = 30.0, steps: int = 500, starts: int = 16) -> Findings:
-    """Walk down the valley, straight and turned, by every optimizer at its best rate.
+    """Run every optimizer at its best rate down the valley, straight and turned.
 
     Args:
-      condition: how many times as steep the valley is across as along.
-      steps: of a path, at most.
-      starts: points to start from, on one level line.
+      condition: ratio of the curvatures across and along the valley.
+      steps: most steps of a path.
+      starts: starting points, on one level line.
     """
     rows, paths = [], {}
     pictured = starts // 2
@@ -133,7 +133,7 @@ def run(condition: float = 30.0, steps: int = 500, starts: int = 16) -> Findings
 
 
 def answer(rows: list[dict], condition: float) -> str:
-    """Say how many steps each rule took, and what the turn changed."""
+    """Give the number of steps of each rule, and the effect of turning the valley."""
     straight, turned = (
         {row["rule"]: row["steps_to_target"] for row in rows if row["valley"] == where}
         for where in TURNS
@@ -146,16 +146,16 @@ def answer(rows: list[dict], condition: float) -> str:
     slower = sorted((name for name in ratios if ratios[name] > 1.1), key=ratios.get)
     times = ", ".join(f"{name} takes {ratios[name]:.1f} times as many" for name in slower)
     change = (
-        f"{times}, the others about as many: to scale each axis by itself helps only where the "
-        "valley lies along one."
+        f"{times}, the others about as many: scaling each axis separately helps only if the valley "
+        "lies along an axis."
     )
-    change = change if slower else "none takes many more."
+    change = change if slower else "no rule takes many more."
     lost = [name for name in RULES if name not in reached]
-    failed = f" {', '.join(lost)} did not settle there from every start." if lost else ""
+    failed = f" {', '.join(lost)} did not settle below it from every start." if lost else ""
     return (
-        f"steps to {TARGET:g} of the starting value, to stay there, in a valley {condition:g} "
-        f"times as steep across as along, each rule at the best of {len(RATES)} constant rates, "
-        f"the mean of {rows[0]['n']} starts: {said}. Turned by 45°, {change}{failed}"
+        f"Steps until the value stays below {TARGET:g} of the first, in a valley {condition:g} "
+        f"times as steep across as along, at the best of {len(RATES)} constant rates, averaged "
+        f"over {rows[0]['n']} starts: {said}. Turned by 45°, {change}{failed}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Why stacks of 3x3: what they see, and what they cost (lecture, "VGGNet")."""
+"""Receptive field and cost of stacks of 3x3 convolutions (lecture, "VGGNet")."""
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +9,10 @@ from cnn_history.reporting import style
 from cnn_history.studies.findings import Findings, picture
 from cnn_history.studies.stack import Stack, Window, cost, name
 
-# What a form of convolution that is not exact may leave where nothing is seen, of the largest
-# derivative; the smallest that is there is 1/49 of it (the corner of three 3x3).
+# Derivatives below this share of the largest are rounding errors of inexact forms of convolution.
+# The smallest true one is 1/49 of the largest (the corner of three 3x3).
 ROUNDING = 1e-3
-SIZE = 15  # of the image; odd, so that one output is in the middle
+SIZE = 15  # side of the image; odd, so that one output is in the middle
 STACKS = (
     ((3, 3),),
     ((3, 3), (3, 3)),
@@ -21,13 +21,13 @@ STACKS = (
     ((7, 7),),
 )
 QUESTION = (
-    "a stack of three 3x3 convolutions of stride 1 has the same effective receptive field as one "
+    "A stack of three 3x3 convolutions of stride 1 has the same effective receptive field as one "
     "7x7 layer, is deeper, has more non-linearities, and fewer parameters: 3 (3^2 C^2) against "
     "7^2 C^2."
 )
 CAPTION = (
-    "By how much the middle output changes with each pixel, all weights being equal: a stack of "
-    "3x3 sees the same square as one large filter, but looks at its middle more than at its rim."
+    "Derivative of the middle output with respect to each pixel, for equal weights. A stack of "
+    "3x3 sees the same square as one large filter, but weights its middle more than its rim."
 )
 VARIANTS = {"smoke": {}}
 
@@ -35,7 +35,7 @@ VARIANTS = {"smoke": {}}
 def gradient(windows: tuple[Window, ...]) -> np.ndarray:
     """Return the derivative of a stack's middle output with respect to the image, [15, 15].
 
-    Weights and image are positive, so that every ReLU passes and no two ways cancel.
+    Weights and image are positive, so that every ReLU is active and no two paths cancel.
     """
     stack = Stack(windows, 1, kernel_init=initializers.constant(1.0))
     image = jnp.ones((1, SIZE, SIZE, 1))
@@ -48,7 +48,7 @@ def gradient(windows: tuple[Window, ...]) -> np.ndarray:
 
 
 def field(windows: tuple[Window, ...]) -> int:
-    """Return the side of the square of pixels on which a stack's middle output depends."""
+    """Return the side of the square of pixels that affect a stack's middle output."""
     seen = gradient(windows)
     seen = seen > ROUNDING * seen.max()
     (height,), (width,) = np.unique(seen.sum(0)[seen.any(0)]), np.unique(seen.sum(1)[seen.any(1)])
@@ -60,7 +60,7 @@ def run(channels: int = 64) -> Findings:
     """Compare stacks of 3x3 with single larger filters.
 
     Args:
-      channels: of the input and of every layer; the map is 56x56.
+      channels: channels of the input and of every layer; the map is 56x56.
     """
     rows = [
         {"stack": name(windows), "field": field(windows), **cost(windows, (56, 56, channels))}
@@ -76,12 +76,12 @@ def _answer(rows: list[dict]) -> str:
         many, one = by_name[stack], by_name[single]
         said.append(
             f"{many['nonlinearities']} layers of 3x3 see {many['field']}x{many['field']} pixels "
-            f"with {many['nonlinearities']} non-linearities; one layer of {single} sees "
-            f"{one['field']}x{one['field']} with {one['nonlinearities']}, for "
+            f"with {many['nonlinearities']} non-linearities. One layer of {single} sees "
+            f"{one['field']}x{one['field']} with {one['nonlinearities']}, at "
             f"{one['parameters'] / many['parameters']:.2f} times the parameters and "
-            f"{one['macs'] / many['macs']:.2f} times the multiply-adds"
+            f"{one['macs'] / many['macs']:.2f} times the multiply-adds."
         )
-    return "; ".join(said) + "."
+    return " ".join(said)
 
 
 @picture(CAPTION, 1, len(STACKS), figsize=(2 * len(STACKS), 2.5))

@@ -1,4 +1,4 @@
-"""What a step exchanges and waits for on 8 to 4,096 chips, from published rates and link speeds."""
+"""Communication and waiting per training step on 8 to 4,096 chips, from published rates."""
 
 import dataclasses
 import itertools
@@ -10,32 +10,32 @@ from cnn_history.reporting import style
 from cnn_history.studies.findings import Findings, picture
 
 QUESTION = (
-    "it has no slide on this. What does one step of data-parallel training exchange, and how long "
-    "does it wait, on 8 to 4,096 chips?"
+    "(No slide.) How much does one step of data-parallel training exchange, and how long does it "
+    "wait, on 8 to 4,096 chips?"
 )
 CAPTION = (
-    "Share of its time that a chip computes, against the number of chips, for 256 and 16 images a "
-    "chip: the gradient around one ring of all chips, over the two dimensions of a torus, and the "
-    "same with batch norm over all images. VGG16 has no norms."
+    "Share of the time in which a chip computes, against the number of chips, for 256 and 16 "
+    "images per chip: gradients around one ring of all chips, over the two dimensions of a torus, "
+    "and over the torus with batch norm over all images. VGG16 has no norms."
 )
 BYTES = 4  # of a float32 gradient
-NETWORKS = {"resnet50": 53, "vgg16": 0}  # and their norms
-# Reductions of a norm over all devices that cannot wait: of a first mean, of what remains of it and
-# its square, and on the way back (counted in the compiled step, results/processes).
+NETWORKS = {"resnet50": 53, "vgg16": 0}  # number of norms
+# Blocking reductions over all devices per norm: a first mean, the remaining mean with its square,
+# and one in the backward pass (counted in the compiled step, results/processes).
 REDUCTIONS = 3
 CHIPS = {8: (4, 2), 64: (8, 8), 512: (32, 16), 4096: (128, 32)}  # sides of the torus
-IMAGES = (256, 16)  # of a chip
+IMAGES = (256, 16)  # per chip
 VARIANTS = {"smoke": {}}
 
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """What is published of one, but for the latency, which is assumed.
+    """Published speeds of a machine; the latency is an assumption.
 
     Attributes:
-      rate: images/s of a chip that trains ResNet-50 beside a few others.
+      rate: images/s per chip in training ResNet-50 on few chips.
       ring: bytes/s that a member of a ring sends.
-      hop: seconds until a message of no length is at the neighbour.
+      hop: latency to a neighbour, in seconds.
     """
 
     rate: float
@@ -43,13 +43,13 @@ class Machine:
     hop: float
 
 
-# MLPerf v0.7, 16 chips: 1,766 images/s each, evaluation included. A pod of 1,024 reduces
-# 340 TB/s (Google's documentation): a quarter for each of a chip's four links, of which a ring
-# along one dimension has two, one way each.
+# MLPerf v0.7, 16 chips: 1,766 images/s each, with evaluation. A pod of 1,024 chips reduces 340 TB/s
+# (Google's documentation), a quarter over each of a chip's four links. A ring along one dimension
+# uses two of them, one for each direction.
 TPU_V3 = Machine(rate=1766, ring=340e12 / 1024 / 4, hop=1e-6)
-PUBLISHED = {16: 1766, 4096: 1016}  # images/s of a chip, MLPerf v0.7, JAX with 16 images at 4,096
-# Goyal et al. 2017: 256 GPUs do 90 passes in an hour at 0.9 of what eight do in one server; servers
-# of eight at 50 Gbit/s, 32 images a GPU, so that a ring has 32 members.
+PUBLISHED = {16: 1766, 4096: 1016}  # images/s per chip, MLPerf v0.7; 4,096 by JAX, 16 images each
+# Goyal et al. 2017: 256 GPUs do 90 passes in an hour, at 0.9 of the speed per GPU of one server of
+# eight. With eight GPUs per server, a ring has 32 members. 50 Gbit/s, 32 images per GPU.
 GOYAL_IMAGES, GOYAL_SERVERS, GOYAL_EFFICIENCY = 32, 32, 0.9
 SERVER = Machine(rate=90 * 1_281_167 / 3600 / 256 / GOYAL_EFFICIENCY, ring=50e9 / 8, hop=5e-5)
 
@@ -57,7 +57,8 @@ SERVER = Machine(rate=90 * 1_281_167 / 3600 / 256 / GOYAL_EFFICIENCY, ring=50e9 
 def around_ring(size: float, members: int, machine: Machine) -> float:
     """Return the seconds of an all-reduce of `size` bytes around one ring.
 
-    2 (n - 1) messages of a n-th part each, n - 1 to add and n - 1 to spread (the alpha-beta model).
+    A member sends 2 (n - 1) messages of size / n: n - 1 to reduce and n - 1 to gather (the
+    alpha-beta model).
     """
     messages = 2 * (members - 1)
     return messages * (size / members / machine.ring + machine.hop)
@@ -66,8 +67,8 @@ def around_ring(size: float, members: int, machine: Machine) -> float:
 def over_torus(size: float, sides: tuple[int, int], machine: Machine) -> float:
     """Return the seconds of an all-reduce of `size` bytes over a torus.
 
-    Half of it is added along one dimension, the part that each member then has along the other,
-    and spread the same way back; the other half meanwhile in the other order.
+    Half of the data is reduced along one dimension, each member's part then along the other, and
+    gathered in reverse. Meanwhile, the other half takes the dimensions in the other order.
     """
 
     def half(first: int, second: int) -> float:
@@ -78,21 +79,21 @@ def over_torus(size: float, sides: tuple[int, int], machine: Machine) -> float:
 
 
 def seconds_of_images(network: str, images: int, machine: Machine) -> float:
-    """Return the seconds in which a chip makes a gradient.
+    """Return the seconds that a chip takes for a gradient.
 
-    No rate of VGG16 is published for these machines: ResNet-50's multiply-adds a second are taken.
+    No rate of VGG16 is published for these machines, so it gets ResNet-50's multiply-adds/s.
     """
     macs = {name: accounting.account(name).macs for name in ("resnet50", network)}
     return images / machine.rate * macs[network] / macs["resnet50"]
 
 
 def row(network: str, images: int, chips: int) -> dict:
-    """Return what a step takes on so many chips of TPU v3; nothing is hidden behind anything."""
+    """Return the times of a step on TPU v3 chips; communication does not overlap computation."""
     parameters = accounting.account(network).parameters
     compute = seconds_of_images(network, images, TPU_V3)
     ring = around_ring(BYTES * parameters, chips, TPU_V3)
     torus = over_torus(BYTES * parameters, CHIPS[chips], TPU_V3)
-    # Two numbers a channel are so few that only the hops count.
+    # Two numbers per channel are so few that only the latency counts.
     statistics = NETWORKS[network] * REDUCTIONS * over_torus(0, CHIPS[chips], TPU_V3)
     return {
         "network": network,
@@ -110,14 +111,14 @@ def row(network: str, images: int, chips: int) -> dict:
 
 
 def goyal() -> float:
-    """Return the efficiency that the model gives for the servers of Goyal et al. 2017."""
+    """Return the efficiency that the model predicts for the servers of Goyal et al. 2017."""
     size = BYTES * accounting.account("resnet50").parameters
     compute = GOYAL_IMAGES / SERVER.rate
     return compute / (compute + around_ring(size, GOYAL_SERVERS, SERVER))
 
 
 def run() -> Findings:
-    """Make the table."""
+    """Compute the times of a step for each network, batch and number of chips."""
     at = {case: row(*case) for case in itertools.product(NETWORKS, IMAGES, CHIPS)}
     return Findings(QUESTION, _answer(at), list(at.values()), {"scaling.png": _draw(at)})
 
@@ -127,20 +128,20 @@ def _answer(at: dict[tuple[str, int, int], dict]) -> str:
     vgg = at["vgg16", IMAGES[1], 4096]
     model = thin["efficiency_torus"] * TPU_V3.rate
     return (
-        f"A chip sends {full['sent_mb']:.0f} MB a step with ResNet-50 and {vgg['sent_mb']:,.0f} MB "
-        f"with VGG16, however many there are. Of 4,096, each computes "
-        f"{full['efficiency_torus']:.0%} of its time with 256 images, "
-        f"{thin['efficiency_torus']:.0%} with 16 (VGG16 "
-        f"{vgg['efficiency_torus']:.0%}). What breaks first is batch norm over all images: its "
+        f"Per step, a chip sends {full['sent_mb']:.0f} MB with ResNet-50 and "
+        f"{vgg['sent_mb']:,.0f} MB with VGG16, for any number of chips. Each of 4,096 chips "
+        f"computes {full['efficiency_torus']:.0%} of the time with 256 images and "
+        f"{thin['efficiency_torus']:.0%} with 16 (VGG16 {vgg['efficiency_torus']:.0%}). The first "
+        f"bottleneck is batch norm over all images: its "
         f"{NETWORKS['resnet50'] * REDUCTIONS} small reductions wait "
-        f"{thin['norms_over_all_ms']:.0f} ms for hops alone, beside {thin['compute_ms']:.1f} ms of "
-        f"work and {thin['torus_ms']:.1f} ms for the gradient; group_size takes them away. Then "
-        f"one ring of all chips ({thin['ring_ms']:.1f} ms). Beside what was published: "
-        f"{goyal():.2f} for 256 GPUs against {GOYAL_EFFICIENCY} (Goyal et al. 2017), and "
-        f"{model:,.0f} images/s a chip at 4,096 against {PUBLISHED[4096]:,} (MLPerf v0.7, JAX), so "
-        f"that the exchange explains {TPU_V3.rate - model:,.0f} of the "
-        f"{PUBLISHED[16] - PUBLISHED[4096]:,} lost: batches of 16 that fill a chip badly, "
-        f"evaluations and the start are not in the model."
+        f"{thin['norms_over_all_ms']:.0f} ms for latency alone, with {thin['compute_ms']:.1f} ms "
+        f"of computation and {thin['torus_ms']:.1f} ms for the gradient. group_size removes them. "
+        f"The second is one ring of all chips ({thin['ring_ms']:.1f} ms). Predicted and published: "
+        f"efficiency {goyal():.2f} and {GOYAL_EFFICIENCY} for 256 GPUs (Goyal et al. 2017); "
+        f"{model:,.0f} and {PUBLISHED[4096]:,} images/s per chip for 4,096 chips (MLPerf v0.7, "
+        f"JAX). So communication explains {TPU_V3.rate - model:,.0f} of the "
+        f"{PUBLISHED[16] - PUBLISHED[4096]:,} images/s lost. The model leaves out that batches of "
+        f"16 use a chip badly, evaluations and start-up."
     )
 
 
@@ -156,7 +157,7 @@ def _draw(panels, at: dict[tuple[str, int, int], dict]) -> None:
             if NETWORKS[network] or "norms" not in name:
                 found = [at[network, images, chips][name] for chips in CHIPS]
                 line = "-" if images == IMAGES[0] else "--"
-                look = {"marker": ".", "color": colour, "label": f"{label}, {images} a chip"}
+                look = {"marker": ".", "color": colour, "label": f"{label}, {images} per chip"}
                 axes.plot(list(CHIPS), found, line, **look)
         axes.set(xscale="log", xlabel="chips", title=network, ylim=(0, 1.05))
         axes.set_xticks(list(CHIPS), [f"{n:,}" for n in CHIPS])
@@ -164,5 +165,5 @@ def _draw(panels, at: dict[tuple[str, int, int], dict]) -> None:
     published = np.array(list(PUBLISHED.values())) / TPU_V3.rate
     look = {"color": style.PAPER, "label": "published (MLPerf v0.7)"}
     panels[0].plot(list(PUBLISHED), published, "D", **look)
-    panels[0].set_ylabel("share of the time that computes")
+    panels[0].set_ylabel("share of time spent computing")
     panels[1].legend(*panels[0].get_legend_handles_labels(), fontsize=7, loc="lower left")

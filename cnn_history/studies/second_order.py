@@ -1,4 +1,4 @@
-"""Newton, BFGS and L-BFGS: what they promise and what they take (lecture, "Second order")."""
+"""Newton, BFGS and L-BFGS: their promises and their costs (lecture, "Second order")."""
 
 from collections.abc import Sequence
 
@@ -16,9 +16,9 @@ from cnn_history.studies.interval import decided, interval, spread
 
 MODELS = ("lenet5", "googlenet", "resnet50", "alexnet_2012", "vgg16")
 N = 6  # parameters of the quadratic
-RATES = {"momentum": (0.1, 0.3, 1.0, 3.0), "lbfgs": (1.0,)}  # that a rule is tuned over
+RATES = {"momentum": (0.1, 0.3, 1.0, 3.0), "lbfgs": (1.0,)}  # to tune each rule over
 BATCHES = ("full batch", "mini-batch")
-SMALLEST, LARGEST = 1e-7, 1e9  # a loss below is rounding; what is not finite counts as the latter
+SMALLEST, LARGEST = 1e-7, 1e9  # smaller losses are rounding; infinity counts as the larger
 QUESTION = (
     "Newton: no hyperparameters, no learning rate, but the Hessian has O(N^2) elements and "
     "inverting takes O(N^3), N = (tens or hundreds of) millions. BFGS: approximate the inverse "
@@ -26,31 +26,32 @@ QUESTION = (
     "mode, and does not transfer very well to the mini-batch setting."
 )
 MODEL_CAPTION = (
-    "A real loss along its negative gradient, after 100 steps of training, with its linear and its "
-    "quadratic model there; and how far each model is right to 10 %, one point a seed."
+    "Left: a loss along its negative gradient after 100 training steps, with its linear and its "
+    "quadratic model. Right: the distance to which each model is accurate to 10 %, a point for "
+    "each seed."
 )
 BATCH_CAPTION = (
-    "Training loss of a small net over passes through the digits, every gradient of a line search "
-    "counted: left with all images in each step, right with mini-batches. Lines are geometric "
-    "means over the seeds, bands their range."
+    "Training loss of a small net on the digits by pass, counting each gradient of a line search. "
+    "Left: all images in each step; right: mini-batches. Lines are geometric means over the seeds, "
+    "bands their range."
 )
 VARIANTS = {"smoke": {"seeds": 2, "passes": 4}}
 WATCHED = {  # fields of a Descent
     "steps": "steps of lbfgs",
-    "refused": "steps of lbfgs that found no way down",
+    "refused": "steps of lbfgs without a lower loss in their direction",
     "noise": "difference of two batches over the change of the gradient",
 }
 
 
 def quadratic(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a random positive definite A [n, n] and b [n] of w·A w / 2 - b·w."""
+    """Return a random positive definite A [n, n] and b [n], for w·A w / 2 - b·w."""
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(n, n))
     return root @ root.T / n + 0.1 * np.eye(n), rng.normal(size=n)
 
 
 def gradient_after_newton(n: int = N, seed: int = 0) -> float:
-    """Return the norm of a random quadratic's gradient after one step of Newton, in float64."""
+    """Return the norm of a random quadratic's gradient after one Newton step, in float64."""
     a, b = quadratic(n, seed)
     with jax.enable_x64(True):
         w = jnp.asarray(np.random.default_rng(seed + 1).normal(size=n))
@@ -74,17 +75,17 @@ def update_rank(n: int = N, seed: int = 0) -> int:
 
 
 def hessian_bytes(model: str) -> int:
-    """Return the bytes of a network's Hessian in float32, from its account."""
+    """Return the bytes of a network's Hessian in float32."""
     return 4 * accounting.account(model).parameters ** 2
 
 
 def run(seeds: int = 5, passes: int = 60, batch_size: int = 64) -> Findings:
-    """Check the promises of second-order optimization, from exact to measured.
+    """Check the lecture's statements on second-order optimization, exactly or by measurement.
 
     Args:
-      seeds: of the small net on digits.
-      passes: gradients of all images that each rule may take there.
-      batch_size: of a mini-batch.
+      seeds: runs of the small net on digits.
+      passes: budget of each run, in gradients of all images.
+      batch_size: images per mini-batch.
     """
     exact = exact_rows()
     along = loss_models.along_gradient(seeds)
@@ -100,7 +101,7 @@ def run(seeds: int = 5, passes: int = 60, batch_size: int = 64) -> Findings:
     rows = [
         *exact,
         *(
-            _row("models of the loss", f"{kind} model right to 10 %, {where}", r[:, i], "rate")
+            _row("models of the loss", f"{kind} model accurate to 10 %, {where}", r[:, i], "rate")
             for where, r in reaches.items()
             for i, kind in enumerate(("linear", "quadratic"))
         ),
@@ -119,7 +120,7 @@ def run(seeds: int = 5, passes: int = 60, batch_size: int = 64) -> Findings:
 
 
 def exact_rows() -> list[Row]:
-    """Return the rows that need no seeds: Newton's step, the update's rank, and the memory."""
+    """Return the rows without seeds: a Newton step, the rank of an update, and the memory."""
     return [
         _row("quadratic", "gradient after one Newton step", gradient_after_newton(), ""),
         _row("bfgs", "rank of an update of the inverse Hessian", update_rank(), ""),
@@ -149,25 +150,25 @@ def _last(runs: Sequence[budget.Descent]) -> np.ndarray:
 
 
 def descents(rule: str, batch: int | None, seeds: int, passes: int) -> list[budget.Descent]:
-    """Return a run of each seed; of momentum, at the rate that is best on (geometric) average."""
+    """Return a run for each seed, at the rate with the lowest geometric mean of the last losses."""
     descend = budget.descender(optimizers.OPTIMIZERS[rule], batch)
     tried = [[descend(seed, passes, rate) for seed in range(seeds)] for rate in RATES[rule]]
     return min(tried, key=lambda runs: exponents(runs).mean())
 
 
 def exponents(runs: Sequence[budget.Descent]) -> np.ndarray:
-    """[seeds]: log10 of the last loss; what is not finite counts as very large."""
+    """Return log10 of the last losses, [seeds]; a loss that is not finite counts as LARGEST."""
     losses = _last(runs)
     return np.log10(np.where(np.isfinite(losses), np.maximum(losses, SMALLEST), LARGEST))
 
 
 def answer(exact: list[Row], reaches: dict, found: dict) -> str:
-    """Say what was computed, and of the trained nets only where the seeds agree.
+    """Give the exact results, and for the trained nets the verdict of the seeds.
 
     Args:
-      exact: the rows that need no seeds.
-      reaches: of each point in training, [seeds, 2].
-      found: of (setting, rule), one Descent a seed.
+      exact: the rows without seeds.
+      reaches: ranges of the models by point in training, [seeds, 2].
+      found: a Descent for each seed, by (setting, rule).
     """
     newton, rank, *memory = (row["value"] for row in exact)
     memory = ", ".join(f"{m} {size.in_words(b)}" for m, b in zip(MODELS, memory, strict=True))
@@ -180,7 +181,7 @@ def answer(exact: list[Row], reaches: dict, found: dict) -> str:
             gain,
             "L-BFGS ends below tuned momentum",
             "L-BFGS ends above tuned momentum",
-            "L-BFGS and tuned momentum cannot be told apart",
+            "L-BFGS and tuned momentum do not differ significantly",
         )
         low, high = (10**end for end in interval(gain))
         times = f"momentum's loss is {low:.3g} to {high:.3g} times that of L-BFGS"
@@ -188,13 +189,12 @@ def answer(exact: list[Row], reaches: dict, found: dict) -> str:
     noise = np.mean([d.noise for d in found["mini-batch", "lbfgs"]])
     passes = len(found["mini-batch", "lbfgs"][0].losses) - 1
     return (
-        f"one Newton step leaves a gradient of {newton:.1g} on a random quadratic of {N} "
+        f"One Newton step leaves a gradient of {newton:.1g} on a random quadratic of {N} "
         f"parameters. A BFGS update has rank {rank}, not 1. The Hessian in float32: {memory}. "
-        f"After 100 steps of a small net the quadratic model of its loss holds {nearest:.1f} to "
-        f"{farthest:.1f} times as far as the linear one. After as many gradients as "
-        f"{passes} passes take: {'; '.join(said)}. The gradients of two mini-batches at one "
-        f"point differ by {noise:.2f} of the change that L-BFGS takes for curvature (95 % "
-        f"intervals over {len(ratio)} seeds)."
+        f"After 100 steps of a small net, the quadratic model of its loss holds {nearest:.1f} to "
+        f"{farthest:.1f} times as far as the linear one. After {passes} passes: "
+        f"{'; '.join(said)}. The gradients of two mini-batches at one point differ by {noise:.2f} "
+        f"of the change that L-BFGS takes for curvature. 95 % intervals over {len(ratio)} seeds."
     )
 
 
@@ -214,7 +214,7 @@ def _models(panels, along: list[dict], reaches: dict) -> None:
         right.plot(places - 0.15, reach[:, 0], "o", color=style.TEST, markersize=4)
         right.plot(places + 0.15, reach[:, 1], "o", color=style.TRAIN, markersize=4)
     right.set_xticks(range(len(reaches)), reaches)
-    right.set(xlim=(-0.6, len(reaches) - 0.4), yscale="log", title="right to 10 % up to a rate of")
+    right.set(xlim=(-0.6, len(reaches) - 0.4), yscale="log", title="accurate to 10 % up to a rate")
     right.grid(axis="x", visible=False)
 
 

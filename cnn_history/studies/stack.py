@@ -1,4 +1,4 @@
-"""A stack of convolutions with an activation behind each, and what it costs."""
+"""A stack of convolutions, each followed by an activation, and its cost."""
 
 from collections.abc import Callable
 
@@ -14,10 +14,10 @@ class Stack(nn.Module):
     """Convolutions of stride 1 that keep the size, [n, h, w, c] -> [n, h, w, channels].
 
     Attributes:
-      windows: (h, w) of each.
-      channels: of every one of them.
-      kernel_init: of the weights.
-      activation: behind each.
+      windows: (h, w) of each kernel.
+      channels: output channels of each convolution.
+      kernel_init: initializer of the weights.
+      activation: applied after each convolution.
     """
 
     windows: tuple[Window, ...]
@@ -27,7 +27,7 @@ class Stack(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """[n, h, w, c] -> [n, h, w, channels]; `train` is every network's, and changes nothing."""
+        """[n, h, w, c] -> [n, h, w, channels]; `train` has no effect."""
         del train
         for i, window in enumerate(self.windows, start=1):
             conv = layers.Conv(
@@ -38,7 +38,7 @@ class Stack(nn.Module):
 
 
 def cost(windows: tuple[Window, ...], size: tuple[int, int, int]) -> dict[str, int]:
-    """Return what a stack costs that keeps the channels of its input, (h, w, c)."""
+    """Return counts for a stack on an input of (h, w, c), with c channels in every layer."""
     activated = []
 
     def activation(x):
@@ -55,5 +55,5 @@ def cost(windows: tuple[Window, ...], size: tuple[int, int, int]) -> dict[str, i
 
 
 def name(windows: tuple[Window, ...]) -> str:
-    """Return what a stack is called: `3x3 3x3`."""
+    """Return the name of a stack, such as `3x3 3x3`."""
     return " ".join(f"{h}x{w}" for h, w in windows)

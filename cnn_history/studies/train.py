@@ -1,4 +1,4 @@
-"""Training inside a study: the step of every run, on data in memory, without a work directory."""
+"""Training for studies: the step of `train` on data in memory, without a work directory."""
 
 import itertools
 from collections.abc import Callable, Collection, Iterator
@@ -23,9 +23,9 @@ class Seen(NamedTuple):
 
     Attributes:
       params: the parameters.
-      logits: [n, classes] of the main classifier.
-      labels: [n].
-      gradient: of the whole loss, in the structure of the parameters.
+      logits: logits of the main classifier, [n, classes].
+      labels: labels, [n].
+      gradient: gradient of the whole loss, with the structure of the parameters.
     """
 
     params: Any
@@ -35,11 +35,11 @@ class Seen(NamedTuple):
 
 
 class Watched(NamedTuple):
-    """What is known of a step, or of several.
+    """Metrics of one or more steps.
 
     Attributes:
-      loss: of the main classifier.
-      gradient: of the kernels, root mean square, by the name of a layer.
+      loss: loss of the main classifier.
+      gradient: root mean square gradient of the kernels, by layer name.
     """
 
     loss: Any
@@ -47,12 +47,12 @@ class Watched(NamedTuple):
 
 
 class Update(NamedTuple):
-    """A step that was made.
+    """The result of a step.
 
     Attributes:
-      state: after it.
-      seen: what `observe` returned for it; NaN from the first step on that is not finite.
-      chosen: the numbers of its examples.
+      state: the state after it.
+      seen: the result of `observe`; NaN from the first step that is not finite.
+      chosen: indices of its examples.
     """
 
     state: State
@@ -60,12 +60,12 @@ class Update(NamedTuple):
     chosen: np.ndarray
 
 
-Keys = tuple[jax.Array, jax.Array, jax.Array]  # of the weights, the order of images, and dropout
-Rule = Callable[[Any], optax.GradientTransformation]  # of a setting, such as the learning rate
+Keys = tuple[jax.Array, jax.Array, jax.Array]  # for weights, order of images, and dropout
+Rule = Callable[[Any], optax.GradientTransformation]  # takes a setting, such as a learning rate
 
 
 def mean_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """[n, classes], int [n] -> the mean over the images."""
+    """[n, classes], int [n] -> the mean over the images, a scalar."""
     return losses.cross_entropy()(logits, labels).mean()
 
 
@@ -75,19 +75,19 @@ def main_loss(seen: Seen) -> jax.Array:
 
 
 def watching(norms: Callable[[Any], dict[str, jax.Array]]) -> Callable[[Seen], Watched]:
-    """Return what observes a step's loss, and the norms of its gradient."""
+    """Return an `observe` for the loss of a step and the norms of its gradient."""
     return lambda seen: Watched(main_loss(seen), norms(seen.gradient))
 
 
 def keys(seed: int) -> Keys:
-    """Return the keys of a seed."""
+    """Return three independent keys for a seed."""
     return tuple(jax.random.split(jax.random.key(seed), 3))
 
 
 def starter(network: nn.Module, rule: Rule, image: jax.Array) -> Callable[..., State]:
-    """Return (key of the weights, key of dropout, setting=None, gain=1) -> the state at step 0.
+    """Return (weights_key, dropout_key, setting=None, gain=1) -> the state at step 0.
 
-    Kernels start `gain` times as large as the network draws them. `image` is [1, h, w, c].
+    The initial kernels are multiplied by `gain`. `image` is [1, h, w, c].
     """
 
     def start(weights_key, dropout_key, setting=None, gain=1.0):
@@ -101,7 +101,7 @@ def starter(network: nn.Module, rule: Rule, image: jax.Array) -> Callable[..., S
 
 
 def _strong(x: jax.Array) -> jax.Array:
-    """Return x with a type of its own, as it has after a step, which is then compiled once."""
+    """Return x with a strong type, like after a step, so that the step is compiled only once."""
     return jax.lax.convert_element_type(x, x.dtype)
 
 
@@ -113,15 +113,15 @@ def stepper(
 ) -> Callable[..., tuple[State, Any]]:
     """Return (state, number, images, labels, setting=None, aux_weight=0) -> (state, observed).
 
-    It is to be jitted or scanned. `number` counts the steps from 0. From the first step on that is
-    not finite the state stays, and all that is observed is NaN. `aux_weight` is that of the loss of
-    each auxiliary head.
+    Jit or scan the result. `number` counts the steps from 0. From the first step that is not
+    finite, the state stays unchanged and every observation is NaN. `aux_weight` weights the loss
+    of each auxiliary head.
 
     Args:
-      network: `apply(variables, images, train=)`.
-      rule: setting -> what updates the parameters.
-      observe: what is to be known of a step; floats.
-      differentiate: as those of `training/differentiate.py`.
+      network: network with `apply(variables, images, train=)`.
+      rule: setting -> optimizer.
+      observe: Seen -> metrics of the step, floats.
+      differentiate: one of `training/differentiate.py`.
     """
 
     def step(state, number, images, labels, setting=None, aux_weight=0.0):
@@ -150,10 +150,10 @@ def stepper(
 def trainer(
     network: nn.Module, rule: Rule, data: Data, batch_size: int, **options
 ) -> Callable[..., Iterator[Update]]:
-    """Return (keys, setting=None, *, gain=1, aux_weight=0) -> updates without end.
+    """Return (keys, setting=None, *, gain=1, aux_weight=0) -> an endless iterator of updates.
 
-    All trainings share one compilation; what the arguments say is in `starter` and `stepper`, which
-    takes the options.
+    All runs share one compilation. `starter` and `stepper`, which takes the options, describe the
+    arguments.
     """
     images, labels = data
     start = jax.jit(starter(network, rule, images[:1]))
@@ -176,7 +176,7 @@ def trainer(
 
 
 def observed(updates: Iterator[Update], steps: int) -> Any:
-    """Return what was seen of the next `steps` updates: arrays [steps, ...]."""
+    """Return the observations of the next `steps` updates, arrays [steps, ...]."""
     seen = [update.seen for update in itertools.islice(updates, steps)]
     return jax.tree.map(lambda *x: np.stack(x), *jax.device_get(seen))
 
@@ -184,24 +184,24 @@ def observed(updates: Iterator[Update], steps: int) -> Any:
 def observed_by_seed(
     updates_of: Callable[..., Iterator[Update]], seeds: int, steps: int, *setting, **options
 ) -> Any:
-    """Return what was seen of as many trainings, each of its seed: arrays [seeds, steps, ...]."""
+    """Return the observations of a run for each seed, arrays [seeds, steps, ...]."""
     made = [observed(updates_of(keys(i), *setting, **options), steps) for i in range(seeds)]
     return jax.tree.map(lambda *x: np.stack(x), *made)
 
 
 def states(updates: Iterator[Update], steps: Collection[int]) -> Iterator[State]:
-    """Yield the state after each of these numbers of updates."""
+    """Yield the state after each of the given numbers of updates."""
     made = enumerate(itertools.islice(updates, max(steps)), start=1)
     return (update.state for number, update in made if number in steps)
 
 
 def variables(state: State) -> dict:
-    """Return what the network of a state is applied with."""
+    """Return the variables for `network.apply`."""
     return {"params": state.params, **state.model_state}
 
 
 def trials(state: State) -> jax.Array:
-    """Return how many points the line search of the last step tried; 0 for a rule without one."""
+    """Return the number of trials of the last line search; 0 for a rule without one."""
     return optax.tree.get(state.opt_state, "num_linesearch_steps", 0)
 
 

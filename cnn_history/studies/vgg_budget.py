@@ -1,4 +1,4 @@
-"""Where memory and parameters of VGG16 sit (lecture, "VGGNet")."""
+"""Memory and parameters of VGG16 by layer (lecture, "VGGNet")."""
 
 from cnn_history import accounting
 from cnn_history.accounting import Account
@@ -15,32 +15,32 @@ QUESTION = (
     "parameters. Most memory is in early CONV, most params are in late FC."
 )
 CAPTION = (
-    "Activations for one image and weights of each layer of VGG16, as shares of their totals: "
-    "memory above, parameters below."
+    "Activations for one image (above) and weights (below) of each layer of VGG16, as shares of "
+    "their totals."
 )
 VARIANTS = {"smoke": {}}
 
 
 def shares(account: Account, names: tuple[str, ...]) -> tuple[float, float]:
-    """Return what part of the activations, and of the weights, the named layers have."""
+    """Return the shares of the activations and of the weights in the named layers."""
     chosen = [layer for layer in account.layers if layer.name in names]
     activations = sum(layer.activations for layer in chosen) / account.activations
     return activations, sum(layer.weights for layer in chosen) / weights(account)
 
 
 def weights(account: Account) -> int:
-    """Return the number of weights without biases, as the lecture's listing has them."""
+    """Return the number of weights without biases, as in the lecture's listing."""
     return sum(layer.weights for layer in account.layers)
 
 
 def with_relus(account: Account) -> int:
-    """Return the activations if what each ReLU makes were stored beside what it reads."""
+    """Return the activations if each ReLU's output were stored beside its input."""
     activated = [layer for layer in account.layers if layer.weights][:-1]
     return account.activations + sum(layer.activations for layer in activated)
 
 
 def run() -> Findings:
-    """Add up the account of VGG16."""
+    """Sum activations and weights of VGG16 over its layers."""
     account = accounting.account(MODEL)
     rows = [
         {
@@ -60,12 +60,13 @@ def run() -> Findings:
 def _answer(account: Account) -> str:
     total, doubled = account.activations, with_relus(account)
     return (
-        f"{total:,} floats or {total * BYTES / 1e6:.1f} MB an image, not {LECTURE / 1e6:.0f}M: "
-        f"with every ReLU's output stored beside its input it would be {doubled:,}, and no reading "
-        f"gives the lecture's number. {weights(account):,} weights, {account.parameters:,} "
-        f"parameters with the biases. Down to pool2 lie {100 * shares(account, EARLY)[0]:.1f} % of "
-        f"the memory; the fully-connected layers have {100 * shares(account, LATE)[1]:.1f} % of "
-        f"the weights, fc6 alone {100 * shares(account, LATE[:1])[1]:.1f} %."
+        f"{total:,} floats or {total * BYTES / 1e6:.1f} MB per image, not {LECTURE / 1e6:.0f}M. "
+        f"With each ReLU's output stored beside its input it would be {doubled:,}; no reading "
+        f"gives the lecture's number. {weights(account):,} weights; {account.parameters:,} "
+        f"parameters with biases. The layers up to pool2 hold "
+        f"{100 * shares(account, EARLY)[0]:.1f} % of the memory. The fully-connected layers hold "
+        f"{100 * shares(account, LATE)[1]:.1f} % of the weights, fc6 alone "
+        f"{100 * shares(account, LATE[:1])[1]:.1f} %."
     )
 
 
@@ -78,7 +79,7 @@ def _draw(panels, account: Account, rows: list[dict]) -> None:
         percent = [100 * row[of] for row in rows]
         bars = axes.bar([row["layer"] for row in rows], percent, color=colour)
         axes.bar_label(bars, [f"{p:.1f}" if p >= 0.5 else "" for p in percent], fontsize=7)
-        axes.set(ylabel="% of the total", title=f"{what}: {total / 1e6:.1f} million in all")
+        axes.set(ylabel="% of the total", title=f"{what}: {total / 1e6:.1f} million in total")
         axes.grid(axis="x", visible=False)
     panels[1].tick_params(axis="x", rotation=60)
     panels[1].margins(x=0.01)

@@ -12,9 +12,9 @@ from cnn_history.studies import auxiliary_heads, degradation
 @pytest.mark.parametrize(
     ("plain", "words"),
     [
-        ((2.0, 2.1, 1.9), "the plain net of 56 layers is worse"),
-        ((0.1, 0.2, 0.1), "the plain net of 56 layers is better"),
-        ((0.5, 1.9, 1.0), "the plain net of 56 layers and that of 8 cannot be told apart"),
+        ((2.0, 2.1, 1.9), "The plain net of 56 layers fits its training images worse"),
+        ((0.1, 0.2, 0.1), "The plain net of 56 layers fits its training images better"),
+        ((0.5, 1.9, 1.0), "The plain net of 56 layers and that of 8 fit them equally well"),
     ],
 )
 def test_degradation_is_said_only_where_the_seeds_agree(plain, words):
@@ -65,12 +65,12 @@ def test_heads_are_said_to_matter_less_only_where_they_do():
     }
     said = auxiliary_heads.answer(found)
     assert "4.0 times as large" in said
-    assert "add is smaller with batch norm, by 3.00 to 3.00" in said
-    assert "gain in loss is smaller with batch norm" in said
+    assert "factor on the gradient is smaller, by 3.00 to 3.00" in said
+    assert "gain in loss is smaller" in said
     swapped = {
         (kind, heads): found[other, heads]
         for kind, heads in found
         for other in auxiliary_heads.KINDS
         if other != kind
     }
-    assert "add is larger with batch norm" in auxiliary_heads.answer(swapped)
+    assert "factor on the gradient is larger" in auxiliary_heads.answer(swapped)

@@ -63,9 +63,9 @@ def found(**errors):
 @pytest.mark.parametrize(
     ("errors", "words"),
     [
-        ({}, "better than the pixels themselves at 20.0%"),
-        ({"pixels": 0.02}, "worse than the pixels themselves at 2.0%"),
-        ({"random": 0.101}, "not told apart from fc4 with random weights at 10.1%"),
+        ({}, "better than one on the pixels, 20.0%"),
+        ({"pixels": 0.02}, "worse than one on the pixels, 2.0%"),
+        ({"random": 0.101}, "neither better nor worse than one on fc4 with random weights, 10.1%"),
     ],
 )
 def test_the_answer_follows_the_numbers(errors, words):

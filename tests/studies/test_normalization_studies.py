@@ -124,7 +124,7 @@ def test_every_norm_has_the_same_number_of_parameters():
     assert dbn.NORMS[dbn.BATCH_NORM] is layers.BatchNorm
 
 
-@pytest.mark.parametrize(("better", "words"), [(True, "lower yes"), (False, "lower no")])
+@pytest.mark.parametrize(("better", "words"), [(True, "loss, yes"), (False, "loss, no")])
 def test_whitening_is_said_to_help_only_where_it_does(better, words):
     covariances = {"before": np.full((4, 4), 0.5), "after": np.eye(4)}
     losses = {name: np.ones((3, 5)) * SEEDS[:, None] for name in dbn.NORMS}

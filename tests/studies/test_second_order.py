@@ -57,7 +57,7 @@ def test_a_difference_is_said_only_where_the_seeds_agree():
         return second_order.answer(exact, reaches, found)
 
     assert "full batch, L-BFGS ends below tuned momentum" in said(low, wide)
-    assert "mini-batch, L-BFGS and tuned momentum cannot be told apart" in said(low, wide)
+    assert "mini-batch, L-BFGS and tuned momentum do not differ" in said(low, wide)
     assert "rank 2, not 1" in said(low, wide)
     assert "vgg16 76.6 PB" in said(low, wide)
     worse = [descent(10.0), descent(11.2)]

@@ -35,10 +35,10 @@ def losses(**ends):
 
 def test_what_is_said_of_rates_follows_the_curves():
     """Two-sided: with the good rate below the high one, and the other way round."""
-    assert "and ends above it: yes" in learning_rate.answer(losses(good=0.1))
-    assert "and ends above it: no" in learning_rate.answer(losses(high=0.1))
+    assert "the high rate ends above the good one: yes" in learning_rate.answer(losses(good=0.1))
+    assert "the high rate ends above the good one: no" in learning_rate.answer(losses(high=0.1))
     assert "the low rate ends above the good one: yes" in learning_rate.answer(losses(good=0.1))
     fell = losses()
     fell["step decay"][:, 50:] -= 0.5
-    assert "falls further than without it: yes, 0.5 to 0.5" in learning_rate.answer(fell)
-    assert "falls further than without it: inconclusive" in learning_rate.answer(losses())
+    assert "than without the drop: yes, 0.5 to 0.5" in learning_rate.answer(fell)
+    assert "than without the drop: inconclusive" in learning_rate.answer(losses())

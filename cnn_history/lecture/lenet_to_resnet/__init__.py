@@ -1,6 +1,6 @@
 """Deep Learning, lecture 9, "From LeNet to ResNet: A Brief History of CNNs", part 2.
 
-A file for each part of it. The numbers of the slides are the arguments of the claims.
+There is a file for each part. The numbers on the slides are arguments of the claims.
 """
 
 from cnn_history.lecture.claim import Lecture

@@ -1,4 +1,4 @@
-"""What the lecture promises of batch normalization: studied on a small net and real images."""
+"""The benefits of batch normalization that the lecture names, by a study on a small net."""
 
 import functools
 
@@ -13,42 +13,42 @@ TRAINING = {"steps": 60, "seeds": 3}
 
 @functools.cache
 def nets() -> Setup:
-    """Return nets and data, which all of them have in common."""
+    """Return the nets and data that all claims share."""
     return Setup(**{**defaults(batch_normalization.run), **TRAINING})
 
 
 def flow() -> Finding:
-    """How much the gradients depend on the weights' size, and on the layer, at the start."""
+    """The dependence of gradients on the weights' size, and on the layer, before training."""
     found = {gain: measures.gradients(nets(), gain) for gain in (measures.SMALL, 1.0)}
-    layers = outcome(measures.flow_gain(found[1.0]), "they are less far apart between layers")
+    layers = outcome(measures.flow_gain(found[1.0]), "gradients vary less between layers")
     return outcome(
         measures.scale_gain(found),
-        "gradients change less with the size of the weights, in decades,",
-        f"From He's initialization: {layers.computed}.",
+        "in decades, gradients depend less on the size of the weights,",
+        f"With He's initialization: {layers.computed}.",
     )
 
 
 def rates() -> Finding:
-    """The largest rate that trains."""
+    """The largest learning rate that trains, with batch normalization and without."""
     doublings = measures.rate_gain(measures.losses_by_rate(nets()))
-    return outcome(doublings, "the largest rate that trains is higher, in doublings,")
+    return outcome(doublings, "in doublings, the largest rate that trains is higher")
 
 
 def initialization() -> Finding:
-    """From how many more sizes of the first weights, each twice the one before, it trains."""
+    """The number of initial weight sizes, each twice the one before, that train."""
     found = measures.initialization_gain(measures.losses_by_gain(nets()))
-    what = f"of {len(measures.GAINS)} sizes of the first weights, the number that trains is higher"
+    what = f"of {len(measures.GAINS)} sizes of the initial weights, the number that train is higher"
     return outcome(found, what)
 
 
 def regularization() -> Finding:
-    """What batch normalization does for the test error, and what dropout then adds."""
+    """The effect of batch normalization on the test error and on the gain from dropout."""
     errors = measures.test_errors(nets())
-    without = outcome(100 * measures.dropout_gain(errors), "dropout gains less with it, in points,")
+    dropout = outcome(100 * measures.dropout_gain(errors), "in points, dropout gains less")
     return outcome(
         100 * measures.regularization_gain(errors),
-        "the test error is lower, in points,",
-        f"Of dropout: {without.computed}.",
+        "in points, the test error is lower",
+        f"Need for dropout: {dropout.computed}.",
     )
 
 

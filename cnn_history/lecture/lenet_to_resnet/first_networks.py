@@ -19,7 +19,7 @@ TABLE_2 = (errors, KRIZHEVSKY_2012)
 
 
 def architecture() -> Finding:
-    """Windows, strides and the order of the layers."""
+    """Kernel sizes, strides and order of the layers of LeNet-5."""
     found = account("lenet5").layers
     kinds = [layer.operation.removeprefix("avg_").removeprefix("max_") for layer in found]
     pairs = list(zip(kinds, found, strict=True))
@@ -29,33 +29,33 @@ def architecture() -> Finding:
     return Finding(
         f"conv {'/'.join(conv)}, pool {'/'.join(pool)}; {'-'.join(kinds).upper()}",
         order and conv == {"5x5/1"} and pool == {"2x2/2"},
-        f"It is simplified: there are {kinds.count('fc')} dense stages, and in the paper "
-        f"subsampling has {layer('lenet5_1998', 's2').parameters} parameters in S2, and C3 has "
+        f"The slide simplifies: there are {kinds.count('fc')} dense layers. In the paper, the "
+        f"subsampling S2 has {layer('lenet5_1998', 's2').parameters} parameters, and C3 has "
         f"{connected} of {C1 * len(C3_INPUTS)} connections.",
     )
 
 
 def mnist() -> Finding:
-    """Where the data set comes from."""
+    """The origin of MNIST."""
     printed = {row.paper for row in PUBLISHED if row.dataset == MNIST}
     words = "'the modified NIST, or MNIST, dataset' (LeCun et al. 1998, sec. III-A)"
     return Finding(words, printed == {LECUN_1998})
 
 
 def image_size(said: int, papers: int) -> Finding:
-    """The size of image that gives a whole number of positions."""
+    """The image size for which the first convolution has a whole number of positions."""
     conv1 = layer(LECTURES, "conv1")
     side, stride = conv1.kernel[0], conv1.stride
     whole, broken = ((size - side) / stride + 1 for size in (said, papers))
     return Finding(
-        f"({papers} - {side})/{stride} + 1 = {broken:g}; from {said}: {whole:g}",
+        f"({papers} - {side})/{stride} + 1 = {broken:g}; with {said}: {whole:g}",
         account(LECTURES).input == (said, said, 3) and conv1.output[0] == whole,
-        f"The paper's text has {papers}, which gives no whole number without padding.",
+        f"The paper's text says {papers}, which gives no whole number without padding.",
     )
 
 
 def order(said: list[str]) -> Finding:
-    """Which of normalization and pooling is first."""
+    """The order of normalization and pooling."""
     papers, simple = account(PAPERS), account(LECTURES)
     first = [layer.name for layer in papers.layers if layer.name in said]
     then = {"norm1": "normalization", "pool1": "pooling"}
@@ -63,9 +63,9 @@ def order(said: list[str]) -> Finding:
     return Finding(
         f"{words} in {PAPERS}",
         first == said,
-        f"The paper has {words} (sec. 3.5); pooling first is CaffeNet's order. The simplified net "
-        f"has no groups either: {simple.parameters:,} parameters and {simple.macs / 1e9:.3f}G "
-        f"multiply-adds against {papers.parameters:,} and {papers.macs / 1e9:.3f}G.",
+        f"The paper has {words} (sec. 3.5); CaffeNet pools first. The slide's net also has no "
+        f"groups: {simple.parameters:,} parameters and {simple.macs / 1e9:.3f}G multiply-adds, "
+        f"the paper's {papers.parameters:,} and {papers.macs / 1e9:.3f}G.",
     )
 
 
@@ -77,7 +77,7 @@ def classifier(said: tuple[int, ...]) -> Finding:
 
 
 def first_layer(before: str, after: str) -> Finding:
-    """Window and stride of the first convolution, before and after."""
+    """Kernel size and stride of the first convolution in AlexNet and in ZFNet."""
     found = [window(layer(model, "conv1")) for model in ("alexnet_2012", "zfnet")]
     second = [window(layer(model, "conv2")) for model in ("alexnet_2012", "zfnet")]
     return Finding(
@@ -88,7 +88,7 @@ def first_layer(before: str, after: str) -> Finding:
 
 
 def maps(said: tuple[int, ...], instead: tuple[int, ...]) -> Finding:
-    """Maps of the last three convolutions."""
+    """Maps of the last three convolutions of ZFNet."""
     found, variant, before = (
         tuple(layer(model, name).output[-1] for name in DEEP)
         for model in ("zfnet", "zfnet_b", "alexnet_2012")
@@ -97,22 +97,22 @@ def maps(said: tuple[int, ...], instead: tuple[int, ...]) -> Finding:
     return Finding(
         f"zfnet has {', '.join(map(str, found))}",
         found == said and before == instead,
-        f"These are the maps of{named}; the network of fig. 3 keeps {', '.join(map(str, found))} "
-        f"and has {account('zfnet').parameters:,} parameters, not "
+        f"The slide has the maps of{named}. The network of fig. 3 keeps "
+        f"{', '.join(map(str, found))} and has {account('zfnet').parameters:,} parameters, not "
         f"{account('zfnet_b').parameters:,}.",
     )
 
 
 def error(before: float, after: float) -> Finding:
-    """The error that the slide gives to the paper's network."""
+    """The test errors that the paper of ZFNet prints."""
     own = errors_on_test(ZEILER_2013)
     printed = ", ".join(map(str, own))
     (clarifai,) = [row for row in rows(SIMONYAN_2014, "Clarifai") if row.top5 == after]
     return Finding(
         f"the paper prints {printed} on test",
         after in own and before in errors_on_test(KRIZHEVSKY_2012, "5 CNNs"),
-        f"The paper's own test errors are {printed} (table 2); {after} is "
-        f"{clarifai.label} ({clarifai.source}), an entry of several networks.",
+        f"The paper's own test errors are {printed} (table 2). {after} is the error of "
+        f"{clarifai.label} ({clarifai.source}), an ensemble.",
     )
 
 

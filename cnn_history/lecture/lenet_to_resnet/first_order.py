@@ -1,4 +1,4 @@
-"""Optimizers of the first order: AdaGrad, RMSProp, Adam."""
+"""First-order optimizers: AdaGrad, RMSProp, Adam."""
 
 import ast
 import inspect
@@ -12,24 +12,24 @@ from cnn_history.lecture.claim import ADVICE, AGREES, BY_STUDY, ERRS, Finding, s
 from cnn_history.studies import adaptive_step_sizes as study
 from cnn_history.studies.interval import verdict
 
-GRADIENTS = (-10.0, -0.1, 0.5, 1.0, 30.0)  # constant ones, side by side
+GRADIENTS = (-10.0, -0.1, 0.5, 1.0, 30.0)  # constant gradients of five parameters
 LONG = 10_000  # steps
-FLOAT32 = 1e-5  # relative, over the first steps
-STARTS = 10  # on a quadratic
+FLOAT32 = 1e-5  # relative tolerance over the first steps
+STARTS = 10  # random starts on a quadratic
 
 # The slide's last line of Adam.
 CODE = "x -= learning_rate * first_unbias / (np.sqrt(second_unbias) + 1e-7))"
 
 
 def steps(rule: Callable, count: int) -> np.ndarray:
-    """Return the steps over rate times sign of constant gradients, [count, gradients]."""
+    """Return the steps against constant GRADIENTS, in learning rates, [count, gradients]."""
     return study.constant(rule, jnp.asarray(GRADIENTS), count) * np.sign(GRADIENTS)
 
 
 def formula(rule: Callable, kept: float, added: float) -> Finding:
-    """Compare a rule with the slide's loop in float64 at constant gradients, 200 steps.
+    """Compare 200 steps of a rule with the slide's loop in float64, for constant gradients.
 
-    In the loop the sum of squares is `kept` times what it was, and `added` times the new one.
+    Each step of the loop sets grad_squared to kept * grad_squared + added * dx².
     """
     found, dx = steps(rule, 200), np.array(GRADIENTS)
     grad_squared, loop = 0.0, []
@@ -45,41 +45,41 @@ def formula(rule: Callable, kept: float, added: float) -> Finding:
 
 
 def long_time() -> Finding:
-    """The step after a long time, and the way until then."""
+    """AdaGrad's step after LONG steps, and the distance covered."""
     found = steps(optimizers.adagrad, LONG)[:, -1]
     return Finding(
-        f"step/lr = {found[-1]:.4f} = 1/sqrt(t) at step {LONG:,}, and falling",
+        f"step/lr = {found[-1]:.4f} = 1/sqrt(t) at step {LONG:,}, decreasing",
         bool(
             np.all(np.diff(found) <= FLOAT32 * found[:-1])
             and abs(found[-1] * np.sqrt(LONG) - 1) < 1e-3
         ),
-        f"The way does not end: {found[: LONG // 4].sum():.0f} lr after {LONG // 4:,} steps, "
-        f"{found.sum():.0f} after {LONG:,}.",
+        f"The distance covered still grows: {found[: LONG // 4].sum():.0f} lr after {LONG // 4:,} "
+        f"steps, {found.sum():.0f} after {LONG:,}.",
     )
 
 
 def directions() -> Finding:
-    """The rates that AdaGrad gives both axes of a quadratic, from random starts."""
+    """AdaGrad's rates along both axes of a quadratic, from random starts."""
     steep, flat = study.CURVATURES
     low, high = study.advantage(study.along_axes(optimizers.adagrad, STARTS))
     return Finding(
-        f"{verdict(low - 1, high - 1)}: on a quadratic of curvatures {steep:g} and {flat:g} the "
+        f"{verdict(low - 1, high - 1)}: on a quadratic with curvatures {steep:g} and {flat:g}, the "
         f"rate along the flat axis is {low:.3g} to {high:.3g} times that along the "
         f"steep one (95 %, n={STARTS})",
         bool(np.isfinite([low, high]).all()),
-        "The rates are damped in proportion to the curvatures, so that both directions go alike.",
+        "The damping is proportional to the curvatures: both directions progress equally.",
     )
 
 
 def first_step(rule: Callable, said: float, remark: str) -> Finding:
-    """The first step, whatever the gradient."""
+    """The first step, which is the same for any gradient."""
     found = steps(rule, 1)[0]
     right = np.allclose(found, said, rtol=1e-4)
     return Finding(f"step = {found[-1]:.4f} lr sign(g)", right, remark and f"It is {remark}.")
 
 
 def code() -> Finding:
-    """Parentheses of the slide's last line, and updates of its loop."""
+    """The parentheses of the slide's last line, and the updates of its loop."""
     more = CODE.count(")") - CODE.count("(")
     updates = len(range(1, LONG))
 
@@ -90,15 +90,15 @@ def code() -> Finding:
             return False
 
     return Finding(
-        f"{more} closing parenthesis too many; range(1, {LONG}) makes {updates} updates",
+        f"{more} closing parenthesis too many; range(1, {LONG}) gives {updates} updates",
         parses(CODE) and updates == LONG,
-        f"Without it the line {'parses' if parses(CODE[: -more or None]) else 'fails too'}; the "
-        "loop makes one update fewer than num_iterations.",
+        f"Without it, the line {'parses' if parses(CODE[: -more or None]) else 'fails too'}. The "
+        "loop does one update less than num_iterations.",
     )
 
 
 def defaults() -> Finding:
-    """What stands here if nothing is given."""
+    """The defaults of `optimizers.adam`."""
     ours = inspect.signature(optimizers.adam).parameters
     values = ", ".join(f"{name} {ours[name].default:g}" for name in ("b1", "b2", "eps"))
     return Finding(values, True, "Kingma & Ba have b1 0.9, b2 0.999, 1e-3 and eps 1e-8.")
@@ -124,8 +124,8 @@ CLAIMS = (
     *slide(
         "Adam (almost)",
         ("C144", "Q: what happens at first timestep?", AGREES, first_step,
-         optimizers.adam_uncorrected, 0.1 / np.sqrt(0.001), "too long a step: both averages "
-         "start from zero, the mean square rises much more slowly than the mean"),
+         optimizers.adam_uncorrected, 0.1 / np.sqrt(0.001), "too long: both averages start from "
+         "zero, and that of the squares rises much more slowly"),
     ),
     *slide(
         "Adam (full form)",

@@ -10,32 +10,32 @@ SHORT = {"conv": "Conv", "max_pool": "Pool", "avg_pool": "AvgPool", "fc": "FC"}
 
 
 def depth(said: int) -> Finding:
-    """Layers with weights on the longest way."""
+    """The number of layers with weights on the longest path."""
     found = account(MODEL).depth
     outside = [layer for layer in account(MODEL).layers if "/" not in layer.name]
     pools = sum("pool" in layer.operation for layer in outside)
-    return Finding(str(found), found == said, f"With its {pools} poolings it is {found + pools}.")
+    return Finding(str(found), found == said, f"With {pools} pooling layers: {found + pools}.")
 
 
 def counted(said: int) -> Finding:
-    """The same without heads and with them, and what one module adds."""
+    """The depth without heads and with them, and the layers that one module adds."""
     bare, headed = account(MODEL), account(MODEL, aux_heads=True)
     modules = {layer.name.split("/")[0] for layer in bare.layers if "/" in layer.name}
     outside = [la for la in bare.layers if la.weights and "/" not in la.name]
     number = len(outside) + 2 * len(modules)
     return Finding(
-        f"{len(outside)} outside modules + 2 x {len(modules)} modules = {number}",
+        f"{len(outside)} outside modules + 2 in each of {len(modules)} modules = {number}",
         number == bare.depth == headed.depth == said,
     )
 
 
 def linear() -> int:
-    """Return the parameters of the classifier."""
+    """Return the number of parameters of the classifier."""
     return sum(layer.parameters for layer in account(MODEL).layers if layer.operation == "fc")
 
 
 def fully_connected() -> Finding:
-    """The fully-connected layers that are there."""
+    """The fully-connected layers of GoogLeNet."""
     own, all_ = (
         sum(layer.operation == "fc" for layer in account(MODEL, **options).layers)
         for options in ({}, {"aux_heads": True})
@@ -43,15 +43,15 @@ def fully_connected() -> Finding:
     size, heads = linear(), all_ - own
     share = 100 * size / account(MODEL).parameters
     return Finding(
-        f"{own} of {size:,} parameters ({share:.1f}%), {heads} in the auxiliary heads",
+        f"{own} with {size:,} parameters ({share:.1f}%), {heads} in the auxiliary heads",
         not own and not heads,
-        f"One linear layer to the classes is left, {size:,} parameters or {share:.1f}% of all, and "
-        "each auxiliary head has two; what is gone are the expensive ones.",
+        f"The final linear layer remains, with {size:,} parameters or {share:.1f}% of all, and "
+        "each auxiliary head has two. Only the expensive ones are gone.",
     )
 
 
 def parameters(said: int) -> Finding:
-    """All parameters, with heads and without."""
+    """The number of parameters, with auxiliary heads and without."""
     bare, headed = account(MODEL), account(MODEL, aux_heads=True).parameters
     without = bare.parameters - linear()
     weights = sum(layer.weights for layer in bare.layers)
@@ -59,7 +59,7 @@ def parameters(said: int) -> Finding:
         f"{bare.parameters:,} ({weights:,} without biases)",
         round(bare.parameters / 1e6) == said,
         f"There are {bare.parameters:,}, {without:,} without the linear layer and "
-        f"{headed:,} with auxiliary heads; 5 million is what the paper of Inception-v3 says.",
+        f"{headed:,} with auxiliary heads. The paper of Inception-v3 says 5 million.",
     )
 
 
@@ -71,8 +71,8 @@ def fewer(said: int) -> Finding:
     return Finding(
         f"{alexnet:,} / {bare:,} = {ratio:.2f}x",
         round(ratio) == said,
-        f"It is {ratio:.2f}x ({without:.2f}x without the linear layer, {headed:.2f}x with auxiliary"
-        " heads); 12 is 60 million over 5 million.",
+        f"The factor is {ratio:.2f} ({without:.2f} without the linear layer, {headed:.2f} with "
+        "auxiliary heads); 12 is 60 million over 5 million.",
     )
 
 
@@ -85,7 +85,7 @@ def stem(said: list[str]) -> Finding:
     return Finding(
         ", ".join(f"{SHORT[la.operation].lower()} {window(la)}" for la in before if la.kernel),
         kinds == said,
-        "Two layers of local response normalization are left out." if norms == 2 else "",
+        "The slide omits two layers of local response normalization." if norms == 2 else "",
     )
 
 

@@ -1,4 +1,4 @@
-"""The later Inception networks (Szegedy et al. 2015), and their errors beside others'."""
+"""The later Inception networks (Szegedy et al. 2015), and the table that compares errors."""
 
 import numpy as np
 
@@ -9,13 +9,13 @@ from cnn_history.papers import HE_2015, IOFFE_2015, SIMONYAN_2014, SZEGEDY_2014,
 from cnn_history.studies import auxiliary_heads, factorization
 
 SEEDS, STEPS = 3, 25
-ROUNDING = 0.1  # the abstract has one decimal
+ROUNDING = 0.1  # the abstract gives one decimal
 WALK = ("Mixed_5d", "Mixed_6a", "Mixed_7a", "Mixed_7c")
 FACTORED = (factorization.FILTERS[0], factorization.FILTERS[3])  # 5x5 as two 3x3, 7x7 as 1x7, 7x1
 
 
 def ensemble(top1: float, top5: float) -> Finding:
-    """The best row, of which the abstract has the numbers to one decimal."""
+    """The best row, whose numbers the abstract gives to one decimal."""
     found = {row.split: row for row in rows(SZEGEDY_2015, "Inception-v3, 4 models")}
     val, test = found["val"], found["test"]
     near = abs(top1 - val.top1) <= ROUNDING + 1e-9 and abs(top5 - test.top5) <= ROUNDING
@@ -23,33 +23,33 @@ def ensemble(top1: float, top5: float) -> Finding:
         f"printed: val top-1 {val.top1}, val top-5 {val.top5}, test top-5 {test.top5} "
         f"({val.source})",
         near,
-        "The abstract agrees to 0.1; the unexplained * says that 3.58 is of the test set.",
+        "The abstract agrees to 0.1. The unexplained * marks 3.58 as a test error.",
     )
 
 
 def heads() -> Finding:
-    """What heads give without batch normalization, less what they give with it."""
+    """The effects of auxiliary heads with batch normalization and without."""
     seen = auxiliary_heads.measure("digits", 32, STEPS, batch_size=16, seeds=SEEDS)
     trained = all(np.isfinite(found.loss).all() for found in seen.values())
-    text = f"GoogLeNet, {STEPS} steps on digits: {auxiliary_heads.importance(seen)}"
-    return Finding(text, trained)
+    importance = auxiliary_heads.importance(seen)
+    return Finding(f"GoogLeNet, {STEPS} steps on digits; with batch norm, {importance}", trained)
 
 
 def factors() -> Finding:
-    """By how much factorized filters are cheaper, and the modules made of them."""
+    """The savings by factorized filters, and by a module of them."""
     stacks = {before[0][0]: factorization.fewer(before, after) for before, after in FACTORED}
     module = next(name for name in factorization.MODULES if "7x7" in name)
     square, released, size = factorization.MODULES[module]
     before, after = (factorization.totals(m, size)["multiply_adds"] for m in (square, released))
     return Finding(
-        f"5x5 as two 3x3: {stacks[5]:.2f}x fewer; 7x7 as 1x7 and 7x1: {stacks[7]:.1f}x; the module "
-        f"at {size[0]}x{size[1]}: {before / after:.2f}x",
+        f"fewer multiply-adds: {stacks[5]:.2f}x for 5x5 as two 3x3, {stacks[7]:.1f}x for 7x7 as "
+        f"1x7 and 7x1, {before / after:.2f}x for the module at {size[0]}x{size[1]}",
         stacks[5] > 1 and stacks[7] == 7 / 2 and before > after,
     )
 
 
 def walk(said: tuple[tuple[int, int, int], ...]) -> Finding:
-    """The maps of Inception-v3 on the way through the network."""
+    """The shapes of the maps of Inception-v3, in order."""
     found = factorization.maps(WALK)
     return Finding(" -> ".join(map(shape, found)), tuple(map(tuple, found)) == said)
 

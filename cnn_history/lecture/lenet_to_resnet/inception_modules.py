@@ -1,4 +1,4 @@
-"""An Inception module, naive and with bottlenecks: the lecture's arithmetic."""
+"""The lecture's arithmetic of Inception modules, naive and with bottlenecks."""
 
 from cnn_history import accounting
 from cnn_history.lecture.claim import AGREES, ERRS, Finding, slide
@@ -16,7 +16,7 @@ def term(module: str, name: str, factors: tuple[int, ...]) -> Finding:
 
 
 def depth(module: str, said: int) -> Finding:
-    """The depth of all branches together."""
+    """The depth of the output, the sum over all branches."""
     found = inception_cost.depth(module)
     return Finding(f"28x28x{found}", found == said)
 
@@ -30,41 +30,41 @@ def total(module: str, said: int) -> Finding:
     return Finding(
         f"{found:,} = {found / 1e6:.0f}M",
         round(found / 1e6) == said,
-        f"The six terms add up to {found:,}; {said}M is the same sum with {slip}." if slip else "",
+        f"The six terms sum to {found:,}; {said}M is the same sum with {slip}." if slip else "",
     )
 
 
 def ratio(said: float) -> Finding:
-    """By how much the bottleneck is cheaper; the lecture's totals imply `said`."""
+    """The factor that bottlenecks save; the lecture's totals imply `said`."""
     naive, bottleneck = (sum(operations(module).values()) for module in (NAIVE, BOTTLENECK))
     found = naive / bottleneck
     return Finding(
         f"{found:.2f}x fewer",
         round(found, 1) == round(said, 1),
-        f"It is {found:.2f}x fewer; the slide's totals imply {said:.2f}x, by the same slip.",
+        f"The factor is {found:.2f}. The slide's totals imply {said:.2f}, by the same slip.",
     )
 
 
 def grows() -> Finding:
-    """The depth against that of the pooling branch, which keeps the input's."""
+    """The depth, compared with that of the pooling branch, which keeps the input's depth."""
     kept, found = inception_cost.INPUT[-1], inception_cost.depth(NAIVE)
-    return Finding(f"{found} > {kept}, which pooling alone keeps", found > kept)
+    return Finding(f"{found} > {kept}, the depth of the pooling branch alone", found > kept)
 
 
 def shallower() -> Finding:
-    """Both depths."""
+    """The depths of both modules."""
     naive, bottleneck = (inception_cost.depth(module) for module in (NAIVE, BOTTLENECK))
-    return Finding(f"{bottleneck} against {naive}", bottleneck < naive)
+    return Finding(f"{bottleneck} instead of {naive}", bottleneck < naive)
 
 
 def one_by_one(before: tuple[int, ...], after: tuple[int, ...]) -> Finding:
-    """A layer of 1x1."""
+    """The output shape and weights of a 1x1 convolution."""
     _, (layer,) = accounting.trace(Stack(((1, 1),), after[-1]), before)
     text = f"{shape(before)} -> {shape(layer.output)}, {layer.weights:,} weights"
     return Finding(text, layer.output == after)
 
 
-# The claims; a term is the product on the slide, h·w·filters·kh·kw·depth.
+# A term is the product on the slide, h·w·filters·kh·kw·depth.
 CLAIMS = (
     *slide(
         "Naive inception",

@@ -11,7 +11,7 @@ from cnn_history.studies.interval import interval
 
 SEEDS = 10
 FIRST = 64  # C064 is the first of the thirty lines
-HALF_A_DIGIT = 5e-7  # of six printed decimals
+HALF_A_DIGIT = 5e-7  # the slides print six decimals
 SMALL, LARGE, XAVIER = "tanh, 0.01 randn", "tanh, 1.0 randn", "tanh, Xavier"
 RELU, HE = "ReLU, Xavier", "ReLU, He"
 DATA = "np.random.randn(1000, 500)"  # the slide's code, beside its comment
@@ -32,26 +32,29 @@ PRINTED = {
 
 @functools.cache
 def measured(start: str) -> dict[str, np.ndarray]:
-    """Return the study's numbers of every layer from a start, [seeds, ...] each."""
+    """Return the study's statistics of every layer for a start, [seeds, ...] each."""
     return activation_statistics.measure(start, SEEDS)
 
 
 def ratio(numbers: np.ndarray) -> float:
-    """[seeds, layers] -> the geometric mean of a layer's number over that of the one before."""
+    """[seeds, layers] -> the geometric mean of the ratios of consecutive layers."""
     first, last = numbers.mean(0)[[0, -1]]
     return (last / first) ** (1 / (numbers.shape[1] - 1))
 
 
 def way_back(start: str) -> tuple[float, float, np.ndarray]:
-    """Return the `ratio` of the gradients to activations on their way back, what reaches the
-    inputs, and the gradients to the weights, [layers]."""
+    """Return three properties of the backward pass.
+
+    They are the `ratio` of the activations' gradients from one layer to the one before, the
+    gradient at the inputs, and the gradients of the weights, [layers].
+    """
     numbers = measured(start)
     factor, at_input = ratio(numbers["gradient"][:, ::-1]), numbers["input_gradient"].mean()
     return factor, at_input, numbers["weight_gradient"].mean(0)
 
 
 def deviation(start: str, layer: int, said: float) -> Finding:
-    """One printed standard deviation, within four of our own over the seeds."""
+    """A printed standard deviation, compared with ours within four deviations over the seeds."""
     found = measured(start)["std"][:, layer - 1]
     mean, sd = found.mean(), found.std(ddof=1)
     tolerance = 4 * sd + HALF_A_DIGIT
@@ -60,48 +63,48 @@ def deviation(start: str, layer: int, said: float) -> Finding:
 
 
 def constant() -> Finding:
-    """What training does to units that start alike."""
+    """The number of different units after training from equal weights."""
     rows = constant_initialization.run(steps=20, learning_rate=0.2, seeds=2).rows
     alike = [row for row in rows if row["n"] == 1]
     units = max(row["different_hidden_units"] for row in alike)
     moved = next(row for row in alike if row["start"] == "W = 0")["hidden_weights_moved"]
     apart = min(row["different_hidden_units"] for row in rows if row["n"] > 1)
     return Finding(
-        f"after 20 steps {units} different hidden unit of {constant_initialization.HIDDEN}; from "
-        f"c = 0 weights moved by {moved:g}; {apart} different from random starts",
+        f"{units} different hidden unit of {constant_initialization.HIDDEN} after 20 steps; from "
+        f"c = 0, weights moved by {moved:g}; from random weights, {apart} different units",
         units == 1 and moved == 0 and apart == constant_initialization.HIDDEN,
-        "All hidden units of a layer stay the same.",
+        "All hidden units of a layer stay equal.",
     )
 
 
 def shrinking() -> Finding:
-    """By how much the activations shrink from layer to layer."""
+    """The factor by which activations shrink from one layer to the next."""
     factor = ratio(measured(SMALL)["std"])
     return Finding(f"std shrinks x{factor:.4f} per layer", factor < 0.5)
 
 
 def dimensions(said: int) -> Finding:
-    """The size of an input in the code that the comment describes."""
+    """The size of an input in the code beside the comment."""
     _, size = (argument.value for argument in ast.parse(DATA, mode="eval").body.args)
     return Finding(
         f"{size}-D",
         said == size == activation_statistics.UNITS,
-        f"The code beside the comment, {DATA}, makes inputs of {size} numbers.",
+        f"The code beside the comment, {DATA}, draws inputs of {size} numbers.",
     )
 
 
 def zero() -> Finding:
-    """What the tenth layer has left."""
+    """The standard deviation of the tenth layer, and its printed form."""
     last = measured(SMALL)["std"][:, -1].mean()
     return Finding(
         f"layer 10 std {last:.3e}: prints {last:.6f}",
         f"{last:.6f}" == "0.000000" and last > 0,
-        "They print as zero, but are not.",
+        "They print as zero but are not zero.",
     )
 
 
 def backward() -> Finding:
-    """How the gradient shrinks on its way back."""
+    """The factor by which the gradient shrinks in the backward pass."""
     factor, at_input, weights = way_back(SMALL)
     return Finding(
         f"dL/dH shrinks x{factor:.4f} per layer to {at_input:.1e} at the input; dL/dW is "
@@ -118,29 +121,29 @@ def saturated() -> Finding:
 
 
 def gradients() -> Finding:
-    """What becomes of the gradient where most units are saturated."""
+    """The gradient where most units are saturated."""
     slope, (factor, at_input, weights) = measured(LARGE)["slope"].mean(), way_back(LARGE)
     return Finding(
         f"mean slope {slope:.4f}; dL/dH grows x{factor:.2f} per layer, 1 -> {at_input:.1e} at the "
         f"input; dL/dW {weights[-1]:.2g} (layer 10) -> {weights[0]:.3g} (layer 1)",
         at_input < 1e-6,
-        f"Only saturated units have none: the mean slope of tanh is {slope:.3f}, the weights are so"
-        f" large that the gradient grows {factor:.1f} times per layer, to {at_input:.1e}.",
+        f"Only saturated units have no gradient. The mean slope of tanh is {slope:.3f}, and the "
+        f"large weights make the gradient grow {factor:.1f} times per layer, to {at_input:.1e}.",
     )
 
 
 def xavier() -> Finding:
-    """How far the activations fall."""
+    """The standard deviations of the first and the last layer."""
     stds = measured(XAVIER)["std"].mean(0)
     return Finding(
         f"std falls {stds[0]:.3f} -> {stds[-1]:.3f} over {len(stds)} layers",
         0.1 < stds[-1] < stds[0] < 1,
-        "The slide's 1/fan_in is LeCun's; Glorot & Bengio's is 2/(fan_in + fan_out), equal here.",
+        "The slide's 1/fan_in is LeCun's. Glorot & Bengio's 2/(fan_in + fan_out) is equal here.",
     )
 
 
 def he() -> Finding:
-    """What ReLU keeps from layer 1 to 10 under He's and under Xavier's weights."""
+    """ReLU activations in layer 10 relative to layer 1, with He's and with Xavier's weights."""
 
     def kept(start):
         numbers = measured(start)

@@ -1,4 +1,4 @@
-"""Learning rates, and how they decay."""
+"""Learning rates and their decays."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ INITIAL, K, EVERY = 0.1, 0.01, 10
 STEPS = np.arange(0, 200)
 RATE_QUOTE = "very high, high, good and low learning rates; drops at the decays"
 STUDY = {"steps": 2000, "batch_size": 32, "seeds": 5}
-FLOAT32 = 1e-5  # relative; the exponent of a power is rounded
+FLOAT32 = 1e-5  # relative tolerance: rounding of an exponent
 
 
 def follows(schedule: schedules.Schedule, formula: Callable) -> Finding:
@@ -21,17 +21,17 @@ def follows(schedule: schedules.Schedule, formula: Callable) -> Finding:
     off = np.abs(ours / formula(STEPS.astype(float)) - 1).max()
     rates = ", ".join(f"{ours[t]:.4f}" for t in (0, EVERY, 10 * EVERY))
     return Finding(
-        f"{rates} at steps 0, {EVERY}, {10 * EVERY}; {off:.0e} from the formula at most",
+        f"{rates} at steps 0, {EVERY}, {10 * EVERY}; at most {off:.0e} from the formula",
         off < FLOAT32,
     )
 
 
 def rates() -> Finding:
-    """What four constant rates and the decays do to the loss."""
+    """The losses at four constant rates and with the decays."""
     return Finding(learning_rate.run(**STUDY).answer, True)
 
 
-# Each decay beside the slide's formula in NumPy, float64.
+# Each decay, with the slide's formula in NumPy, float64.
 CLAIMS = (
     *slide(
         "LR decay",

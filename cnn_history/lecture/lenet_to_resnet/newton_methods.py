@@ -1,4 +1,4 @@
-"""Optimizers of the second order: Newton, BFGS, L-BFGS."""
+"""Second-order optimizers: Newton, BFGS, L-BFGS."""
 
 import functools
 
@@ -14,17 +14,17 @@ from cnn_history.studies import second_order as study
 
 PETA = 1e15
 NETWORKS = ("resnet50", "alexnet_2012", "vgg16")
-BATCH, SEEDS, PASSES = 64, 3, 60  # gradients of all images that a rule may take
+BATCH, SEEDS, PASSES = 64, 3, 60  # PASSES is the budget, in gradients of all images
 
 
 def one_step() -> Finding:
-    """The gradient of a quadratic after one step."""
+    """The gradient of a random quadratic after one Newton step."""
     left = study.gradient_after_newton()
     return Finding(f"gradient {left:.1e} after one step on a quadratic of {study.N}", left < 1e-9)
 
 
 def hessians() -> Finding:
-    """The memory of Hessians."""
+    """The memory of the Hessians of three networks."""
     sizes = {model: account(model).parameters for model in NETWORKS}
     said = [
         f"{model} {study.hessian_bytes(model) / PETA:.1f} PB (N = {n:,})"
@@ -34,23 +34,23 @@ def hessians() -> Finding:
 
 
 def rank(said: int) -> Finding:
-    """The rank of the difference that an update makes."""
+    """The rank of a BFGS update."""
     found = study.update_rank()
     return Finding(
         f"rank {found}",
         found == said,
-        f"An update of BFGS has rank {found}, O(n^2) as said; the method with rank 1 is SR1.",
+        f"A BFGS update has rank {found}; its cost is O(n^2) as stated. SR1 has rank 1.",
     )
 
 
 def memory() -> Finding:
-    """The numbers that L-BFGS keeps, beside those of an inverse Hessian."""
+    """The size of L-BFGS's state, compared with that of an inverse Hessian."""
     n = account("alexnet_2012").parameters
     state = jax.eval_shape(optimizers.lbfgs().init, jax.ShapeDtypeStruct((n,), jnp.float32))
     kept = optax.tree.size(state)
     found = batches()
     return Finding(
-        f"it keeps {kept / n:.0f} N numbers, not N^2, of alexnet_2012's N = {n:,}; "
+        f"it stores {kept / n:.0f} N numbers, not N^2, for alexnet_2012's N = {n:,}; "
         f"{found.computed}",
         kept < 100 * n and found.right,
     )
@@ -58,7 +58,7 @@ def memory() -> Finding:
 
 @functools.cache
 def batches() -> Finding:
-    """By how many decades L-BFGS is below tuned momentum, on all images and on batches."""
+    """The last losses of L-BFGS and tuned momentum, in full batch and in mini-batches."""
 
     def lead(batch):
         ours, theirs = (
@@ -67,7 +67,7 @@ def batches() -> Finding:
         )
         return theirs - ours
 
-    full = outcome(lead(None), "in full batch L-BFGS ends below momentum, in decades of loss,")
+    full = outcome(lead(None), "in decades of loss, in full batch L-BFGS ends below momentum")
     few = outcome(-lead(BATCH), f"in batches of {BATCH} it ends above momentum")
     return Finding(f"{full.computed}; {few.computed}", full.right and few.right)
 

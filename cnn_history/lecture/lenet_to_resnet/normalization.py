@@ -13,11 +13,11 @@ from cnn_history.papers import HUANG_2018
 
 EXAMPLES, CHANNELS = 32, 8
 DATA = np.random.default_rng(0).normal(3.0, 2.0, (EXAMPLES, CHANNELS)).astype(np.float32)
-FLOAT32 = 1e-5  # what rounding may change in a few operations, of numbers near 10
+FLOAT32 = 1e-5  # tolerance for the rounding of a few operations on numbers near 10
 
 
 def normalized(layer: nn.Module, x=DATA, train=True, **changed) -> tuple[np.ndarray, dict]:
-    """Return what a layer makes of x, and its statistics, with some parameters changed."""
+    """Return a layer's output for x and its statistics; `changed` replaces parameters."""
     variables = layer.init(jax.random.key(0), x, use_running_average=False)
     variables = {**variables, "params": {**variables["params"], **changed}}
     y, state = layer.apply(variables, x, use_running_average=not train, mutable=["batch_stats"])
@@ -25,7 +25,7 @@ def normalized(layer: nn.Module, x=DATA, train=True, **changed) -> tuple[np.ndar
 
 
 def identity() -> Finding:
-    """How far from the identity scale and shift leave the layer, with epsilon and without."""
+    """The distance from the identity for gamma = sqrt(Var), beta = E, with epsilon and without."""
     layer, mean, var = layers.BatchNorm(), DATA.mean(0), DATA.var(0)
     ways = (
         (layers.BatchNorm(epsilon=0.0), var),
@@ -37,27 +37,27 @@ def identity() -> Finding:
     return Finding(
         f"off by {off[0]:.1e} without epsilon, {off[1]:.1e} with epsilon {layer.epsilon:g}",
         off[0] < FLOAT32 and off[2] < FLOAT32,
-        f"With epsilon, gamma has to be sqrt(Var + epsilon): off by {off[2]:.1e}.",
+        f"With epsilon, gamma must be sqrt(Var + epsilon), which is off by {off[2]:.1e}.",
     )
 
 
 def variance() -> Finding:
-    """Which variance is used in training, and which is kept for inference."""
+    """The variance used in training, and the variance kept for inference."""
     layer = layers.BatchNorm(epsilon=0.0, momentum=0.0)
     y, kept = normalized(layer)
     used = np.square((DATA - DATA.mean(0)) / y).mean(0)
     biased, unbiased = DATA.var(0), DATA.var(0, ddof=1)
     in_training, at_test = (float((np.asarray(v) / biased).mean()) for v in (used, kept["var"]))
     return Finding(
-        f"training divides by 1/m: {in_training:.4f} of it; inference by {at_test:.4f} = m/(m-1), "
-        f"m = {len(DATA)}",
+        f"relative to the biased variance: training {in_training:.4f}, inference {at_test:.4f} = "
+        f"m/(m-1), m = {len(DATA)}",
         np.allclose(used, biased, rtol=1e-4) and np.allclose(kept["var"], unbiased, rtol=1e-4),
-        "For inference the paper takes m/(m-1) E[Var] (algorithm 2), which is not on the slide.",
+        "For inference the paper uses m/(m-1) E[Var] (algorithm 2), which the slide omits.",
     )
 
 
 def place() -> Finding:
-    """What stands before and behind each normalization of BN-Inception."""
+    """The layers before and after each normalization of BN-Inception."""
     events = []
 
     def activation(x):
@@ -77,14 +77,14 @@ def place() -> Finding:
     norms = [i for i, event in enumerate(events) if event == "BatchNorm"]
     right = sum(events[i - 1 : i + 2] == ["Conv", "BatchNorm", "activation"] for i in norms)
     return Finding(
-        f"{right} of {len(norms)} normalizations of bn_inception stand between a convolution and "
+        f"{right} of {len(norms)} normalizations of bn_inception are between a convolution and "
         "its activation",
         right == len(norms) > 0,
     )
 
 
 def test_time() -> Finding:
-    """Whether an example's result depends on the others of its batch, in training and after."""
+    """The effect of the other examples of a batch on a result, in training and at test time."""
     layer = layers.BatchNorm()
 
     def change(train):
@@ -96,14 +96,14 @@ def test_time() -> Finding:
     average = (1 - layer.momentum) * DATA.mean(0)
     return Finding(
         f"the other examples change a result by {change(True):.2f} in training, by "
-        f"{change(False):g} after",
+        f"{change(False):g} at test time",
         change(False) < FLOAT32 < change(True) and np.allclose(kept["mean"], average, rtol=1e-5),
-        "Averages are the running ones; those of ResNet's release are true averages.",
+        "These are running averages; ResNet's release has true averages.",
     )
 
 
 def whitened() -> Finding:
-    """The covariance of correlated channels behind the layer, which is the symmetric whitening."""
+    """The covariance of correlated channels after symmetric (ZCA) whitening."""
     layer = layers.DecorrelatedBatchNorm(group_size=CHANNELS)
     x = DATA @ np.random.default_rng(1).normal(size=(CHANNELS, CHANNELS)).astype(np.float32)
     y, _ = normalized(layer, x)
@@ -114,12 +114,12 @@ def whitened() -> Finding:
     return Finding(
         f"covariance = I to {far:.1e}; {off:.1e} from the slide's formula",
         far < 2 * layer.epsilon / values.min() + 1e-4 and off < 1e-2,
-        f"The layer takes Sigma + epsilon I, epsilon {layer.epsilon:g}, in groups of channels.",
+        f"The layer uses Sigma + epsilon I with epsilon {layer.epsilon:g}, in groups of channels.",
     )
 
 
 def appeared(said: str) -> Finding:
-    """The month, which an arXiv number begins with."""
+    """The month of the paper, from its arXiv number."""
     month = f"{datetime.datetime.strptime(HUANG_2018.arxiv[:4], '%y%m'):%B %Y}"
     right = f"{datetime.datetime.strptime(said, '%m/%d/%Y'):%B %Y}" == month
     return Finding(f"{HUANG_2018.source}: {month}", right)

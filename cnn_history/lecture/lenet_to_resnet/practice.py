@@ -1,10 +1,10 @@
-"""What is advice, and what the lecture is."""
+"""Claims that are advice or describe the lecture itself."""
 
 from cnn_history.lecture.claim import ADVICE, Finding, slide
 
 
 def advice(remark: str) -> Finding:
-    """Nothing to compute."""
+    """Return a finding without a value."""
     return Finding("", True, remark)
 
 
@@ -12,7 +12,7 @@ CLAIMS = (
     *slide(
         "In practice",
         ("C155", "Adam good default; SGD+momentum often outperforms with tuning", ADVICE, advice,
-         "It depends on the problem, and on how long both are tuned."),
+         "It depends on the problem and on the effort spent on tuning both."),
     ),
     *slide(
         "Title",

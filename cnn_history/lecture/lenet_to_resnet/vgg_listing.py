@@ -9,10 +9,10 @@ from cnn_history.studies.vgg_budget import BYTES, EARLY, LATE, shares, weights, 
 
 MODEL = "vgg16"
 whole = functools.partial(account, MODEL)
-ROUNDING = 0.02  # 802,816 is 800K, 3,211,264 is 3.2M
+ROUNDING = 0.02  # the slide writes 802,816 as 800K, 3,211,264 as 3.2M
 FIRST = 28  # C028 is the first row
 
-# Layer, [h, w, c], memory and the product of its weights, as on the slide.
+# Layer, (h, w, c), memory and factors of its number of weights, as on the slide.
 LISTING = (
     ("conv1_1", (224, 224, 64), 3.2e6, (3, 3, 3, 64)),
     ("conv1_2", (224, 224, 64), 3.2e6, (3, 3, 64, 64)),
@@ -39,12 +39,12 @@ LISTING = (
 
 
 def near(said: float, number: int) -> bool:
-    """Say whether a number of the slide is this one, rounded."""
+    """Return whether a number on the slide is `number`, rounded."""
     return abs(said - number) <= ROUNDING * number
 
 
 def row(name: str, size: tuple[int, ...], said: float, factors: tuple[int, ...]) -> Finding:
-    """A row of the listing."""
+    """Shape, memory and weights in a row of the listing."""
     found = layer(MODEL, name)
     product = math.prod(factors) if factors else 0
     right = (found.output, found.weights) == (size, product) and near(said, found.activations)
@@ -52,20 +52,20 @@ def row(name: str, size: tuple[int, ...], said: float, factors: tuple[int, ...])
 
 
 def image(size: tuple[int, ...], said: float) -> Finding:
-    """The input."""
+    """Shape and memory of the input."""
     number = whole().input_activations
     return Finding(f"{number:,}", whole().input == size and near(said, number))
 
 
 def memory(said: int) -> Finding:
-    """All activations, once each."""
+    """The sum of all activations."""
     total, relus = whole().activations, with_relus(whole())
     return Finding(
         f"{total:,} = {total / 1e6:.1f}M -> {total * BYTES / 1e6:.2f} MB",
         round(total / 1e6) == said,
-        f"The listed activations add up to {total / 1e6:.1f}M floats, {total * BYTES / 1e6:.0f} MB;"
-        f" with every ReLU's output stored beside its input it would be {relus / 1e6:.1f}M "
-        f"({relus * BYTES / 1e6:.0f} MB), and no reading gives {said}M.",
+        f"The listed activations sum to {total / 1e6:.1f}M floats, {total * BYTES / 1e6:.0f} MB. "
+        f"With each ReLU's output stored beside its input, it would be {relus / 1e6:.1f}M "
+        f"({relus * BYTES / 1e6:.0f} MB). No reading gives {said}M.",
     )
 
 
@@ -73,24 +73,24 @@ def backward() -> Finding:
     """Activations and their gradients, which have the same shapes."""
     one = whole().activations / 1e6
     text = f"2 x {one:.1f}M = {2 * one:.1f}M floats = {2 * one * BYTES:.0f} MB"
-    return Finding(text, True, "A rule of thumb: every activation has a gradient of its shape.")
+    return Finding(text, True, "A rule of thumb: each activation has a gradient of its shape.")
 
 
 def parameters(said: int) -> Finding:
-    """All weights, with and without biases."""
+    """The number of parameters, with biases and without."""
     bare, full = weights(whole()), whole().parameters
     right = round(bare / 1e6) == said == round(full / 1e6)
     return Finding(f"{bare:,} without biases, {full:,} with", right)
 
 
 def early() -> Finding:
-    """The share of the memory down to the second pooling."""
+    """The share of the memory in the layers up to pool2."""
     share, first = (shares(whole(), names)[0] for names in (EARLY, EARLY[:2]))
     return Finding(f"{100 * share:.1f}% (conv1_1+conv1_2 alone {100 * first:.1f}%)", share > 0.5)
 
 
 def late() -> Finding:
-    """The share of the weights in fully-connected layers."""
+    """The share of the weights in the fully-connected layers."""
     share, first = (shares(whole(), names)[1] for names in (LATE, LATE[:1]))
     return Finding(f"{100 * share:.1f}% (fc6 alone {100 * first:.1f}%)", share > 0.5)
 

@@ -1,4 +1,4 @@
-"""VGG (Simonyan & Zisserman 2014), beside its listing."""
+"""VGG (Simonyan & Zisserman 2014), except for the listing."""
 
 import functools
 
@@ -14,28 +14,28 @@ from cnn_history.studies.stack import Window, cost
 THREE, SEVEN = ((3, 3),) * 3, ((7, 7),)
 SOURCE = "mnist"
 TRANSFER = {"source": SOURCE, "endpoints": ("fc4",), "steps": 500, "seeds": 3}
-CHANNELS = 64  # what stacks are compared at; the ratio is the same for any number
+CHANNELS = 64  # of the compared stacks; the ratio is the same for any number
 
 
 def winners(before: float, after: float) -> Finding:
-    """The error before VGG, and its own."""
+    """The printed test errors of ZFNet and VGG."""
     own, submitted = errors_on_test(ZEILER_2013), errors_on_test(SIMONYAN_2014, "ILSVRC submission")
     return Finding(
         f"ZFNet {', '.join(map(str, own))}; VGG {', '.join(map(str, submitted))} on test",
         before in own and after in submitted,
-        f"{after} is VGG's (7 nets, table 6), but {before} is Clarifai's entry; the paper of ZFNet "
-        f"has {own[0]} at best ({ZEILER_2013.source}, table 2).",
+        f"{after} is VGG's (7 nets, table 6), but {before} is Clarifai's entry. ZFNet's paper has "
+        f"{own[0]} at best ({ZEILER_2013.source}, table 2).",
     )
 
 
 def depths(said: tuple[int, ...]) -> Finding:
-    """Layers with weights."""
+    """The numbers of layers with weights of three networks."""
     found = tuple(account(model).depth for model in ("alexnet", "vgg16", "vgg19"))
     return Finding("{}; {}; {}".format(*found), found == said)
 
 
 def windows(conv: str, pool: str) -> Finding:
-    """Windows and strides; padding keeps the size, so that it is 1."""
+    """Kernel sizes and strides; the size stays the same, so the padding is 1."""
 
     def uniform(model):
         size, kept = account(model).input[0], True
@@ -52,18 +52,18 @@ def windows(conv: str, pool: str) -> Finding:
     return Finding(
         f"true of {', '.join(COLUMNS[m] for m, kept in found.items() if kept)}",
         all(found[model] for model in ("vgg11", "vgg13", "vgg16", "vgg19")),
-        f"Column {', '.join(others)} of table 1 has 1x1 convolutions too." if others else "",
+        f"Column {', '.join(others)} of table 1 also has 1x1 convolutions." if others else "",
     )
 
 
 def field(stack: tuple[Window, ...], said: int) -> Finding:
-    """What a stack sees, by differentiating its middle output."""
+    """The receptive field of a stack, by differentiating its middle output."""
     side = receptive_field.field(stack)
     return Finding(f"{side}x{side}", side == said == cost(stack, (56, 56, 1))["counted_field"])
 
 
 def parameters(three: int, seven: int) -> Finding:
-    """Weights of both, over the square of the number of channels."""
+    """The weights of both stacks, divided by the square of the number of channels."""
     found = [cost(stack, (56, 56, CHANNELS))["parameters"] for stack in (THREE, SEVEN)]
     ratio = found[1] / found[0]
     return Finding(
@@ -74,16 +74,16 @@ def parameters(three: int, seven: int) -> Finding:
 
 
 def nonlinearities() -> Finding:
-    """Layers and activation functions of both."""
+    """The layers and activation functions of both stacks."""
     three, seven = (cost(stack, (56, 56, 1))["nonlinearities"] for stack in (THREE, SEVEN))
     return Finding(
-        f"{len(THREE)} layers with {three} non-linearities against {len(SEVEN)} with {seven}",
+        f"{len(THREE)} layers with {three} non-linearities instead of {len(SEVEN)} with {seven}",
         len(THREE) > len(SEVEN) and three > seven,
     )
 
 
 def ranks(said: int) -> Finding:
-    """The place in 2014, from the test errors of both papers."""
+    """VGG's place in ILSVRC 2014, from the test errors in both papers."""
     (own,) = errors_on_test(SIMONYAN_2014, "ILSVRC submission")
     (best,) = errors_on_test(SZEGEDY_2014, "GoogLeNet")
     rank = 1 + (best < own)
@@ -95,17 +95,17 @@ def ranks(said: int) -> Finding:
 
 
 def without_lrn() -> Finding:
-    """Errors with and without local response normalization."""
+    """VGG's errors with and without local response normalization."""
     (lrn,), (bare,) = rows(SIMONYAN_2014, "VGG-A-LRN"), rows(SIMONYAN_2014, "VGG-A", "dense")[:1]
     return Finding(
-        f"'generally follows Krizhevsky et al.' (sec. 3.1); A-LRN {lrn.top1}/{lrn.top5} against A "
+        f"'generally follows Krizhevsky et al.' (sec. 3.1); A-LRN {lrn.top1}/{lrn.top5}, A "
         f"{bare.top1}/{bare.top5} ({bare.where})",
         lrn.top1 >= bare.top1 and lrn.top5 >= bare.top5,
     )
 
 
 def deeper() -> Finding:
-    """What three more layers bring in the paper's tables, and what they cost."""
+    """The errors and costs of VGG16 and VGG19."""
 
     def best(label):
         jittered = ("table 3, S in", "table 4")
@@ -125,7 +125,7 @@ def deeper() -> Finding:
 
 
 def ensembles() -> Finding:
-    """Errors of two networks and of one."""
+    """The best errors of two networks and of one."""
     crops = "multi_crop_and_dense"
     on_val = [row for row in rows(SIMONYAN_2014, protocol=crops) if row.split == "val"]
     one, two = (
@@ -133,36 +133,35 @@ def ensembles() -> Finding:
         for n in (1, 2)
     )
     return Finding(
-        f"2 nets {two.top1}/{two.top5} ({two.where}) against 1 net {one.top1}/{one.top5} "
-        f"({one.where})",
+        f"2 nets {two.top1}/{two.top5} ({two.where}), 1 net {one.top1}/{one.top5} ({one.where})",
         two.top1 < one.top1 and two.top5 < one.top5,
     )
 
 
 @functools.cache
 def transferred() -> Finding:
-    """What the last hidden layer of LeNet-5, trained on MNIST, is worth on other digits."""
+    """Features of LeNet-5's last hidden layer, trained on MNIST, for other digits."""
     try:
         datasets.source(SOURCE, "train")
-    except ValueError as error:  # it has not been downloaded
+    except ValueError as error:  # the data set is not there
         return Finding(f"inconclusive: {error}", True)
     found = fc7_transfer.run(**TRANSFER)
     return Finding(found.answer.partition("; the best layer")[0], True)
 
 
 def initialization() -> Finding:
-    """The paper's words."""
+    """The paper's words on initialization."""
     return Finding(
         "normal, '10^-2 variance', deeper nets from A's layers; 'after the paper submission we "
         "found that it is possible to initialise the weights without pre-training by using' Glorot "
         "& Bengio's (sec. 3.1)",
         True,
-        "It is true only of what the authors found after submission.",
+        "This is true only of the authors' finding after submission.",
     )
 
 
 def googlenet(one: float, seven: float) -> Finding:
-    """GoogLeNet's errors, beside VGG's."""
+    """GoogLeNet's errors in its own paper."""
     found = {row.models: row.top5 for row in rows(SZEGEDY_2014, "GoogLeNet", "crops144")}
     text = f"printed: 1 net {found[1]}, 7 nets {found[7]} ({SZEGEDY_2014.source}, table 3)"
     return Finding(text, (round(found[1], 1), round(found[7], 1)) == (one, seven))

@@ -1,7 +1,7 @@
-"""The page: runs, studies, claims and benchmarks for a reader who would rather look than read.
+"""The web page of runs, studies, claims and benchmarks.
 
-One HTML file and a folder of assets, which a browser opens from the disk; nothing is fetched. The
-interactive charts are Chart.js 4.6.1 (MIT), which no Python package ships: vendor/ holds
+It is one HTML file and a folder of assets, which a browser opens from the disk; nothing is fetched.
+The interactive charts are Chart.js 4.6.1 (MIT), which no Python package ships: vendor/ holds
 `npm pack chart.js@4.6.1`'s dist/chart.umd.min.js, unchanged.
 """
 
@@ -21,11 +21,11 @@ HERE = pathlib.Path(__file__).parent
 INDEX, ASSETS = "index.html", "assets"
 GENERATOR = '<meta name="generator" content="cnn_history">'
 SHIPPED = ("style.css", "page.js", "vendor/chart.umd.min.js", "vendor/LICENSE.chart.md")
-LIMIT = 10e6  # bytes of a page that still opens at once
+LIMIT = 10e6  # bytes; a larger page opens slowly
 
 
 def is_page(folder: pathlib.Path) -> bool:
-    """Tell whether a folder holds a page of ours, which another may replace."""
+    """Return whether a folder holds a page that `report` wrote and may replace."""
     index = folder / INDEX
     return index.is_file() and GENERATOR in index.read_text(errors="replace")[:2000]
 
@@ -37,19 +37,19 @@ def write(
     talks: Iterable,
     made: dict[str, str],
 ) -> list[str]:
-    """Write the page of all that lies below the folders `searched` to the folder `output`.
+    """Write the page of all material below the folders `searched` to the folder `output`.
 
     Args:
-      searched: folders; of a claim that lies in several, the last one counts.
-      output: a folder that is empty, or holds a page of ours, which is replaced.
-      studies: names of those that there are.
-      talks: the lectures, as `lecture.LECTURES` has them.
-      made: what the page says of its making, such as versions.
+      searched: folders; the last one with a claim decides its content.
+      output: a folder that is empty, or holds a page to replace.
+      studies: names of all studies.
+      talks: the lectures, as in `lecture.LECTURES`.
+      made: versions and other facts for the page's footer.
 
-    Returns what was left out, a line each, and one on the size where that is too large.
+    Returns a line for each file left out, and one if the page is too large.
     """
     material = gather(*searched)
-    unfinished = output / ".unfinished"  # so that a reader never meets half a page
+    unfinished = output / ".unfinished"  # so that readers never see half a page
     shutil.rmtree(unfinished, ignore_errors=True)
     assets = unfinished / ASSETS
     assets.mkdir(parents=True)
@@ -91,7 +91,7 @@ def write(
 
 
 def _templates() -> jinja2.Environment:
-    """Return templates that escape everything."""
+    """Return the page's templates, which escape all values."""
     environment = documents.environment(__name__, autoescape=True)
     environment.filters |= {"cell": values.cell, "short": values.short, "ratio": digits}
     return environment
@@ -101,5 +101,5 @@ def _too_large(output: pathlib.Path) -> list[str]:
     sizes = {file.name: file.stat().st_size for file in (output / ASSETS).iterdir()}
     sizes[INDEX] = (output / INDEX).stat().st_size
     total, largest = sum(sizes.values()), ", ".join(sorted(sizes, key=sizes.get)[-3:])
-    said = f"the page has {total / 1e6:.1f} MB; {largest} are the largest files"
+    said = f"the page is {total / 1e6:.1f} MB large; its largest files are {largest}"
     return [said] if total > LIMIT else []

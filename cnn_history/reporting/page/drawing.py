@@ -1,7 +1,7 @@
 """The drawing of an architecture, made from the network's structure.
 
-The flow goes down. Every piece has an axis, on which it is hung under the one before; what a piece
-needs left and right of its axis, and its height, is known before anything is drawn.
+Data flow downwards. Each piece hangs by its axis under the one before. Its height and its extent
+left and right of the axis are computed before anything is drawn.
 """
 
 import itertools
@@ -32,7 +32,7 @@ Draw = Callable[[ElementTree.Element, float, float], None]
 
 
 class Placed(NamedTuple):
-    """A piece that knows its size: `draw(parent, x of the axis, y of its top)`."""
+    """A piece with its size, and `draw(parent, x of the axis, y of the top)`."""
 
     left: float
     right: float
@@ -41,7 +41,7 @@ class Placed(NamedTuple):
 
 
 def architecture(account: Account, series: Series) -> Markup:
-    """Draw a network."""
+    """Return the drawing of a network as inline SVG."""
     placed = [_place(piece) for piece in series]
     left = max(p.left for p in placed) + NAMES
     width = left + max(p.right for p in placed) + SIZES
@@ -67,7 +67,7 @@ def architecture(account: Account, series: Series) -> Markup:
 
 
 def name(piece: Step | Branches | Repeat) -> str:
-    """Return what a piece is called: the part of their names that its layers share."""
+    """Return the name of a piece, the part that its layers' names share."""
     match piece:
         case Step(layer):
             return layer.name
@@ -90,7 +90,7 @@ def _shared(pieces) -> str:
 
 
 def output(piece) -> tuple[int, int, int]:
-    """Return the shape behind a piece."""
+    """Return the output shape of a piece."""
     match piece:
         case Step(layer):
             return layer.output
@@ -135,7 +135,7 @@ def _step(step: Step, root: ElementTree.Element, x: float, y: float) -> None:
 
 
 def _place_series(series: Series) -> Placed:
-    """Hang pieces under each other; an empty series is a line."""
+    """Place pieces one below the other; an empty series is a line."""
     if not series:
         return Placed(SHORTCUT, SHORTCUT, 0, lambda *at: None)
     placed = [_place(piece) for piece in series]
@@ -153,10 +153,10 @@ def _place_series(series: Series) -> Placed:
 
 
 def _place_branches(piece: Branches) -> Placed:
-    """Set branches side by side between a fork and the mark of their meeting.
+    """Place branches side by side between a fork and the mark of their meeting.
 
-    Where results are added, the first branch with layers stays on the axis, so that a shortcut is
-    seen to go around it; where they are concatenated, the axis is the middle.
+    For a sum, the first branch with layers is on the axis, so that a shortcut visibly bypasses it.
+    For a concatenation, the axis is in the middle.
     """
     placed = [_place_series(branch) for branch in piece.branches]
     axes, total = [], -ASIDE
@@ -193,7 +193,7 @@ def _meeting(root: ElementTree.Element, x: float, y: float, residual: bool) -> N
 
 
 def _place_repeat(piece: Repeat) -> Placed:
-    """Frame what repeats, and say how often on the frame's right."""
+    """Place repeated pieces in a frame, with their number on its right."""
     inside = _place_series(piece.pieces)
     mark = 30
 

@@ -14,7 +14,7 @@ COMMAND = "./launch.sh study --config=experiments/studies/{0}.py --workdir=runs/
 
 
 def studies(material: Material, pictures: Pictures) -> list[dict[str, Any]]:
-    """Return the studies by name; of two in a folder of one name, that of the last one searched."""
+    """Return the studies sorted by name; a later document replaces one with the same path."""
     documents = {document.name: document for document in material.studies}.values()
     times = collections.Counter(document.content["study"] for document in documents)
     made = (
@@ -25,7 +25,7 @@ def studies(material: Material, pictures: Pictures) -> list[dict[str, Any]]:
 
 
 def missing(shown: list[dict], known: list[str]) -> list[str]:
-    """Return the commands that would make the studies that are not there."""
+    """Return the commands that run the missing studies."""
     there = {study["name"] for study in shown}
     return [COMMAND.format(name) for name in known if name not in there]
 
@@ -33,9 +33,9 @@ def missing(shown: list[dict], known: list[str]) -> list[str]:
 def _study(document: Document, pictures: Pictures, several: bool) -> dict[str, Any]:
     """Return a study as the page shows it.
 
-    `title` has its folder where there are several of it, `place` is that of its file, `columns` and
-    `rows` are text, `more` is the number of rows that are not shown, and `made` says how it was
-    made: config, devices, versions, seconds.
+    `title` includes the folder if a study was run several times, `place` is the path of the file,
+    `columns` and `rows` are text, `more` is the number of rows not shown, and `made` has config,
+    devices, versions and seconds.
     """
     content, folder = document.content, document.path.parent
     name, title = content["study"], content["study"].replace("_", " ")

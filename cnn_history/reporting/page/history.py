@@ -1,6 +1,6 @@
-"""The years of the challenge, and the ideas in their order.
+"""The years of the ImageNet challenge, and the ideas in order of time.
 
-A year appears only where a paper that was read prints its number: the first is 2012.
+A year appears only if one of the papers here prints its number; the first is 2012.
 """
 
 from typing import NamedTuple
@@ -10,15 +10,15 @@ from cnn_history.papers import Paper, Published
 
 
 class Entry(NamedTuple):
-    """What a row of the chart shows.
+    """A row of the chart.
 
     Attributes:
-      year: of the challenge, or of the paper.
-      name: of the entry.
-      role: won, second, or why else it stands here.
-      network: the deepest in it that is one of ours, or None.
+      year: year of the challenge, or of the paper.
+      name: name of the entry.
+      role: place in the challenge, or another reason to list it.
+      network: its deepest network that the project has, or None.
       published: error and source.
-      note: what has to be known of it.
+      note: a remark for readers.
     """
 
     year: int
@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
 
 def _row(paper: Paper, label: str) -> Published:
-    """Return the one row of the papers' numbers on test images that has this label."""
+    """Return the one row of papers.PUBLISHED with this label and a test error."""
     wanted = paper, label, "test"
     (row,) = (r for r in papers.PUBLISHED if (r.paper, r.label, r.split) == wanted)
     return row
@@ -39,18 +39,18 @@ def _row(paper: Paper, label: str) -> Published:
 ENTRIES = (
     Entry(2012, "SIFT + Fisher vectors", "second", None,
           _row(papers.KRIZHEVSKY_2012, "SIFT + FVs"),
-          "The best without a convolutional network."),
+          "The best entry without a convolutional network."),
     Entry(2012, "AlexNet", "won", "alexnet_2012",
           _row(papers.KRIZHEVSKY_2012, "7 CNNs*, two of them pre-trained"),
-          "Seven networks, two of them pre-trained on more images; 16.4 % with five that were not, "
-          "and that is the number the lecture gives."),
+          "Seven networks, two of them pre-trained on more images. Five without pre-training have "
+          "16.4 %, the lecture's number."),
     Entry(2013, "Clarifai", "won", None,
           _row(papers.SIMONYAN_2014, "Clarifai, ILSVRC-2013, no outside data"),
-          "M. Zeiler's company, several networks whose depth no paper here prints. The lecture "
-          "gives its error as ZFNet's."),
+          "M. Zeiler's company; several networks, whose depth no paper here prints. The lecture "
+          "attributes its error to ZFNet."),
     Entry(2013, "ZFNet", "as published", "zfnet",
           _row(papers.ZEILER_2013, "6 convnets, (a) and (b)"),
-          "What the paper itself reports: 14.8 % with six networks, not 11.7 %."),
+          "The paper's own result: 14.8 % with six networks, not 11.7 %."),
     Entry(2014, "VGG", "second", "vgg19",
           _row(papers.SIMONYAN_2014, "ILSVRC submission, 7 nets"),
           "6.8 % with two networks after the challenge."),
@@ -59,7 +59,7 @@ ENTRIES = (
           "Seven networks, 144 crops of each image."),
     Entry(2015, "ResNet", "won", "resnet152",
           _row(papers.HE_2015, "ResNet, ILSVRC'15"),
-          "Six networks of different depth, 152 layers at most."),
+          "Six networks of different depths, up to 152 layers."),
 )  # fmt: skip
 
 IDEAS = (

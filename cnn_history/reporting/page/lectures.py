@@ -8,10 +8,10 @@ from cnn_history.reporting.page.material import Material
 from cnn_history.reporting.page.values import cell
 
 VERDICTS = {
-    "agrees": "computed here, and equal",
-    "errs": "computed here, and different",
-    "quoted": "a number from the literature, compared with the paper",
-    "by study": "the outcome of an experiment",
+    "agrees": "computed here, and the lecture is right",
+    "errs": "computed here, and the lecture is wrong",
+    "quoted": "quoted from the literature, and right by the papers' tables",
+    "by study": "decided by a study",
     "advice": "neither true nor false",
 }
 COMMAND = "./launch.sh claims --format=json --output=runs/claims.json"
@@ -19,10 +19,10 @@ FIELDS = ("id", "slide", "quote", "computed", "verdict", "truth")
 
 
 def claims(material: Material, lectures: Iterable) -> dict[str, Any]:
-    """Return the claims that were found, of these lectures and of unknown ones.
+    """Return the claims in the material, also those of unknown lectures.
 
-    Beside the lectures that they are of, `rows` has FIELDS of each claim, as text, and `verdicts`
-    is a list of (verdict, its meaning, number of claims).
+    `lectures` are those with claims here, `rows` has FIELDS of each claim as text, and `verdicts`
+    is a list of (verdict, meaning, number of claims).
     """
     rows = [_row(claim) for claim in material.claims.values()]
     counts = Counter(row["verdict"] for row in rows)

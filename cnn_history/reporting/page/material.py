@@ -1,7 +1,6 @@
-"""What lies below a folder: runs, studies, claims, benchmarks and kept results, told by shape.
+"""The material of the page: runs, studies, claims, benchmarks and kept results below a folder.
 
-A file that is damaged, or has another shape, is no reason to make no page: it is left out, and
-named on it.
+Files are recognized by their structure. Damaged files are left out, and the page names them.
 """
 
 import dataclasses
@@ -15,19 +14,19 @@ from cnn_history.files.record import read_metrics
 
 CONFIG, METRICS, SUMMARY, FIGURES = "config.json", "metrics.jsonl", "summary.json", "figures"
 PASSED_OVER = ("checkpoints", FIGURES)
-CLAIM = {"id", "quote", "verdict"}  # what a claim has at least
-LARGEST = 32e6  # bytes of a JSON file that is read
+CLAIM = {"id", "quote", "verdict"}  # required fields of a claim
+LARGEST = 32e6  # bytes; larger JSON files are left out
 
 
 class Run(NamedTuple):
     """One run of `train`, finished if it has a summary.
 
     Attributes:
-      name: its folder, as it lies below the folder that was searched.
-      folder: its path.
-      config: as it was trained.
-      lines: of metrics.jsonl.
-      summary: of the finished run, or None.
+      name: its folder, relative to the searched one.
+      folder: path of the folder.
+      config: the run's config.
+      lines: lines of metrics.jsonl.
+      summary: summary of a finished run, or None.
     """
 
     name: str
@@ -41,9 +40,9 @@ class Document(NamedTuple):
     """A JSON document: a study's results, a kept result, or a benchmark.
 
     Attributes:
-      name: its path below the folder that was searched.
-      path: where it stands.
-      content: what it holds.
+      name: path relative to the searched folder.
+      path: path of the file.
+      content: parsed JSON.
     """
 
     name: str
@@ -53,7 +52,7 @@ class Document(NamedTuple):
 
 @dataclasses.dataclass
 class Material:
-    """All that was found; `left_out` names what was not understood, and why."""
+    """Everything found; `left_out` has a line for each file left out, with the reason."""
 
     runs: list[Run] = dataclasses.field(default_factory=list)
     studies: list[Document] = dataclasses.field(default_factory=list)
@@ -65,7 +64,7 @@ class Material:
 
 
 def gather(*folders: pathlib.Path) -> Material:
-    """Return what lies below the folders, once; of a claim in several files, the last counts."""
+    """Return the material below the folders; a later file replaces the claims of an earlier one."""
     material, searched = Material(), set()
     for root in folders:
         for folder in _folders(root):
@@ -91,7 +90,7 @@ def _name(root: pathlib.Path, path: pathlib.Path) -> str:
 
 
 def _read(material: Material, path: pathlib.Path, name: str) -> Any:
-    """Return the document, or None where it is damaged."""
+    """Return the parsed JSON, or None for a damaged file."""
     try:
         if path.stat().st_size > LARGEST:
             raise ValueError(f"it is larger than {LARGEST / 1e6:.0f} MB")

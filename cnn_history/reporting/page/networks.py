@@ -20,9 +20,9 @@ class Section(NamedTuple):
     """A paper as the page shows it.
 
     Attributes:
-      paper: that the networks below come from.
-      new: what was new, a sentence each.
-      first: the network that is shown open.
+      paper: source of the networks below.
+      new: the paper's contributions, a sentence each.
+      first: the network shown unfolded.
     """
 
     paper: Paper
@@ -33,20 +33,21 @@ class Section(NamedTuple):
 SECTIONS = (
     Section(papers.LECUN_1998,
           ("Convolution and subsampling in turn, trained end to end on digits.",
-           "Layer C3 reads only some of the maps before it; subsampling is trained; the output "
-           "measures the distance to drawn codes."), "lenet5_1998"),
+           "Layer C3 reads only some of the maps; subsampling has trained parameters; the output "
+           "is the distance to drawn codes."), "lenet5_1998"),
     Section(papers.KRIZHEVSKY_2012,
           ("A network of this kind on a million photographs, trained on two GPUs.",
            "ReLU, local response normalization, overlapping pooling, dropout, augmentation."),
           "alexnet_2012"),
     Section(papers.ZEILER_2013,
-          ("What the layers see, made visible by a deconvolutional network.",
-           "AlexNet's first layer mended by it: 7x7 at stride 2 for 11x11 at stride 4."), "zfnet"),
+          ("A deconvolutional network shows what the layers respond to.",
+           "A better first layer for AlexNet: 7x7 at stride 2 instead of 11x11 at stride 4."),
+          "zfnet"),
     Section(papers.LIN_2013,
-          ("Small networks slid over the image: 1x1 convolutions behind each larger one.",
-           "A global average in the place of the fully-connected layers."), "nin"),
+          ("Small networks slide over the image: 1x1 convolutions after each larger one.",
+           "A global average instead of fully-connected layers."), "nin"),
     Section(papers.KRIZHEVSKY_2014,
-          ("AlexNet without groups and response normalization; the one that torchvision has.",),
+          ("AlexNet without groups and response normalization, as in torchvision.",),
           "alexnet_owt"),
     Section(papers.SIMONYAN_2014,
           ("Depth alone: stacks of 3x3 convolutions, 11 to 19 layers with weights.",
@@ -54,16 +55,16 @@ SECTIONS = (
           "vgg16"),
     Section(papers.SZEGEDY_2014,
           ("Inception: filters of several sizes side by side, made cheap by 1x1 bottlenecks.",
-           "A global average in the place of large fully-connected layers; auxiliary classifiers."),
+           "A global average instead of large fully-connected layers; auxiliary classifiers."),
           "googlenet"),
     Section(papers.IOFFE_2015,
           ("Every layer's input standardized over the batch, then scaled and shifted.",
-           "Inception with it, and two 3x3 in the place of each 5x5."), "bn_inception"),
+           "Inception with it, and with two 3x3 instead of each 5x5."), "bn_inception"),
     Section(papers.SZEGEDY_2015,
           ("Convolutions factorized, 7x7 into 1x7 and 7x1; smaller grids without a bottleneck.",
            "Label smoothing."), "inception_v3"),
     Section(papers.HE_2015,
-          ("Each block adds to what it was given, so that depth no longer hurts: 152 layers.",
+          ("Each block adds to its input, so that depth no longer hurts: 152 layers.",
            "Plain networks of the same shape get worse as they get deeper."), "resnet50"),
     Section(papers.HE_2016,
           ("Normalization and ReLU before the weights: the shortcut is the identity all the way.",
@@ -72,12 +73,12 @@ SECTIONS = (
 
 
 class Share(NamedTuple):
-    """What a piece of a network has of its budgets.
+    """The share of a piece in the network's budgets.
 
     Attributes:
-      name: of the piece.
+      name: name of the piece.
       amounts: parameters, multiply-adds and activations.
-      fractions: of the network's.
+      fractions: the same as fractions of the network's.
     """
 
     name: str
@@ -91,10 +92,10 @@ class ShownNetwork(NamedTuple):
     Attributes:
       account: its totals.
       drawing: SVG.
-      budget: along the depth.
-      rows: (times, step) of the account; a step that repeats stands once.
-      published: what papers report of one such network.
-      best: the lowest error of those: top-5 where one was printed, else top-1.
+      budget: shares of its pieces, by depth.
+      rows: (times, step) of the account, with repeated steps once.
+      published: printed results of a single such network.
+      best: the printed result with the lowest error, by top-5 if printed, otherwise by top-1.
     """
 
     account: Account
@@ -135,7 +136,7 @@ def _lowest(row: Published) -> tuple[bool, float]:
 
 
 def repeated(series: Series, times: int = 1) -> Iterator[tuple[int, Step]]:
-    """Yield each drawn step with the number of times that the network has it."""
+    """Yield (number of occurrences in the network, step) for each drawn step."""
     for piece in series:
         match piece:
             case Step():
@@ -162,7 +163,7 @@ def _share(account: Account, piece: Step | Branches | Repeat) -> Share:
 
 
 def plot(shown: list[tuple[Section, list[ShownNetwork]]]) -> list[dict]:
-    """Return the points of accuracy against cost: what papers report of single networks."""
+    """Return the points of error against cost, for the printed results of single networks."""
     return [
         {"network": network.account.model, "paper": str(section.paper), "source": row.source}
         | {what: getattr(network.account, what) for what in ("macs", "parameters", "depth")}

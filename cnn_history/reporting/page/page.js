@@ -1,11 +1,11 @@
 "use strict";
-// Everything on the page is there without this file; it adds the charts, the filters, the theme.
+// The page is complete without this file, which adds charts, filters and themes.
 
 const $ = (id) => document.getElementById(id);
 const data = (id) => ($(id) ? JSON.parse($(id).textContent) : []);
 const charts = [];
 
-// A colour of the stylesheet as the canvas needs it: resolved for the theme in force.
+// Return a colour of the stylesheet, resolved for the current theme.
 function colour(name) {
   const probe = document.createElement("span");
   probe.style.color = `var(--${name})`;
@@ -48,7 +48,7 @@ function legend(click) {
   };
 }
 
-// Names beside the points of a chart, as far as they find room.
+// Draws names beside the points of a chart, where there is room.
 const names = {
   id: "names",
   afterDatasetsDraw(chart) {
@@ -82,7 +82,7 @@ const names = {
   },
 };
 
-// Charts are drawn anew where a control or the theme changes.
+// Redraws a chart when a control or the theme changes.
 function keep(canvas, make) {
   let chart = null;
   const draw = () => {
@@ -254,7 +254,7 @@ function claimFilters() {
   words.addEventListener("input", filter);
 }
 
-// A link to what is folded away unfolds it.
+// Unfolds the target of a link.
 function unfold() {
   let element = location.hash ? $(decodeURIComponent(location.hash.slice(1))) : null;
   const target = element;
@@ -264,7 +264,7 @@ function unfold() {
   if (target) target.scrollIntoView();
 }
 
-// A drawing that is wider than its frame shows the middle of its flow first.
+// Scrolls a wide drawing to its axis.
 function drawings() {
   for (const frame of document.querySelectorAll(".drawing")) {
     const centre = () => {

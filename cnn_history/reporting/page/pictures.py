@@ -1,4 +1,4 @@
-"""Pictures as the page carries them: copied, made small, and named by us."""
+"""Copies of figures for the page: reduced in size, with generated names."""
 
 import io
 import pathlib
@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-WIDEST = 1600  # pixels; about twice what a column of the page is wide
-LARGE = 150_000  # bytes, above which a lossy copy is taken if it is smaller
+WIDEST = 1600  # pixels, about twice the width of the page's column
+LARGE = 150_000  # bytes; a larger copy is replaced by a lossy one if that is smaller
 QUALITY = 85
 MOVING = ("GIF", "PNG", "WEBP")  # formats whose animations a browser plays
 
@@ -17,11 +17,11 @@ class PageImage(NamedTuple):
     """A picture in the page's folder.
 
     Attributes:
-      file: its address, from the page.
-      width: in pixels.
-      height: in pixels.
-      alt: what stands for it where it cannot be seen.
-      animation: address of the moving picture of which this is the last frame, or None.
+      file: address, relative to the page.
+      width: width in pixels.
+      height: height in pixels.
+      alt: description for readers who cannot see it.
+      animation: address of the animation whose last frame this is, or None.
     """
 
     file: str
@@ -39,9 +39,9 @@ class Pictures:
         self._count = 0
 
     def add(self, path: pathlib.Path, alt: str, below: pathlib.Path) -> PageImage | None:
-        """Return the copy of a picture, or None (and say so) if it is none that can be shown.
+        """Return the copy of a picture; None, with a line in `left_out`, if it cannot be shown.
 
-        A path that leaves the folder `below`, as a damaged or hostile file may have it, is refused.
+        Paths outside the folder `below`, which damaged or hostile files may have, are refused.
         """
         try:
             if not path.resolve().is_relative_to(below.resolve()):
@@ -61,7 +61,7 @@ class Pictures:
             shutil.copy(path, self._folder / moving)
             animation = f"{self._folder.name}/{moving}"
             image.seek(frames - 1)
-        # WebP has these two modes, and the page needs no more than so many pixels.
+        # WebP has these two modes, and the page needs no more pixels.
         has_alpha = "A" in image.mode or "transparency" in image.info
         still = image.convert("RGBA" if has_alpha else "RGB")
         still.thumbnail((WIDEST, 4 * WIDEST))

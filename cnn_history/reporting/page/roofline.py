@@ -1,9 +1,9 @@
-"""Rooflines: what was reached beside what the device can do (Williams et al. 2009).
+"""Rooflines: the speed reached, compared with the device's limits (Williams et al. 2009).
 
-Across, operations for each byte that unfused kernels move; up, operations a second. Below the ridge
-the bandwidth is the roof, beyond it the peak of a matrix product. Both were measured in the same
-run. Above each point stands the bound of its own kernels, some of which are short of bandwidth and
-others of arithmetic, so that it lies under the roof.
+The x axis shows operations per byte moved by unfused kernels, the y axis operations per second.
+Left of the ridge, the roof is the bandwidth; right of it, the peak of a matrix product. Both were
+measured in the same run. The mark above each point is the bound of the network's own kernels. It
+lies below the roof, because some kernels are limited by bandwidth and others by arithmetic.
 """
 
 import math
@@ -18,8 +18,8 @@ from cnn_history.reporting.page import svg
 
 WIDTH, HEIGHT = 780.0, 420.0
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 190.0, 26.0, 46.0
-MARGIN = 1.6  # of each range, as a factor
-APART = 16.0  # between the labels
+MARGIN = 1.6  # factor by which axes extend beyond the points
+APART = 16.0  # least distance between labels
 RADIUS = 5.0
 
 
@@ -95,12 +95,12 @@ def _axes(root, across, up, xs, ys) -> None:
         svg.path(root, [(LEFT, y), (WIDTH - RIGHT, y)], "grid")
         svg.text(root, LEFT - 6, y + 4, unit(value).strip(), "small end")
     middle = (LEFT + WIDTH - RIGHT) / 2
-    svg.text(root, middle, HEIGHT - 8, "operations for each byte moved", "small middle")
-    svg.text(root, 0, 12, "operations a second", "small")
+    svg.text(root, middle, HEIGHT - 8, "operations per byte moved", "small middle")
+    svg.text(root, 0, 12, "operations per second", "small")
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Return 1, 2 and 5 times powers of ten, or the powers alone where they are enough."""
+    """Return ticks at powers of ten, for short ranges also at 2 and 5 times these."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1,) if math.log10(high / low) > 2 else (1, 2, 5)
     found = [step * 10.0**decade for decade in decades for step in steps]
@@ -108,7 +108,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _spread(heights: list[float]) -> list[float]:
-    """Return the heights moved apart, in their order, within the picture."""
+    """Return the heights, moved apart in the same order and within the picture."""
     order, apart = np.argsort(heights, kind="stable"), APART * np.arange(len(heights))
     down = np.maximum.accumulate(np.take(heights, order) - apart) + apart
     lowest = HEIGHT - BOTTOM - apart[::-1]  # with room for those below

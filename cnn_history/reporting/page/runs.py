@@ -1,4 +1,4 @@
-"""The runs: curves, errors beside the papers', figures, configs."""
+"""Runs on the page: curves, comparison with the papers, figures and configs."""
 
 import json
 import pathlib
@@ -11,26 +11,26 @@ from cnn_history.reporting.page.pictures import PageImage, Pictures
 from cnn_history.reporting.page.values import percent
 from cnn_history.reporting.reproduction import of_runs
 
-MOST_POINTS = 200  # of a curve
+MOST_POINTS = 200  # per curve
 SPLITS = ("train", "test")
 POINT = ("step", "loss", "top1_error")
-WRONG = (KeyError, TypeError, ValueError, AttributeError)  # what a damaged run raises
+WRONG = (KeyError, TypeError, ValueError, AttributeError)  # raised for damaged runs
 CAPTIONS = {
-    "curves.png": "Loss and error of {name} over the steps, on the training and the test images.",
-    "filters.png": "The filters of the first layer of {name}, each as a small picture.",
-    "predictions.png": "Test images with what {name} says of them: its surest mistakes first.",
-    "confusion.png": "Confusion matrix of {name}: rows are the labels, columns what it says.",
+    "curves.png": "Loss and error of {name} by step, on training and test images.",
+    "filters.png": "The filters of the first layer of {name}, each as a small image.",
+    "predictions.png": "Test images with the predictions of {name}, most confident errors first.",
+    "confusion.png": "Confusion matrix of {name}: rows are labels, columns are predictions.",
 }
 
 
 def shown(material: Material, pictures: Pictures) -> list[dict[str, Any]]:
-    """Return the runs, each whole; one that cannot be understood is left out, named."""
+    """Return the runs; a damaged one is left out, with a line in `left_out`."""
     made = []
     for run in material.runs:
         try:
             made.append(_shown(run, pictures))
         except WRONG as error:
-            why = f"it is no run as `train` leaves it ({error!r})"
+            why = f"not a run written by `train` ({error!r})"
             material.left_out.append(f"{run.name}: {why}")
     return made
 
@@ -38,8 +38,8 @@ def shown(material: Material, pictures: Pictures) -> list[dict[str, Any]]:
 def _shown(run: Run, pictures: Pictures) -> dict[str, Any]:
     """Return a run as the page shows it, as text.
 
-    `title` is network and data set, `state` how far it went, `error` its test error and `paper` the
-    paper's, or None; `facts` are by name.
+    `title` has network and data set, `state` the steps done, `error` the test error and `paper` the
+    paper's, or None. `facts` has further values by name.
     """
     config, summary, paper = run.config, run.summary, reported(run.config)
     error = percent(summary["test"]["top1_error"]) if summary else None
@@ -71,20 +71,20 @@ def _shown(run: Run, pictures: Pictures) -> dict[str, Any]:
 
 
 def _parts(parts: list[dict]) -> str:
-    """Return in words under what each part of a run was made; "" of one made at once."""
+    """Describe versions and devices of each part of a resumed run; "" for a run in one part."""
     if len(parts) < 2:
         return ""
     said = []
     for part in parts:
         versions = part.get("versions", {})
         made = [f"jax {versions['jax']}", versions["commit"], part["devices"]] if versions else []
-        until = f"of {part['steps']:,} steps" if "steps" in part else "by an earlier version"
+        until = f"for {part['steps']:,} steps" if "steps" in part else "by an earlier version"
         said.append(", ".join([f"from step {part['from']:,} {until}", *filter(None, made)]))
     return "; ".join(said)
 
 
 def comparisons(material: Material, pictures: Pictures) -> list[PageImage]:
-    """Return the pictures beside documents that say `what` was compared, such as with PyTorch."""
+    """Return the figures of comparisons, such as with PyTorch; their JSON has `what`."""
     beside = [(d.path.with_suffix(".png"), d.content["what"]) for d in material.compared]
     made = (pictures.add(f, what, f.parent) for f, what in beside if f.is_file())
     return list(filter(None, made))
@@ -99,10 +99,10 @@ def _figures(run: Run, pictures: Pictures) -> Iterator[PageImage | None]:
 
 
 def table(material: Material) -> list[dict[str, Any]]:
-    """Return a row for each group of seeds, for each other finished run, and each kept result.
+    """Return a row for each group of seeds, each other finished run and each kept result.
 
-    Runs of a group differ in their seed alone; `name` says where they stand, and `found` are
-    errors, interval and verdict beside the paper's number.
+    Runs of a group differ only in their seed. `name` is the folder, and `found` has errors,
+    interval and verdict.
     """
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in filter(lambda run: run.summary, material.runs):
@@ -128,7 +128,7 @@ def table(material: Material) -> list[dict[str, Any]]:
 
 
 def curves(material: Material) -> list[dict]:
-    """Return what the chart that compares runs draws: step, loss and error of each split."""
+    """Return the data of the chart of all runs: step, loss and error of each split."""
     return [
         {"name": run.name}
         | {split: _thinned([x for x in run.lines if x.get("split") == split]) for split in SPLITS}
@@ -137,7 +137,7 @@ def curves(material: Material) -> list[dict]:
 
 
 def _thinned(lines: list[dict]) -> list[list[float]]:
-    """Return [step, loss, error in percent] of at most MOST_POINTS lines, the last among them."""
+    """Return [step, loss, error in percent] of at most MOST_POINTS lines, including the last."""
     stride = -(-len(lines) // MOST_POINTS) or 1
     chosen = lines[::-1][::stride][::-1]
     return [

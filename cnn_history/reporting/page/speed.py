@@ -1,4 +1,4 @@
-"""Speed: what was measured, on what, beside what."""
+"""Benchmarks on the page."""
 
 from typing import Any
 
@@ -9,16 +9,16 @@ from cnn_history.reporting.page.roofline import rooflines
 from cnn_history.reporting.page.values import cell
 
 COMMAND = "./launch.sh benchmark --suite={0}{1} --output=runs/benchmark_{0}.json"
-ALONE = ("levers", "optimizers", "profile")  # nothing runs beside them
-FIRST = (*measured.KEYS, "images/s")  # before the ratio
+ALONE = ("levers", "optimizers", "profile")  # suites without a comparison
+FIRST = (*measured.KEYS, "images/s")  # columns before the ratio
 RATIO = ("low", "median", "high")
 FULL = 2.0  # the ratio that fills a bar
-# The roofline shows the one, the file has the other: the table stays as wide as a screen.
+# Columns left out, so that tables fit a screen; the roofline or the file has their values.
 ASIDE = ("of bandwidth", "memory")
 
 
 def benchmarks(material: Material, pictures: Pictures) -> list[dict[str, Any]]:
-    """Return the benchmarks that were found; one that cannot be understood is left out, named."""
+    """Return the benchmarks; a damaged one is left out, with a line in `left_out`."""
     made = []
     for document in material.benchmarks:
         try:
@@ -29,7 +29,7 @@ def benchmarks(material: Material, pictures: Pictures) -> list[dict[str, Any]]:
 
 
 def missing(material: Material) -> list[str]:
-    """Return the commands of the suites that nothing was found of."""
+    """Return the commands that measure the missing suites."""
     there = {document.content.get("suite") for document in material.benchmarks}
     return [
         COMMAND.format(suite, "" if suite in ALONE else " --against=torch")
@@ -41,9 +41,9 @@ def missing(material: Material) -> list[str]:
 def _benchmark(document: Document, pictures: Pictures) -> dict[str, Any]:
     """Return a benchmark as the page shows it.
 
-    `title` is that of its suite, with device and version of jax; `columns` of the table stand
-    before the ratio, those in `more` behind it; `rows` are text, but for `ratio`, our time over the
-    other's (low, median, high), or None; the names of `figures` begin with the file's.
+    `title` has suite, device and version of jax. `columns` come before the ratio, `more` after it.
+    `rows` are text, except `ratio`: our time over the other's (low, median, high), or None.
+    `figures` are files whose names begin with the benchmark's.
     """
     content, folder = document.content, document.path.parent
     device, suite = cell(content["device"]), content.get("suite")

@@ -1,4 +1,4 @@
-"""Inline SVG. ElementTree escapes every text, and the stylesheet colours by class."""
+"""Inline SVG: ElementTree escapes every text, and the stylesheet sets colours by class."""
 
 from xml.etree import ElementTree
 
@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 
 def picture(width: float, height: float, title: str, kind: str) -> ElementTree.Element:
-    """Return an empty picture; `title` stands for it where it cannot be seen."""
+    """Return an empty picture; `title` describes it for screen readers."""
     box = f"0 0 {_number(width)} {_number(height)}"
     size = {"width": _number(width), "height": _number(height)}
     root = ElementTree.Element("svg", {"viewBox": box, **size, "class": kind, "role": "img"})
@@ -15,7 +15,7 @@ def picture(width: float, height: float, title: str, kind: str) -> ElementTree.E
 
 
 def shape(parent: ElementTree.Element, tag: str, kind: str = "", **attributes):
-    """Add a shape and return it; `title` is what the pointer finds."""
+    """Add a shape and return it; `title` becomes its tooltip."""
     title = attributes.pop("title", None)
     values = {name.replace("_", "-"): _number(value) for name, value in attributes.items()}
     element = ElementTree.SubElement(parent, tag, values)
@@ -27,20 +27,20 @@ def shape(parent: ElementTree.Element, tag: str, kind: str = "", **attributes):
 
 
 def text(parent: ElementTree.Element, x: float, y: float, words: str, kind: str = "", **attributes):
-    """Add a text."""
+    """Add a text at (x, y) and return its element."""
     element = shape(parent, "text", kind, x=x, y=y, **attributes)
     element.text = words
     return element
 
 
 def path(parent: ElementTree.Element, points: list[tuple[float, float]], kind: str = "flow"):
-    """Add a line through points."""
+    """Add a polyline through points and return its element."""
     d = "M" + "L".join(f"{_number(x)} {_number(y)}" for x, y in points)
     return shape(parent, "path", kind, d=d)
 
 
 def markup(root: ElementTree.Element) -> Markup:
-    """Return the picture as it stands in a page."""
+    """Return the picture as markup for a page."""
     return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 

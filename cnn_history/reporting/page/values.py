@@ -1,4 +1,4 @@
-"""Values of a document as text for a reader; escaping is the templates' part."""
+"""Values as text for readers; the templates do the escaping."""
 
 import numbers
 from typing import Any
@@ -7,7 +7,7 @@ from cnn_history.reporting.benchmarks import UNITS
 
 
 def cell(value: Any) -> str:
-    """Return a value as a table shows it: numbers to four digits, groups as `name=value`."""
+    """Return a value as a table's text: numbers to four digits, groups as `name=value`."""
     match value:
         case None:
             return "–"
@@ -28,7 +28,7 @@ def cell(value: Any) -> str:
 
 
 def short(number: float) -> str:
-    """Return three digits and a unit: 61.7 k, 7.00 M, 11.3 G."""
+    """Return a number with three digits and a unit: 61.7 k, 7.00 M, 11.3 G."""
     size, unit = next((it for it in UNITS if number >= it[0]), UNITS[-1])
     return f"{number / size:#.3g}".removesuffix(".") + f" {unit}" if unit else f"{number:.3g}"
 
