@@ -1,1 +1,1 @@
-"""A work directory and what stands in it: records, checkpoints, arrays."""
+"""Work directories and their files: records, checkpoints and arrays."""

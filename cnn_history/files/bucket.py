@@ -1,10 +1,9 @@
-"""A work directory in a bucket, gs://BUCKET/FOLDER.
+"""Work directories in a bucket, gs://BUCKET/FOLDER.
 
-Checkpoints go there themselves: each has a mark that is written last, in place of the rename of a
-folder, which buckets do not have. All else is small, is written in a folder on this machine, and is
-copied whole at evaluations, checkpoints and the end; an object of a bucket appears whole or not at
-all. Nothing keeps two runs out of one such folder, as the lock of a folder does: a lock in a bucket
-would outlive a run that was killed.
+Checkpoints are written to the bucket directly. Buckets cannot rename folders, so a mark, written
+last, completes each checkpoint. All other files are small. They are written to a local folder and
+copied at evaluations, at checkpoints and at the end; an object appears in a bucket whole or not at
+all. There is no lock against a second run, because a lock in a bucket would outlive a killed run.
 """
 
 import contextlib
@@ -29,16 +28,16 @@ Folder = pathlib.Path | epath.Path
 
 
 def path(text: str | os.PathLike) -> Folder:
-    """Return the folder of that name, on this machine or in a bucket.
+    """Return the local folder or the folder in a bucket that `text` names.
 
-    Raises UserError if a bucket cannot be reached, or what it takes is not installed.
+    Raises UserError if the bucket cannot be reached, or gcsfs is not installed.
     """
     text = os.fspath(text)
     if "://" not in text:
         return pathlib.Path(text).expanduser()
     if not text.startswith(SCHEME) or not text.removeprefix(SCHEME).strip("/"):
         raise UserError(f"--workdir: '{text}' is neither a folder nor gs://BUCKET/FOLDER.")
-    os.environ.setdefault("EPATH_USE_TF", "0")  # else a TensorFlow that happens to be there is used
+    os.environ.setdefault("EPATH_USE_TF", "0")  # do not use an installed TensorFlow
     try:
         import aiohttp
         import gcsfs
@@ -54,18 +53,18 @@ def path(text: str | os.PathLike) -> Folder:
 
 
 def paths(text: str) -> list[Folder]:
-    """Return the folders of a comma list; one that is there under the whole name is that alone."""
+    """Return the folders of a comma list; an existing folder with that name is taken as one."""
     if "," in text and "://" not in text and path(text).is_dir():
         return [path(text)]
     return [path(one) for one in text.split(",")]
 
 
 class Place:
-    """Where the files of a run are written, and where they belong.
+    """The folders to which a run writes its files.
 
     Attributes:
-      folder: the work directory; checkpoints are written there.
-      files: a folder on this machine, for all else; the same where the work directory is on it.
+      folder: the work directory, for checkpoints.
+      files: a local folder for all other files; the same as `folder` unless that is in a bucket.
     """
 
     def __init__(self, folder: Folder, files: pathlib.Path):
@@ -73,14 +72,14 @@ class Place:
         self._copied = {}
 
     def fetch(self) -> None:
-        """Copy what a run goes on from."""
+        """Copy the files that a resumed run needs to the local folder."""
         for name in FETCHED:
             if (self.folder / name).exists():
                 (self.files / name).write_bytes((self.folder / name).read_bytes())
                 self._copied[self.files / name] = _state(self.files / name)
 
     def push(self) -> None:
-        """Copy to a bucket what has changed since; nothing to do elsewhere."""
+        """Copy files changed since the last call to the bucket; without a bucket, do nothing."""
         if self.files == self.folder:
             return
         for file in sorted(self.files.rglob("*")):
@@ -91,16 +90,16 @@ class Place:
                 self._copied[file] = state
 
     def remove(self, name: str) -> None:
-        """Remove a file, wherever it is."""
+        """Remove a file from both folders."""
         for folder in (self.files, self.folder):
             (folder / name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def place(folder: Folder, writes: bool) -> Iterator[Place]:
-    """Give the place of a run; at the end, however it comes, what is left is copied if it `writes`.
+    """Yield the Place of a run; at the end, even after an error, copy remaining files if `writes`.
 
-    A UserError names the bucket, not the folder on this machine.
+    A UserError names the bucket, not the local folder.
     """
     if isinstance(folder, pathlib.Path):
         yield Place(folder, folder)

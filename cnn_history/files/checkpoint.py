@@ -2,12 +2,12 @@
 
     checkpoints/STEP/default          the state, as Orbax writes it
     checkpoints/STEP/checksums.json   the SHA-256 of each of its files
-    checkpoints/STEP.*unfinished      being written, read or removed; cleared away by the next run
-    checkpoints/STEP.damaged          set aside: no run reads it or writes to it again
+    checkpoints/STEP.*unfinished      being written, read or removed; the next run deletes it
+    checkpoints/STEP.damaged          set aside: no run reads or writes it again
 
-A step is renamed to its name when it is whole and on the disk, and out of it before it is removed,
-so that a run killed at any instant leaves whole steps alone under their names. A bucket has no
-rename: there a step is one once its checksums are written, which come last and go first.
+A step is written under a temporary name and renamed once it is complete and on the disk; before
+deletion it is renamed back. So a run killed at any instant leaves only complete steps. In a bucket,
+which has no rename, a step counts once its checksums exist; they are written last, deleted first.
 """
 
 import contextlib
@@ -29,26 +29,26 @@ from cnn_history.files import checksums
 
 FOLDER, STATE = "checkpoints", "default"
 UNFINISHED, DAMAGED = ".unfinished", ".damaged"
-BEST = "best"  # a folder of a work directory, as one with the checkpoint of the lowest error
-BESIDE = 2**20  # bytes of files beside the arrays, and of those that Orbax merges, at most
-EARLIER_VERSION = "_CHECKPOINT_METADATA"  # beside STATE: written before there were checksums
+BEST = "best"  # subfolder of a work directory with the checkpoint of the lowest error
+BESIDE = 2**20  # bytes, upper limit of a checkpoint's files other than arrays
+EARLIER_VERSION = "_CHECKPOINT_METADATA"  # marks a step saved by a version without checksums
 
 Folder = pathlib.Path | epath.Path
 
 
 class Damaged(ValueError):
-    """There are checkpoints, and none is whole."""
+    """There are checkpoints, but all are damaged."""
 
 
 class NotSaved(Exception):
-    """A checkpoint could not be written; the older ones are as they were."""
+    """A checkpoint could not be written; older ones are unchanged."""
 
 
 class Checkpoints:
-    """The checkpoints of a work directory that trains, the newest `keep` of them.
+    """The newest `keep` checkpoints of a run that trains.
 
-    To be opened by one run alone: what an earlier one left unfinished is removed, and damaged steps
-    are set aside. Raises Damaged if no step is whole though there are some.
+    Only one run may open them: opening deletes unfinished steps and sets damaged ones aside. Raises
+    Damaged if there are steps but all are damaged.
     """
 
     def __init__(
@@ -58,15 +58,15 @@ class Checkpoints:
         writes: bool = True,
         agreed: Callable[[int], int] = lambda step: step,
     ):
-        """Open them.
+        """Open the checkpoints.
 
         Args:
-          workdir: of the run.
-          keep: how many stay.
-          writes: whether this process, of several, renames and removes; all write their arrays.
-          agreed: a number -> that of the process that `writes`, in every process.
+          workdir: work directory of the run.
+          keep: number of checkpoints to keep.
+          writes: whether this process renames and deletes; all processes write their arrays.
+          agreed: a number -> the number of the process that `writes`, in every process.
         """
-        # Orbax tells the log each thing that it does, and each error that it raises too.
+        # Orbax logs everything that it does, and each error that it also raises.
         logging.getLogger("absl").setLevel(logging.CRITICAL)
         self._folder, self._keep, self._writes = _folder(workdir), keep, writes
         self._files = ocp.Checkpointer(ocp.StandardCheckpointHandler())
@@ -85,7 +85,7 @@ class Checkpoints:
         return self._latest
 
     def save(self, step: int, state: Any) -> None:
-        """Write a tree of arrays, unless that step is there; raise NotSaved if it cannot be."""
+        """Write a tree of arrays, unless the step exists; raise NotSaved on failure."""
         if step == self._latest:
             return
         try:
@@ -100,7 +100,7 @@ class Checkpoints:
         self._latest = step
 
     def restore(self, abstract: Any) -> Any:
-        """Return the newest tree, as `abstract` says: shapes, dtypes and shardings."""
+        """Return the newest tree, with the shapes, dtypes and shardings of `abstract`."""
         path = self._folder / str(self._latest) / STATE
         return self._files.restore(path, args=ocp.args.StandardRestore(abstract))
 
@@ -108,7 +108,7 @@ class Checkpoints:
         if _on_this_machine(self._folder):
             needed = BESIDE + sum(leaf.nbytes for leaf in jax.tree.leaves(state))
             free = shutil.disk_usage(self._folder).free
-            if free < needed:  # told before Orbax begins, which ends in many lines
+            if free < needed:  # checked here, because Orbax would fail with many lines
                 raise OSError(f"no space left: it takes {needed:,} bytes, and {free:,} are free")
         written = self._written(step)
         self._files.save(written / STATE, args=ocp.args.StandardSave(state))
@@ -122,7 +122,7 @@ class Checkpoints:
             self._remove(old)
 
     def _written(self, step: int) -> Folder:
-        """Return where a step is written until it is one."""
+        """Return the folder in which a step is written until it is complete."""
         return self._folder / f"{step}{UNFINISHED if _on_this_machine(self._folder) else ''}"
 
     def _remove(self, step: int) -> None:
@@ -148,15 +148,15 @@ class Checkpoints:
 
 
 def saved(workdir: Folder, step: int) -> bool:
-    """Say whether a work directory has a checkpoint of a step, whole or not."""
+    """Return whether a work directory has a checkpoint of a step, damaged or not."""
     return (workdir / FOLDER / str(step)).exists()
 
 
 def restore_variables(workdir: Folder, best: bool = False) -> dict:
-    """Return params and model_state of the newest whole checkpoint as numpy-like trees.
+    """Return the trees of the newest undamaged checkpoint, or of the `best`.
 
-    Or of the `best`. If a run removes it meanwhile, another is chosen. What is damaged is told, and
-    left where it is. Raises ValueError if there is none.
+    If a run deletes it meanwhile, the next one is read. Damaged ones are reported and stay in
+    place. Raises ValueError if there is none.
     """
     folder = _folder(workdir / BEST if best else workdir)
     while True:
@@ -169,7 +169,7 @@ def restore_variables(workdir: Folder, best: bool = False) -> dict:
             with _held(folder / str(step)) as held:
                 try:
                     return _restore(held / STATE)
-                except Exception:  # whatever Orbax makes of what is removed meanwhile
+                except Exception:  # anything, if the step is deleted meanwhile
                     if held.exists():
                         raise
         except OSError:
@@ -213,7 +213,7 @@ def _restore(path: Folder) -> dict:
 
 
 def _why(error: Exception) -> str:
-    """Return an error's words; of TensorStore's long ones about a file, the system's alone."""
+    """Return an error's message; for TensorStore's long ones, only the system's part."""
     code = re.search(r"os_error_code='(\d+)'", str(error))
     return os.strerror(int(code[1])) if code else " ".join(str(error).split())
 
@@ -223,7 +223,7 @@ def _warn(line: str) -> None:
 
 
 def _folder(workdir: Folder) -> Folder:
-    # Orbax takes no relative path; a bucket's name is whole as it is.
+    # Orbax needs an absolute path; the name of a bucket is one.
     return (workdir.absolute() if _on_this_machine(workdir) else workdir) / FOLDER
 
 
@@ -247,8 +247,8 @@ def _newest_whole(
 ) -> int | None:
     """Return the newest step without damage, None if there are no steps.
 
-    A step that goes while it is looked at was removed by a run that has written others. Damage is
-    told, and when an older step is found, `set_aside` is called with each damaged one.
+    A step that disappears meanwhile was deleted by a run that has written others. Damage is
+    reported, and if an older step is found, `set_aside` is called with each damaged one.
     """
     damaged, steps = {}, _steps(folder)
     for step in reversed(steps):

@@ -1,4 +1,4 @@
-"""Checksums of a folder's files, so that damage is found before anything is believed."""
+"""Checksums of a folder's files, to find damage before reading them."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ Folder = pathlib.Path | epath.Path
 
 
 def write(folder: Folder) -> None:
-    """Write the SHA-256 of every file, after all of them have reached the disk."""
+    """Write the SHA-256 of every file, after flushing all of them to disk."""
     found = {}
     for path in sorted(_files(folder)):
         with path.open("rb") as file:
@@ -25,7 +25,7 @@ def write(folder: Folder) -> None:
 
 
 def damage(folder: Folder) -> str | None:
-    """Say which file is not what it was when the folder was written, None if all are."""
+    """Return a description of the first file that is missing or changed, None if there is none."""
     path = folder / NAME
     try:
         expected = json.loads(path.read_text())
@@ -41,7 +41,7 @@ def damage(folder: Folder) -> str | None:
                     return f"'{path}' does not match its checksum in {NAME}"
         except FileNotFoundError:
             return f"'{path}', listed in {NAME}, is missing"
-        except (OSError, ValueError) as error:  # ValueError: no name that a file can have
+        except (OSError, ValueError) as error:  # ValueError: an invalid file name
             return f"'{path}' cannot be read ({error})"
     return None
 
@@ -55,7 +55,7 @@ def _files(folder: Folder) -> Iterator[Folder]:
 
 
 def _sync(path: Folder) -> None:
-    if isinstance(path, pathlib.Path):  # what a bucket has taken is there
+    if isinstance(path, pathlib.Path):  # writes to a bucket are final
         with open(path, "rb") as file:
             os.fsync(file.fileno())
 

@@ -1,4 +1,4 @@
-"""NumPy's .npz files, written whole, and read with suspicion: no pickles, no bombs."""
+"""NumPy's .npz files: written atomically, and read without pickles or zip bombs."""
 
 import pathlib
 import zipfile
@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-LARGEST = 1 << 30  # bytes that a file may unpack to; what a work directory holds has a few MB
+LARGEST = 1 << 30  # bytes, most that a file may unpack to; true files have a few MB
 
 
 def read(path: pathlib.Path) -> dict[str, np.ndarray]:
     """Return the arrays of a file, by name.
 
-    Raises FileNotFoundError if there is none, and ValueError, which says why, if it is damaged,
-    would unpack to more than LARGEST, or holds objects, which only code that it brings could make.
+    Raises FileNotFoundError if the file is missing, and ValueError if it is damaged, would unpack
+    to more than LARGEST, or holds Python objects, which would run code.
     """
     if not path.exists():
         raise FileNotFoundError(path)
@@ -28,12 +28,12 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray]:
             if not isinstance(array, np.ndarray):
                 raise ValueError(f"'{name}' is not an array")
         return arrays
-    except Exception as error:  # whatever a hostile file makes the readers raise
+    except Exception as error:  # a hostile file can make the readers raise anything
         raise ValueError(str(error).partition("\n")[0] or type(error).__name__) from error
 
 
 def write(path: pathlib.Path, **arrays: Any) -> None:
-    """Write a file that is either the old one or the new one, never a part."""
+    """Write a file atomically: readers see the old one or the new one, never a part."""
     unfinished = path.with_name("unfinished.npz")
     np.savez(unfinished, **arrays)
     unfinished.replace(path)

@@ -1,4 +1,4 @@
-"""Folders that are for their owner alone, and that lead nowhere else."""
+"""Folders that only their owner can access, and that have no links to the outside."""
 
 import os
 import pathlib
@@ -9,20 +9,20 @@ OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def make(folder: pathlib.Path) -> None:
-    """Make a folder, and those above it that are missing, for the owner alone.
+    """Create a folder and its missing parents, accessible only to the owner.
 
-    One that is there keeps its mode: who wants to share it says so with chmod. Raises OSError.
+    An existing folder keeps its mode, so `chmod` can share it. Raises OSError.
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
         path.mkdir(mode=OWNER_ONLY, exist_ok=True)
-    folder.mkdir(exist_ok=True)  # so that a file in its place is an error
+    folder.mkdir(exist_ok=True)  # fails if a file has this name
 
 
 def objection(folder: pathlib.Path) -> str:
-    """Return why others could have put something into a folder of ours; empty if they could not.
+    """Return the reason why other users may have written to a folder; empty if they cannot.
 
-    One that others can only read is made private on the way.
+    A folder that others can only read is made private.
     """
     status = folder.stat()
     if status.st_uid != os.getuid():
@@ -35,7 +35,7 @@ def objection(folder: pathlib.Path) -> str:
 
 
 def leading_out(folder: pathlib.Path) -> pathlib.Path | None:
-    """Return a symbolic link in a folder that leads to something outside it, or None."""
+    """Return a symbolic link in a folder whose target is outside it, or None."""
     inside = os.path.realpath(folder)
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):

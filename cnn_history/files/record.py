@@ -1,4 +1,4 @@
-"""What a run writes beside its checkpoints: config, metrics, summary, TensorBoard events."""
+"""The records of a run: config, metrics, summary and TensorBoard events."""
 
 import contextlib
 import fcntl
@@ -20,17 +20,17 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 class InUse(Exception):
-    """Another process trains in this work directory."""
+    """Another process is training in this work directory."""
 
 
 @contextlib.contextmanager
 def lock(workdir: pathlib.Path, writes: bool = True):
-    """Keep the work directory for this process until it ends, however it ends.
+    """Lock a work directory until this process ends in any way.
 
-    Gives a function that raises FileNotFoundError once the directory is no longer the one that was
-    locked. Of several processes the one that `writes` has the lock.
+    Yields a function that raises FileNotFoundError if the directory has been replaced since. Of
+    several processes, only the one that `writes` takes the lock.
 
-    Raises InUse if another process has it.
+    Raises InUse if another process holds it.
     """
     if not writes:
         yield lambda: None
@@ -50,7 +50,7 @@ def lock(workdir: pathlib.Path, writes: bool = True):
 
 
 def finite(value):
-    """Return a tree of JSON's values with None for numbers that are not finite: JSON has none."""
+    """Return a tree of JSON values with None for numbers that are not finite, which JSON lacks."""
     if isinstance(value, dict):
         return {name: finite(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
@@ -59,7 +59,7 @@ def finite(value):
 
 
 def write_json(path: pathlib.Path | epath.Path, value) -> None:
-    """Write a file that is either the old one or the new one, never a part."""
+    """Write a JSON file atomically: readers see the old one or the new one, never a part."""
     _write(path, json.dumps(finite(value), indent=2) + "\n")
 
 
@@ -73,11 +73,11 @@ def _write(path: pathlib.Path | epath.Path, text: str) -> None:
 
 
 def _tensorboard() -> types.ModuleType:
-    """Import tensorboardX, which takes a moment: only who trains pays.
+    """Import tensorboardX only when training, because it is slow.
 
-    Where PyTorch is installed it would import that too, 1 s more, for tensors that we never log.
+    Hiding PyTorch saves one more second: tensorboardX would import it for tensors we never log.
     """
-    # Importing None is an ImportError, which tensorboardX expects.
+    # Importing None raises an ImportError, which tensorboardX expects.
     hidden = sys.modules.setdefault("torch", None) is None
     try:
         import tensorboardX
@@ -88,13 +88,13 @@ def _tensorboard() -> types.ModuleType:
 
 
 class Metrics:
-    """metrics.jsonl and the TensorBoard events: one object a line, in the order of steps.
+    """metrics.jsonl, with one object per line in the order of steps, and TensorBoard events.
 
-    Of several processes one writes; the others keep the same lines in memory.
+    Of several processes, one writes; the others keep the same lines in memory.
     """
 
     def __init__(self, workdir: pathlib.Path, step: int, writes: bool = True):
-        """Open them to go on from `step`: lines of later steps, or torn, are dropped."""
+        """Open the files to continue from `step`; later or incomplete lines are dropped."""
         self.lines = [line for line in read_metrics(workdir) if line["step"] <= step]
         self._writes = writes
         if not writes:
@@ -105,7 +105,7 @@ class Metrics:
         self._board = _tensorboard().SummaryWriter(str(workdir), purge_step=step + 1)
 
     def write(self, line: dict) -> None:
-        """Append a line: `step`, `split` and numbers, None for those that are not finite."""
+        """Append a line of `step`, `split` and numbers; infinite ones and NaN become None."""
         line = finite(line)
         self.lines.append(line)
         if not self._writes:
@@ -117,7 +117,7 @@ class Metrics:
                 self._board.add_scalar(f"{line['split']}/{name}", value, line["step"])
 
     def evaluated(self, step: int) -> bool:
-        """Say whether the test split has been evaluated at this step."""
+        """Return whether the test split has been evaluated at this step."""
         return any(line["split"] == "test" and line["step"] == step for line in self.lines)
 
     def test_error(self) -> float | None:
@@ -126,7 +126,7 @@ class Metrics:
         return errors[-1] if errors else None
 
     def seconds(self) -> float:
-        """Return how long the run has trained before, in earlier processes too."""
+        """Return the training time so far in seconds, including earlier processes."""
         return max((line.get("seconds", 0.0) for line in self.lines), default=0.0)
 
     def __enter__(self):
@@ -139,19 +139,19 @@ class Metrics:
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict]:
-    """Return the whole lines of metrics.jsonl, up to the first that is torn or damaged."""
+    """Return the lines of metrics.jsonl up to the first that is incomplete or damaged."""
     path = workdir / "metrics.jsonl"
     lines = []
     for text in path.read_bytes().splitlines() if path.exists() else []:
         try:
             lines.append(json.loads(text))
-        except (ValueError, RecursionError):  # torn by a kill: nothing whole follows
+        except (ValueError, RecursionError):  # cut off by a kill, so it is the last
             break
     return lines
 
 
 def sources() -> str:
-    """Return a hash of the package's Python files, and of nothing else."""
+    """Return a hash of the package's Python files."""
     package = pathlib.Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
@@ -160,15 +160,15 @@ def sources() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a number depends on, and the commit of the checkout."""
+    """Return the versions of the packages that affect results, and the checkout's commit."""
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"python": platform.python_version(), **found, "commit": commit()}
 
 
 def commit() -> str:
-    """Return the checkout's commit, `+` if files differ from it; empty outside a checkout.
+    """Return the checkout's commit, with `+` if files differ from it; empty outside a checkout.
 
-    $CNN_HISTORY_COMMIT names it where the files were copied without git's.
+    $CNN_HISTORY_COMMIT replaces it for files that were copied without .git.
     """
     if named := os.environ.get("CNN_HISTORY_COMMIT"):
         return named
@@ -187,7 +187,7 @@ def commit() -> str:
 
 
 def processor() -> str:
-    """Return the model of this machine's processor, as Linux names it; "" elsewhere."""
+    """Return the model name of the processor on Linux; "" elsewhere."""
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -197,7 +197,7 @@ def processor() -> str:
 
 
 def devices() -> str:
-    """Return the devices in words: how many of which kind."""
+    """Return number and kind of the devices as text, such as `1 cpu (2 cores)`."""
     kind = jax.devices()[0].device_kind
     processor = f" ({os.cpu_count()} cores)" if jax.default_backend() == "cpu" else ""
     processes = f" in {jax.process_count()} processes" if jax.process_count() > 1 else ""

@@ -1,8 +1,8 @@
-"""The trained networks that are part of this package, by name.
+"""The trained networks in this package, by name.
 
-Each is a file of `export_weights` in `trained/`, with its config, preprocessing, classes, error and
-provenance in the header. The first use of a name unpacks it into a work directory below CACHE, so
-that whatever takes the work directory of a run takes the name too.
+Each is a file of `export_weights` in `trained/`, with config, preprocessing, classes, error and
+provenance in the header. The first use of a name unpacks the file into a work directory below
+CACHE, so that the name is accepted wherever a work directory is.
 """
 
 import hashlib
@@ -28,12 +28,12 @@ CACHE = "~/.cache/cnn_history/trained"
 
 
 def names() -> list[str]:
-    """Return the names of the networks."""
+    """Return the names of the trained networks, sorted."""
     return sorted(path.stem for path in TRAINED.glob("*.safetensors"))
 
 
 def folder(text: str | os.PathLike) -> bucket.Folder:
-    """Return the work directory of that name: one that is there, else that of a shipped network."""
+    """Return the work directory with a name: an existing one, or that of a shipped network."""
     place = bucket.path(text)
     if os.fspath(text) not in names() or place.exists():
         return place
@@ -41,12 +41,12 @@ def folder(text: str | os.PathLike) -> bucket.Folder:
 
 
 def folders(text: str) -> list[bucket.Folder]:
-    """Return those of a comma list, as `bucket.paths` does."""
+    """Return the work directories of a comma list, split as in `bucket.paths`."""
     return [folder(place) for place in bucket.paths(text)]
 
 
 def _unpacked(file: pathlib.Path) -> pathlib.Path:
-    """Return the work directory of a file, made if this version of the file has none yet."""
+    """Return the work directory of a shipped file, unpacked on first use."""
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     cache = pathlib.Path(CACHE).expanduser()
     made = cache / f"{file.stem}-{digest[:12]}"

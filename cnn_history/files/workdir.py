@@ -1,4 +1,4 @@
-"""A work directory: what a run was, from the files that it left."""
+"""Reading and writing a work directory's description of its run."""
 
 import contextlib
 import dataclasses
@@ -21,14 +21,14 @@ from cnn_history.errors import UserError
 from cnn_history.files import bucket, npz, private, record
 
 CONFIG, INPUTS, SUMMARY = "config.json", "inputs.npz", "summary.json"
-DATA = "data.json"  # what the examples were, by use: training, test
-PARTS = "parts.json"  # in which a run was made, each by a process
+DATA = "data.json"  # identity of the training and test examples
+PARTS = "parts.json"  # the parts of a resumed run
 STATISTICS = "statistics.npz"
 
 
 @contextlib.contextmanager
 def _reading(path: bucket.Folder, mend: str = "") -> Iterator[None]:
-    """Raise UserError, which names the file, where it is missing or not as a run wrote it."""
+    """Raise UserError, which names the file, if it is missing or damaged."""
     try:
         yield
     except FileNotFoundError:
@@ -40,7 +40,7 @@ def _reading(path: bucket.Folder, mend: str = "") -> Iterator[None]:
 
 
 def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
-    """Return the config of a run; raise UserError if the directory holds none, or leads out."""
+    """Return the config of a run; raise UserError if there is none, or if a link leads outside."""
     check_links(workdir)
     with _reading(workdir / CONFIG):
         read = json.loads((workdir / CONFIG).read_text())
@@ -63,9 +63,9 @@ def _say(line: str) -> None:
 
 
 def read_summary(workdir: pathlib.Path) -> dict | None:
-    """Return the summary of a run, in which `steps` is always; None where there is none.
+    """Return the summary of a run, always with `steps`; None if there is none.
 
-    Raises UserError where it is damaged.
+    Raises UserError if it is damaged.
     """
     path = workdir / SUMMARY
     if not path.exists():
@@ -75,11 +75,10 @@ def read_summary(workdir: pathlib.Path) -> dict | None:
 
 
 def parts(workdir: pathlib.Path, step: int, now: dict) -> list[dict]:
-    """Return the parts that a run was made in, the last of which, `now`, begins at `step`.
+    """Return the parts of a run; the last one, `now`, begins at `step`.
 
-    Each is `from`, its first step, and what it was made with: `steps` of its config, `versions` and
-    `devices`; nothing of those that an earlier version of this program made. Raises UserError where
-    the file is damaged.
+    A part has its first step, `from`, and the config's `steps`, `versions` and `devices`, except
+    for parts by earlier versions of this program. Raises UserError if the file is damaged.
     """
     path = workdir / PARTS
     kept = [{"from": 0}]
@@ -92,12 +91,12 @@ def parts(workdir: pathlib.Path, step: int, now: dict) -> list[dict]:
 
 
 def config_json(config: ml_collections.ConfigDict) -> dict:
-    """Return the config as JSON gives it back: tuples are lists."""
+    """Return the config as parsed JSON, in which tuples are lists."""
     return json.loads(config.to_json())
 
 
 def check_links(workdir: pathlib.Path) -> None:
-    """Raise UserError for a link in the directory that leads out of it: to be read, or written."""
+    """Raise UserError for a link in the directory whose target is outside it."""
     if link := private.leading_out(workdir):
         raise UserError(
             f"'{link}' is a link that leads out of the work directory, which is not followed; "
@@ -106,13 +105,13 @@ def check_links(workdir: pathlib.Path) -> None:
 
 
 def check_run(workdir: pathlib.Path) -> None:
-    """Raise UserError unless the directory holds a run, or an imported network."""
+    """Raise UserError unless the directory holds a run or an imported network."""
     read_config(workdir)
     load_inputs(workdir)
 
 
 def check_same(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
-    """Raise UserError if the directory holds a run of another config."""
+    """Raise UserError if the directory holds a run with another config."""
     if not (workdir / CONFIG).exists():
         return
     before = read_config(workdir)
@@ -123,10 +122,10 @@ def check_same(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None
         )
     old, new = (traverse_util.flatten_dict(config_json(c), sep=".") for c in (before, config))
     changeable = set(fields.CHANGEABLE)
-    if config.schedule.name == "plateau":  # which is moved by evaluations
+    if config.schedule.name == "plateau":  # its drops depend on evaluations
         changeable.remove("eval_every")
     for name in sorted({*old, *new}):
-        field = name.split(".")[0]  # fields that are no more, such as `paper`, say nothing
+        field = name.split(".")[0]  # removed fields, such as `paper`, do not matter
         if field in config and field not in changeable and old.get(name) != new.get(name):
             raise UserError(
                 f"'{workdir}' holds a run with config.{name}={old.get(name)}, and this one has "
@@ -135,14 +134,14 @@ def check_same(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None
 
 
 def save_data(workdir: pathlib.Path, data: dict[str, Identity]) -> None:
-    """Keep what the data of a run are, by use: `training` and `test`."""
+    """Write the identity of a run's data by use, `training` and `test`."""
     record.write_json(workdir / DATA, {use: one._asdict() for use, one in data.items()})
 
 
 def read_data(workdir: pathlib.Path) -> dict[str, Identity] | None:
-    """Return what the data of a run were; None for an imported network, and an earlier version.
+    """Return the identity of a run's data; None for imported networks and earlier versions.
 
-    The latter is said. Raises UserError where the file is damaged.
+    An earlier version is reported. Raises UserError if the file is damaged.
     """
     data = known_data(workdir)
     if data is None and "imported" not in read_config(workdir):
@@ -164,7 +163,7 @@ def known_data(workdir: pathlib.Path) -> dict[str, Identity] | None:
 
 
 def check_same_data(workdir: pathlib.Path, data: dict[str, Identity]) -> None:
-    """Raise UserError if the directory holds a run whose data were others, as far as it knows."""
+    """Raise UserError if the directory is known to hold a run with other data."""
     if not (workdir / CONFIG).exists():
         return
     kept = read_data(workdir)
@@ -181,13 +180,13 @@ def check_same_data(workdir: pathlib.Path, data: dict[str, Identity]) -> None:
 
 
 def unnamed(workdir: pathlib.Path) -> bool:
-    """Say whether the classes are but numbers: of an imported network whose names none has said."""
+    """Return whether the classes are only numbers, as in a network imported without names."""
     classes = load_inputs(workdir)[2]
     return "imported" in read_config(workdir) and classes == tuple(map(str, range(len(classes))))
 
 
 def save_inputs(workdir: pathlib.Path, preprocessing: Preprocessing, data: Source) -> None:
-    """Keep what turns images into the network's, and what its outputs mean."""
+    """Write preprocessing, channels and classes of a run."""
     meant = {"channels": data.shape[-1], "classes": np.array(data.classes)}
     npz.write(workdir / INPUTS, **{**dataclasses.asdict(preprocessing), **meant})
 
@@ -195,7 +194,7 @@ def save_inputs(workdir: pathlib.Path, preprocessing: Preprocessing, data: Sourc
 def statistics(
     workdir: pathlib.Path, measure: Callable[[], Statistics], writes: bool
 ) -> Statistics:
-    """Return the statistics of a run's training images: measured once, and kept if it `writes`."""
+    """Return statistics of a run's training images, measured once and stored if it `writes`."""
     path = workdir / STATISTICS
     if not path.exists():
         found = measure()

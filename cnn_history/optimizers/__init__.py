@@ -1,7 +1,7 @@
-"""Optimizers as optax transformations, one file a method.
+"""Optimizers as optax transformations, one file per method.
 
-`learning_rate` comes first, a number or a schedule; updates are added to the parameters. A new
-optimizer is a file and a line in OPTIMIZERS; its signature declares its options (`choices`).
+The first argument is `learning_rate`, a number or a schedule; updates are added to the parameters.
+A new optimizer is a file and a line in OPTIMIZERS; its signature declares its options (`choices`).
 
     >>> import jax, jax.numpy as jnp, optax
     >>> from cnn_history import optimizers
@@ -46,13 +46,13 @@ class Rule(NamedTuple):
     """An optimizer that a config may choose.
 
     Attributes:
-      make: (learning_rate, **options) -> transformation. One that takes `weight_decay` and what is
-        `decayed` has L2 in its own formula.
-      factors: whether its `update` takes `factors`, as `differentiate.with_factors` makes them.
-      whole_batch: whether it asks for more of a batch than one gradient, and so for all of it.
+      make: (learning_rate, **options) -> transformation. If it takes `weight_decay` and `decayed`,
+        its own formula includes L2.
+      factors: whether `update` takes `factors` from `differentiate.with_factors`.
+      whole_batch: whether it needs more than the gradient, and so a batch in one part.
       line_search: whether it searches for the length of its step; it takes no rate, and nothing
         may change the gradient before it or the step after it.
-      rate_is: what it makes of the rate, in words, where that is no plain multiple of a gradient.
+      rate_is: the meaning of the rate, in words, if it is not a plain factor of the gradient.
     """
 
     make: Callable[..., optax.GradientTransformation]
@@ -62,7 +62,7 @@ class Rule(NamedTuple):
     rate_is: str = ""
 
     def __call__(self, learning_rate: Rate, **options) -> optax.GradientTransformation:
-        """Return the transformation, with those of the arguments that it takes."""
+        """Return the transformation, made with the arguments that `make` takes."""
         return choices.call(self.make, learning_rate=learning_rate, **options)
 
 
@@ -74,7 +74,7 @@ OPTIMIZERS = {
     "rmsprop": Rule(rmsprop),
     "adam_uncorrected": Rule(adam_uncorrected),
     "adam": Rule(adam),
-    # A config trains for many steps, and an estimate is for a pass.
+    # The paper estimates once per pass, so the default for configs is many steps.
     "stochastic_diagonal_lm": Rule(
         functools.partial(stochastic_diagonal_lm, every=1000),
         rate_is="divided by mu plus the curvature of each weight",
@@ -90,18 +90,18 @@ OPTIMIZERS = {
     ),
 }
 
-# What is evaluated in place of the newest parameters: transformations that keep an average of them.
+# Transformations that keep an average of the parameters, for evaluation.
 AVERAGES = {
     "none": optax.identity,
     "exponential": exponential_average,
     "polyak": polyak_average,
 }
-# (params, opt_state) -> the parameters that are evaluated
+# (params, opt_state) -> the parameters to evaluate
 EVALUATED = {
     "newest": lambda params, opt_state: params,
     "averaged": lambda params, opt_state: averaged_params(opt_state),
 }
-# params -> which of them weight decay touches
+# params -> a mask of the parameters with weight decay
 DECAYED = {
     "all": lambda params: True,
     "kernels": lambda params: jax.tree.map(lambda p: p.ndim > 1, params),

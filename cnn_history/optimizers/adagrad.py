@@ -1,4 +1,4 @@
-"""AdaGrad, as the lecture writes it."""
+"""AdaGrad in the lecture's form."""
 
 import jax
 import jax.numpy as jnp
@@ -24,8 +24,8 @@ def scale_by_adagrad(eps: float = 1e-7) -> optax.GradientTransformation:
 def adagrad(learning_rate: Rate, eps: float = 1e-7) -> optax.GradientTransformationExtraArgs:
     r"""$w_{t+1} = w_t - \epsilon_t g_t / (\sqrt{\sum_{i \le t} g_i^2} + \delta)$.
 
-    Duchi et al. 2011; lecture, "AdaGrad": the sum starts from 0, and δ stands outside the root.
-    `optax.adagrad` starts from 0.1 and keeps δ inside.
+    Duchi et al. 2011; lecture, "AdaGrad": the sum starts from 0, and δ is outside the root.
+    `optax.adagrad` starts from 0.1 and has δ inside.
 
     Args:
       learning_rate: ε, a number or a schedule.

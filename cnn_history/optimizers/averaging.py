@@ -1,7 +1,7 @@
-"""Averages of the parameters, kept in the optimizer's state and evaluated in their place.
+"""Averages of the parameters, kept in the optimizer's state for evaluation.
 
-The last transformation of a chain: it sees what the others have made of the update, and passes it
-on as it is. The average is kept in float32, or wider as the parameters are.
+An average is the last transformation of a chain: it sees the final update and does not change it.
+Averages are in float32, or wider if the parameters are.
 """
 
 from collections.abc import Callable
@@ -23,16 +23,16 @@ class AverageState(NamedTuple):
 
 
 def exponential_average(decay: Share = 0.9999, ramp: bool = False) -> optax.GradientTransformation:
-    r"""$\bar w_{t+1} = d \, \bar w_t + (1 - d) \, w_{t+1}$, from the first parameters on.
+    r"""$\bar w_{t+1} = d \, \bar w_t + (1 - d) \, w_{t+1}$, starting from the initial parameters.
 
-    "A running average of the parameters computed over time" (Szegedy et al. 2015, sec. 8), which
-    does not state d; 0.9999 is that of TensorFlow's programs for that network.
+    "A running average of the parameters computed over time" (Szegedy et al. 2015, sec. 8). The
+    paper does not state d; TensorFlow's programs for that network use 0.9999.
 
     Args:
-      decay: d. The first parameters keep the share $d^n$ after n updates: of 10,000 a third.
-      ramp: whether it rises, $\min(d, (1 + n) / (10 + n))$ after n updates, so that they are soon
-        forgotten: `num_updates` of TensorFlow's `ExponentialMovingAverage`, which the release of
-        Inception-v3 gives (`inception_train.py`). The update itself is not among the n.
+      decay: d. After n updates, the initial parameters have weight $d^n$: a third for n = 10,000.
+      ramp: whether d rises as $\min(d, (1 + n) / (10 + n))$ after n updates, which soon forgets
+        the initial parameters. This is `num_updates` of TensorFlow's `ExponentialMovingAverage`,
+        as in the release of Inception-v3 (`inception_train.py`). n excludes the current update.
     """
 
     def share(count):
@@ -43,21 +43,21 @@ def exponential_average(decay: Share = 0.9999, ramp: bool = False) -> optax.Grad
 
 
 def polyak_average(start: Count = 0) -> optax.GradientTransformation:
-    r"""$\bar w$, the mean of the parameters after each update but the first `start`.
+    r"""$\bar w$, the mean of the parameters after each update except the first `start`.
 
-    Polyak & Juditsky 1992, which is the averaging that Szegedy et al. 2014, sec. 6, name for
-    GoogLeNet. Before `start` it is the newest parameters.
+    Polyak & Juditsky 1992; Szegedy et al. 2014, sec. 6, use it for GoogLeNet. Up to `start`, the
+    result is the newest parameters.
     """
     return _average(lambda count: 1 / jnp.maximum(count + 1 - start, 1).astype(float))
 
 
 def averaged_params(state: Any) -> Any:
-    """Return the average in an optimizer's state; None where it keeps none."""
+    """Return the average in an optimizer's state, or None."""
     return optax.tree.get(state, "averaged_params")
 
 
 def _average(share: Callable[[jax.Array], jax.Array]) -> optax.GradientTransformation:
-    """Move the average to the newest parameters by `share` of the way: updates before -> share."""
+    """Move the average towards the newest parameters by share(number of updates before)."""
 
     def init(params):
         return AverageState(jnp.zeros((), jnp.int32), jax.tree.map(jnp.copy, widened(params)))

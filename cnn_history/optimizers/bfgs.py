@@ -1,4 +1,4 @@
-"""BFGS: the inverse Hessian from the gradients seen."""
+"""BFGS: an approximate inverse Hessian from past gradients."""
 
 from typing import Any, NamedTuple
 
@@ -9,18 +9,18 @@ from jax.flatten_util import ravel_pytree
 
 from cnn_history.optimizers import size, wolfe
 
-EXACT = jax.lax.Precision.HIGHEST  # an accelerator would multiply at less
+EXACT = jax.lax.Precision.HIGHEST  # accelerators use less by default
 
 
 class BFGSState(NamedTuple):
     """State of `scale_by_bfgs`, n being the number of parameters.
 
     Attributes:
-      count: updates made.
-      pairs: how many of them changed the inverse.
-      params: [n], before the last update.
-      gradient: [n], there.
-      inverse: [n, n], the approximation.
+      count: number of updates.
+      pairs: number of updates that changed the inverse.
+      params: parameters before the last update, [n].
+      gradient: gradient at these, [n].
+      inverse: approximate inverse Hessian, [n, n].
     """
 
     count: jax.Array
@@ -40,8 +40,8 @@ def inverse_update(inverse: jax.Array, step: jax.Array, change: jax.Array) -> ja
 
     Args:
       inverse: $H_k$, [n, n].
-      step: s, [n], how the parameters moved.
-      change: y, [n], how the gradient changed by it.
+      step: s, the change of the parameters, [n].
+      change: y, the change of the gradient, [n].
     """
     rho = 1 / jnp.dot(step, change, precision=EXACT)
     moved = jnp.dot(inverse, change, precision=EXACT)
@@ -53,9 +53,9 @@ def inverse_update(inverse: jax.Array, step: jax.Array, change: jax.Array) -> ja
 def scale_by_bfgs(largest_gb: float = size.LARGEST_GB) -> optax.GradientTransformation:
     r"""$d = H_k g$, with $H_k$ by `inverse_update`.
 
-    $H_0 = I$, the first step not longer than 1, and scaled to $(s^T y / y^T y) I$ before it is
-    updated first (Nocedal & Wright 2006, eq. 6.20). A pair without positive curvature changes
-    nothing.
+    $H_0 = I$, and the first step is at most 1 long. Before the first update, H is scaled to
+    $(s^T y / y^T y) I$ (Nocedal & Wright 2006, eq. 6.20). A pair without positive curvature does
+    not change H.
     """
 
     def init(params):
@@ -91,13 +91,13 @@ def bfgs(largest_gb: float = size.LARGEST_GB) -> optax.GradientTransformationExt
 
     $\alpha_k$ by a strong Wolfe line search, `wolfe.follow`; there is no learning rate to set.
 
-    Memory: the [n, n] inverse, 4 n² bytes in float32, and two such matrices more while it is
-    updated. Cost of a step: O(n²), and a value and gradient a trial of the search, mostly one.
+    Memory: the [n, n] inverse, 4 n² bytes in float32, and two more such matrices during an update.
+    Cost of a step: O(n²), and a value and gradient per trial of the search, usually one.
 
-    `init` raises ValueError for bfloat16 parameters, and where 3 n² numbers are more than
-    `largest_gb` allows: 45.7 GB for LeNet-5, 229.7 PB for VGG16.
+    `init` raises ValueError for bfloat16 parameters, and if 3 n² numbers exceed `largest_gb`:
+    45.7 GB for LeNet-5, 229.7 PB for VGG16.
 
     Args:
-      largest_gb: that these matrices may take, in 10⁹ bytes.
+      largest_gb: most memory for these matrices, in 10⁹ bytes.
     """
     return wolfe.follow(scale_by_bfgs(largest_gb))

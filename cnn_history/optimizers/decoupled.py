@@ -1,4 +1,4 @@
-"""Weight decay beside the gradient."""
+"""Decoupled weight decay."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,17 +14,17 @@ def add_decoupled_decay(
     weight_decay: float,
     mask: Callable[[Any], Any] = lambda params: True,
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Let `rule` minimize f alone, and the weights shrink beside it: $w_{t+1} = w_t + u_t -
+    r"""Let `rule` minimize f, and shrink the weights separately: $w_{t+1} = w_t + u_t -
     \epsilon_t \lambda w_t$.
 
-    Loshchilov & Hutter 2019 (arXiv:1711.05101), algorithms 1 and 2: SGDW of `momentum`, AdamW of
-    `adam`. Neither the velocity nor the squares of Adam see the decay. As in PyTorch and optax, λ
-    is multiplied by the whole rate ε; the paper's λ by the schedule's share of it alone.
+    Loshchilov & Hutter 2019 (arXiv:1711.05101), algorithms 1 and 2: SGDW with `momentum`, AdamW
+    with `adam`. The decay enters neither the velocity nor Adam's squares. As in PyTorch and optax,
+    λ is multiplied by the whole rate ε; in the paper, only by the schedule's factor.
 
     Args:
-      rule: an optimizer whose state tells its rate.
+      rule: an optimizer whose state has its rate (`rule.applied_rate`).
       weight_decay: λ.
-      mask: params -> a tree of bool, or one bool for a whole branch: which parameters it touches.
+      mask: params -> a tree of bool, or one bool for a whole branch, true for decayed parameters.
     """
     rule = optax.with_extra_args_support(rule)
 

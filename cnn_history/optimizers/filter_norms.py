@@ -20,8 +20,8 @@ def limit_filter_rms(
 
     Args:
       radius: the largest root mean square.
-      filters: by a convolution's path, `conv2_1/conv1`, the number of the filter that each column
-        of its kernel, [..., columns], belongs to (`models.filters`).
+      filters: for the path of each convolution, such as `conv2_1/conv1`, the number of the filter
+        of each column of its kernel [..., columns] (`models.filters`).
     """
 
     def limit(path, update, param):
@@ -37,7 +37,7 @@ def limit_filter_rms(
 
 
 def _mean_of_each(values: jax.Array, filters: np.ndarray) -> jax.Array:
-    """[columns] -> the same: the mean over the columns of its filter, in the place of each."""
+    """[columns] -> [columns], each value replaced by the mean over the columns of its filter."""
     count = np.bincount(filters)
     if max(count) == 1:  # each column is a filter
         return values

@@ -14,14 +14,14 @@ from cnn_history.schedules import PlateauState
 
 
 class KfacState(NamedTuple):
-    """The state of `kfac`, but for the velocity.
+    """The state of `kfac` without the velocity.
 
     Attributes:
-      count: number of updates made.
-      learning_rate: of the last one.
-      factors: by layer, the running averages of A and G.
-      inverses: by layer, those of the damped factors, as old as `inverses_every` allows.
-      schedule: what a schedule with a state remembers, as in `RateState`.
+      count: number of updates.
+      learning_rate: rate of the last update.
+      factors: running averages of A and G, by layer.
+      inverses: inverses of the damped factors, by layer, renewed every `inverses_every` steps.
+      schedule: state of the schedule, as in `RateState`.
     """
 
     count: jax.Array
@@ -32,7 +32,7 @@ class KfacState(NamedTuple):
 
 
 def of_no_layer(labels: str) -> dict[str, Pair]:
-    """Return the factors where there are no layers."""
+    """Return no factors, for a network without layers that have them."""
     return {}
 
 
@@ -52,45 +52,46 @@ def kfac(
     V_{t+1}$ for each layer's matrix W, A and G being its damped factors.
 
     Martens & Grosse 2015 (arXiv:1503.05671) for dense layers, Grosse & Martens 2016
-    (arXiv:1602.01407) for convolutions, and the distributed form of Ba et al. 2017, which has
-    constant damping, a bound on the step's length, and work that is done every few steps.
+    (arXiv:1602.01407) for convolutions, and the distributed form of Ba et al. 2017, with constant
+    damping, a bound on the step's length, and expensive work only every few steps.
 
     * Layers: each `kernel` of 2 or 4 dimensions with its bias, dense or convolution.
-    * All other parameters, batch norm's scale and bias among them, take the plain gradient:
-      $v_{t+1} = \mu v_t - \epsilon_t g_t$, as `momentum` does. The bound does not touch them.
+    * All other parameters, such as batch norm's scale and bias, use the plain gradient:
+      $v_{t+1} = \mu v_t - \epsilon_t g_t$, as in `momentum`, without the bound.
     * Factors: the mean of the first batches, then running averages, $\min(1 - 1/k, 0.95)$.
     * Damping: $A + \pi\sqrt\lambda I$, $G + \sqrt\lambda/\pi\, I$ (sec. 6.3).
-    * The step's length: $\nu_t = \min(1, \sqrt{2\kappa / (\epsilon_t^2 u^T g)})$, u being the
-      natural gradient, so that the KL divergence that the quadratic model foresees of a step,
-      $\tfrac12 \epsilon^2 u^T F u$, is at most κ.
+    * The step's length: $\nu_t = \min(1, \sqrt{2\kappa / (\epsilon_t^2 u^T g)})$, where u is the
+      natural gradient. This bounds the KL divergence of a step by the quadratic model,
+      $\tfrac12 \epsilon^2 u^T F u$, by κ.
 
     Departures from Martens & Grosse: damping, rate and momentum are given, not fitted to the exact
-    Fisher matrix; the factors are block-diagonal only; weight decay adds nothing to the damping.
+    Fisher matrix; the factors are only block-diagonal; weight decay does not add to the damping.
 
-    Memory: beside the velocity, 2 (a² + g²) numbers a layer of a inputs a unit and g units (in
-    float32 1.8 MB for LeNet-5, 18.7 MB for ResNet-20, 1.23 GB for ResNet-50), and while factors are
-    made, n T a for n images and T positions. Cost in multiply-adds: of the
-    factors, n T (a² + g²), and another backward pass if labels are sampled, every `factors_every`
-    steps; of the inverses, about a³ + g³, every `inverses_every`; of the step, a² g + a g².
+    Memory in addition to the velocity: 2 (a² + g²) numbers per layer with a inputs per unit and g
+    units (in float32 1.8 MB for LeNet-5, 18.7 MB for ResNet-20, 1.23 GB for ResNet-50), and n T a
+    for n images and T positions while factors are computed. Multiply-adds: factors, n T (a² + g²),
+    and another backward pass if labels are sampled, every `factors_every` steps; inverses, about
+    a³ + g³ every `inverses_every` steps; the step itself, a² g + a g².
 
-    Takes bfloat16 parameters; factors, inverses and velocity are float32 or wider.
+    bfloat16 parameters are accepted; factors, inverses and velocity are float32 or wider.
 
     Args:
       learning_rate: ε, a number or a schedule.
       damping: λ.
       kl_clip: κ, the bound.
       decay: μ, the share of the velocity that stays.
-      factor_decay: the most that a running average keeps.
-      factors_every: steps between looks at the factors.
+      factor_decay: largest share of a running average that stays.
+      factors_every: steps between updates of the factors.
       inverses_every: steps between inversions, T of Ba et al.
-      labels: of the gradients in G: `sampled` from the network's own distribution, which gives the
-        Fisher matrix, or `empirical`, those of the data.
-      largest_factor: rows of a factor, above which `init` refuses, with the number.
+      labels: labels for the gradients in G: `sampled` from the network's distribution, which gives
+        the Fisher matrix, or `empirical`, those of the data.
+      largest_factor: most rows of a factor; `init` refuses larger layers.
 
     `update` takes the extra arguments `factors`: labels -> {layer: (A, G)} of the batch, and
-    `divide`: (function, matrices) -> the function of each, by which devices share the inversions.
+    `divide`: (function, matrices) -> the function of each, to share inversions among devices.
 
-    Raises ValueError for an argument out of range, and for a layer too large or unseen.
+    Raises ValueError for an argument out of range, and for a layer that is too large or has no
+    factors.
     """
 
     def init(params):

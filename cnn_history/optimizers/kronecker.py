@@ -15,11 +15,11 @@ class Pair(NamedTuple):
 
 
 class Layers(NamedTuple):
-    """A tree of parameters seen as layers.
+    """A tree of parameters, split into layers.
 
     Attributes:
-      matrices: by layer, kernel and bias as one matrix, [weights of a unit (and bias), units].
-      rest: by name, the parameters that belong to no such layer.
+      matrices: kernel and bias as one matrix, [weights of a unit (and bias), units], by layer.
+      rest: all other parameters, by name.
       join: (matrices, rest) -> the tree.
     """
 
@@ -29,7 +29,7 @@ class Layers(NamedTuple):
 
 
 def split(params: Any) -> Layers:
-    """Take apart a tree of parameters; each `kernel` [a, g] or [k, k, c, g] is one of a layer."""
+    """Split a tree of parameters; each `kernel` [a, g] or [k, k, c, g] makes a layer."""
     leaves, structure = jax.tree_util.tree_flatten_with_path(params)
     named = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
     kernels = {
@@ -60,9 +60,9 @@ def split(params: Any) -> Layers:
 def damped(factors: Pair, damping: float) -> Pair:
     r"""Return $A + \pi\sqrt\lambda I$ and $G + \sqrt\lambda/\pi\, I$.
 
-    $\pi^2 = (\mathrm{tr} A / \dim A) / (\mathrm{tr} G / \dim G)$, so that the damping is shared as
-    the factors' mean eigenvalues are (Martens & Grosse 2015, sec. 6.3). A factor of zeros, as of a
-    layer that no gradient reaches, has π = 1.
+    $\pi^2 = (\mathrm{tr} A / \dim A) / (\mathrm{tr} G / \dim G)$, so that the damping is split in
+    proportion to the factors' mean eigenvalues (Martens & Grosse 2015, sec. 6.3). For a factor of
+    zeros, as in a layer that no gradient reaches, π = 1.
     """
     a, g = (jnp.trace(factor) / len(factor) for factor in factors)
     pi = jnp.where((a > 0) & (g > 0), jnp.sqrt(a / jnp.where(g > 0, g, 1)), 1)

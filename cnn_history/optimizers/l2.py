@@ -14,13 +14,13 @@ def add_l2(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Let `rule` minimize $f(w) + \frac{\lambda}{2} \sum_{i \in \text{mask}} w_i^2$.
 
-    The rule gets the gradient $g + \lambda w$, as coupled weight decay has it, and `value`, `grad`
-    and `value_fn` of the same sum: a line search or a Hessian is that of what the gradient is of.
+    The rule gets the gradient $g + \lambda w$ (coupled weight decay), and `value`, `grad` and
+    `value_fn` of the same sum, so that line searches and Hessians are consistent with the gradient.
 
     Args:
       rule: any optimizer.
       weight_decay: λ.
-      mask: params -> a tree of bool, or one bool for a whole branch: which parameters it touches.
+      mask: params -> a tree of bool, or one bool for a whole branch, true for decayed parameters.
     """
     rule = optax.with_extra_args_support(rule)
 

@@ -1,4 +1,4 @@
-"""LARS: a rate of its own for each layer, for large batches."""
+"""LARS: a separate rate for each layer, for large batches."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -23,24 +23,24 @@ def lars(
     $\lambda^l = \eta \|w^l\| / (\|g^l\| + \beta \|w^l\|)$ for each layer l.
 
     You, Gitman, Ginsburg 2017 (arXiv:1708.03888), eq. (6) and algorithm 1. `optax.lars` divides by
-    $\|g + \beta w\|$ instead, so that layer and decay can cancel each other.
+    $\|g + \beta w\|$ instead, so that gradient and decay can cancel each other.
 
-    Readings: a layer is one array of parameters. λ is 1 where $\|w\|$ or $\|g\|$ is 0, as in the
-    authors' release (NVIDIA's Caffe), optax and timm; by the formula it is 0, and no kernel of
-    zeros would ever leave its start.
+    Readings: a layer is one array of parameters. λ is 1 if $\|w\|$ or $\|g\|$ is 0, as in the
+    authors' release (NVIDIA's Caffe), optax and timm. By the formula it is 0, and a kernel of
+    zeros would never change.
 
-    Arrays of one dimension, biases and the parameters of norms, keep to the global rate, as in
-    MLPerf's reference, where weight decay leaves them alone too (`decayed=kernels` of a config).
-    The authors' release gives them a λ like all others, with a jump: a bias of zeros makes its
-    first step at the whole global rate γ, 1 to 30 as LARS is used, and the next at about η γ.
+    Arrays of one dimension (biases and the parameters of norms) use the global rate, as in MLPerf's
+    reference, which also excludes them from weight decay (`decayed=kernels` in a config). The
+    authors' release gives them a λ, with a jump: a bias of zeros takes its first step at the
+    global rate γ, typically 1 to 30 with LARS, and the next at about η γ.
 
     Args:
       learning_rate: γ, a number or a schedule.
       decay: m, the share of the velocity that stays.
       trust: η.
       vectors: whether arrays of one dimension have a λ too, as in the authors' release.
-      weight_decay: β; it has to be told here, as λ is of the gradient without it.
-      decayed: params -> a tree of bool, or one bool: which parameters β touches.
+      weight_decay: β; needed here, because λ uses the gradient without it.
+      decayed: params -> a tree of bool, or one bool, true for decayed parameters.
     """
 
     def update(grads, params):

@@ -1,4 +1,4 @@
-"""L-BFGS: BFGS from the last few pairs, without a matrix."""
+"""L-BFGS: BFGS with the last few pairs instead of a matrix."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from cnn_history.optimizers import size, wolfe
 
 
 def scale_by_lbfgs(memory_size: int) -> optax.GradientTransformation:
-    """$d = H_k g$ by the two-loop recursion: optax's, but for a pair without positive curvature.
+    """$d = H_k g$ by optax's two-loop recursion, which pairs without positive curvature skip.
 
-    Such a pair, which gradients of different batches can make, is as one of zeros, where optax's
-    would make $H_k$ indefinite.
+    Gradients of different batches can produce such pairs. They count as zeros here; with optax's
+    own they would make $H_k$ indefinite.
     """
     rule = optax.scale_by_lbfgs(memory_size)
 
@@ -44,11 +44,11 @@ def lbfgs(memory_size: int = 10) -> optax.GradientTransformationExtraArgs:
     $(s^T y / y^T y) I$ of the newest (Nocedal & Wright 2006, alg. 7.4 and 7.5);
     $\alpha_k$ by a strong Wolfe line search, `wolfe.follow`; there is no learning rate to set.
 
-    Memory: 2 m + 3 times the parameters. Cost of a step: O(m n), and a value and gradient a trial
-    of the search, mostly one. It is made for one deterministic function, such as the loss of all
-    the examples at once; of mini-batches, a pair mixes two functions (lecture, "L-BFGS").
+    Memory: 2 m + 3 times the parameters. Cost of a step: O(m n), and a value and gradient per
+    trial of the search, usually one. L-BFGS is for one deterministic function, such as the loss of
+    all examples; with mini-batches, a pair mixes two functions (lecture, "L-BFGS").
 
-    `init` raises ValueError for bfloat16 parameters, and `memory_size` below 1 raises one here.
+    `init` raises ValueError for bfloat16 parameters, and `lbfgs` for a `memory_size` below 1.
 
     Args:
       memory_size: m.

@@ -1,4 +1,4 @@
-"""Momentum, as Krizhevsky et al. 2012 write it."""
+"""Momentum in the form of Krizhevsky et al. 2012."""
 
 import optax
 
@@ -9,10 +9,10 @@ from cnn_history.optimizers.rule import Rate, float32_state, scale_by_rate
 def momentum(learning_rate: Rate, decay: Share = 0.9) -> optax.GradientTransformationExtraArgs:
     r"""$v_{t+1} = \mu v_t - \epsilon_t g_t, \quad w_{t+1} = w_t + v_{t+1}$.
 
-    The rate is inside the velocity, so that a drop of the rate acts on later gradients alone
-    (Krizhevsky et al. 2012, sec. 5; Caffe). `optax.sgd` and PyTorch keep it outside,
-    $w_{t+1} = w_t - \epsilon_t v_{t+1}$, and shrink the old velocity too; at a constant rate both
-    are the same.
+    The rate is inside the velocity, so that a drop of the rate affects only later gradients
+    (Krizhevsky et al. 2012, sec. 5; Caffe). In `optax.sgd` and PyTorch it is outside,
+    $w_{t+1} = w_t - \epsilon_t v_{t+1}$, so that a drop also shrinks the effect of the old
+    velocity. At a constant rate, both are equal.
 
     Args:
       learning_rate: ε, a number or a schedule.

@@ -1,4 +1,4 @@
-"""Newton's method: the Hessian, or its products alone."""
+"""Newton's method, with the Hessian or only its products."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -12,29 +12,29 @@ from cnn_history.choices import NotNegative, checked
 from cnn_history.optimizers import size
 from cnn_history.optimizers.rule import Rate, scale_by_rate
 
-FORMED_UP_TO = 2_000  # parameters, by `auto`: a Hessian of 16 MB, a factorization of 3 GFLOP
-COLUMNS = 64  # of the Hessian, made at a time
+FORMED_UP_TO = 2_000  # parameters, for `auto`: a Hessian of 16 MB, a factorization of 3 GFLOP
+COLUMNS = 64  # of the Hessian, computed at a time
 RESIDUAL = 1e-5  # |H d - g| / |g| at which conjugate gradients stop
 Times = Callable[[jax.Array], jax.Array]
 
 
 def hessian(gradient: Times, at: jax.Array) -> jax.Array:
-    """Return the derivative, [n, n], of `gradient`, [n] -> [n], some columns at a time."""
+    """Return the derivative [n, n] of `gradient`, [n] -> [n], computed COLUMNS at a time."""
     _, times = jax.linearize(gradient, at)
     return jax.lax.map(times, jnp.eye(at.size, dtype=at.dtype), batch_size=COLUMNS)
 
 
 def conjugate_gradients(times: Times, gradient: jax.Array, steps: int) -> jax.Array:
-    """Return d of H d = g, or as far on the way there as H curves upwards: a descent by -d.
+    """Return d with H d = g, or an approximation for which -d is a descent direction.
 
-    It stops at the residual of 1e-5, after `steps`, and at a direction p of no positive curvature,
-    p·Hp <= 0: with what it has, or, if that is the very first, with g itself, steepest descent
-    (Nocedal & Wright 2006, alg. 7.1, "line search Newton-CG").
+    The iteration stops at a residual of 1e-5, after `steps`, or at a direction p without positive
+    curvature, p·Hp <= 0. It then returns the current d; if p is the first direction, g itself,
+    which is steepest descent (Nocedal & Wright 2006, alg. 7.1, "line search Newton-CG").
 
     Args:
       times: v -> H v, [n] -> [n].
       gradient: g, [n].
-      steps: products with H at most.
+      steps: most products with H.
     """
     enough = (RESIDUAL * jnp.linalg.norm(gradient)) ** 2
 
@@ -61,7 +61,7 @@ def conjugate_gradients(times: Times, gradient: jax.Array, steps: int) -> jax.Ar
 
 
 def solve(matrix: jax.Array, gradient: jax.Array, steps: int) -> jax.Array:
-    """Return d of H d = g by Cholesky; where H is not positive definite, by conjugate gradients."""
+    """Return d with H d = g by Cholesky; by conjugate gradients if H is not positive definite."""
     factor = jax.scipy.linalg.cho_factor(matrix, lower=True)
     return jax.lax.cond(
         jnp.isfinite(factor[0]).all(),
@@ -82,25 +82,24 @@ def newton(
 ) -> optax.GradientTransformationExtraArgs:
     r"""$w_{t+1} = w_t - \epsilon_t (\nabla^2 f(w_t) + \lambda I)^{-1} \nabla f(w_t)$ (lecture).
 
-    Exact: the Hessian [n, n] column by column, and its Cholesky factor; n products, O(n³), and
-    3 n² numbers. Hessian-free: conjugate gradients on the products $H v$ (Martens 2010), each about
-    two gradients; O(n) memory. With ε = 1 and λ = 0 both reach the minimum of a positive definite
-    quadratic in one step.
+    Exact: the Hessian [n, n] column by column, and its Cholesky factor; n products, O(n³)
+    operations, 3 n² numbers. Hessian-free: conjugate gradients with products $H v$ (Martens 2010),
+    each costing about two gradients; O(n) memory. With ε = 1 and λ = 0, both reach the minimum of
+    a positive definite quadratic in one step.
 
-    Where the Hessian is not positive definite, as of a network it hardly ever is, pure Newton would
-    go to saddle points. Both solvers then go only as far as conjugate gradients see upward
-    curvature, so that every step points downhill; but there is no line search, and it may go too
-    far: damping shortens it.
+    The Hessian of a network is rarely positive definite, and pure Newton would go to saddle points.
+    Both solvers then go only as far as conjugate gradients find positive curvature, so that every
+    step points downhill. Without a line search a step may be too long; damping shortens it.
 
-    `init` raises ValueError for bfloat16 parameters, and where the 3 n² numbers of an exact Hessian
-    take more than `largest_gb`: 229.7 PB for VGG16. An argument out of range raises one here.
+    `init` raises ValueError for bfloat16 parameters, and if the 3 n² numbers of an exact Hessian
+    exceed `largest_gb`: 229.7 PB for VGG16. `newton` raises one for an argument out of range.
 
     Args:
       learning_rate: ε, a number or a schedule.
       damping: λ, added to the diagonal (Levenberg 1944).
       solver: `exact`, `cg`, or `auto`: exact up to 2,000 parameters.
-      cg_steps: products with the Hessian at most, a step.
-      largest_gb: that these may take, in 10⁹ bytes.
+      cg_steps: most products with the Hessian per step.
+      largest_gb: most memory for the matrices, in 10⁹ bytes.
     """
 
     def is_formed(params):

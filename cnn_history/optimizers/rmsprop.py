@@ -1,4 +1,4 @@
-"""RMSProp, as the lecture writes it."""
+"""RMSProp in the lecture's form."""
 
 import optax
 
@@ -12,10 +12,10 @@ def rmsprop(
     r"""$s_{t+1} = \rho s_t + (1 - \rho) g_t^2, \quad
     w_{t+1} = w_t - \epsilon_t g_t / (\sqrt{s_{t+1}} + \delta)$, with $s_0 = 0$.
 
-    Tieleman & Hinton 2012; lecture, "RMSProp": nothing corrects for the start from 0, and δ stands
-    outside the root. TensorFlow's, which trained Inception-v3, keeps δ inside the root and starts
-    the mean square from 1; there and here δ = 1 (Szegedy et al. 2015, sec. 8) sets the floor of
-    the denominator at 1, and the step is near plain gradient descent's while gradients are small.
+    Tieleman & Hinton 2012; lecture, "RMSProp": no correction for the start from 0, and δ outside
+    the root. TensorFlow's RMSProp, which trained Inception-v3, has δ inside the root and starts the
+    mean square from 1. In both, δ = 1 (Szegedy et al. 2015, sec. 8) keeps the denominator at 1 or
+    more, so that steps are close to plain gradient descent while gradients are small.
 
     Args:
       learning_rate: ε, a number or a schedule.

@@ -1,4 +1,4 @@
-"""What rules are made with: a rate that the state tells, and state in float32."""
+"""Parts of all rules: a learning rate that is kept in the state, and state in float32."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,9 +13,9 @@ Rate = float | Callable[[jax.Array], jax.Array] | Plateau
 
 
 class RateState(NamedTuple):
-    """Number of updates made, and the rate of the last one (of the first, before it).
+    """Number of updates, and the rate of the last one (before any update, of the first).
 
-    `schedule` is what a schedule with a state remembers; others leave it empty.
+    `schedule` is the state of a schedule that has one, otherwise empty.
     """
 
     count: jax.Array
@@ -24,12 +24,12 @@ class RateState(NamedTuple):
 
 
 def schedule_state(learning_rate: Rate) -> PlateauState | tuple[()]:
-    """Return what a schedule remembers before it has seen anything."""
+    """Return the initial state of a schedule; empty if it has none."""
     return learning_rate.init() if isinstance(learning_rate, Plateau) else ()
 
 
 def rate_at(learning_rate: Rate, count: jax.Array, schedule: PlateauState | tuple[()]) -> jax.Array:
-    """Return the rate after `count` updates, float32, or float64 where jax has it enabled."""
+    """Return the rate after `count` updates, in float32, or float64 if jax has it enabled."""
     if isinstance(learning_rate, Plateau):
         return jnp.asarray(learning_rate.rate(count, schedule), float)
     return jnp.asarray(learning_rate(count) if callable(learning_rate) else learning_rate, float)
@@ -59,9 +59,9 @@ def observe(learning_rate: Rate, state: Any, error: jax.typing.ArrayLike) -> Any
     """Return an optimizer's state after its schedule has seen a validation error.
 
     Args:
-      learning_rate: what the optimizer was made with; all but `schedules.plateau` look away.
-      state: of the optimizer.
-      error: the lower, the better.
+      learning_rate: the optimizer's rate; only `schedules.plateau` uses the error.
+      state: the optimizer's state.
+      error: a validation error, better if lower.
     """
     if not isinstance(learning_rate, Plateau):
         return state
@@ -70,11 +70,11 @@ def observe(learning_rate: Rate, state: Any, error: jax.typing.ArrayLike) -> Any
 
 
 def float32_state(rule: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
-    """Let `rule` see parameters and gradients in float32, float64 ones as they are.
+    """Give `rule` parameters and gradients in float32, or in float64 if they are.
 
-    Its state and its updates are float32 then, and `optax.apply_updates` adds them in float32
-    before it rounds to the parameters' type: squares of bfloat16 gradients keep their digits, and
-    averages move by less than the 2^-8 that bfloat16 can see.
+    Its state and updates are then float32, and `optax.apply_updates` adds in float32 before
+    rounding to the parameters' type. So squares of bfloat16 gradients keep their digits, and
+    averages can change by less than bfloat16's 2^-8.
     """
     rule = optax.with_extra_args_support(rule)
 
@@ -85,7 +85,7 @@ def float32_state(rule: optax.GradientTransformation) -> optax.GradientTransform
 
 
 def widened(tree: Any) -> Any:
-    """Return a tree in float32, or wider as it is."""
+    """Return a tree with its leaves in float32; wider ones stay as they are."""
 
     def widen(leaf):
         return jnp.asarray(leaf, jnp.promote_types(jnp.result_type(leaf), jnp.float32))

@@ -1,4 +1,4 @@
-"""What a method that keeps a matrix over all parameters takes, and what is refused."""
+"""Limits for methods that keep a matrix over all parameters."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ import jax.numpy as jnp
 import optax
 from rich.filesize import decimal as in_words
 
-LARGEST_GB = 4.0  # that such matrices may take unless more is allowed, in 10⁹ bytes
-# That are held at once: of BFGS the inverse, its update, and the products that it is made of; of
-# Newton's method the Hessian's columns, the damped Hessian, and its factor.
+LARGEST_GB = 4.0  # default limit for such matrices, in 10⁹ bytes
+# Matrices held at once: in BFGS the inverse, its update, and the products for this; in Newton's
+# method the Hessian's columns, the damped Hessian, and its factor.
 HELD = 3
 
 
 def check_precision(params: Any, method: str) -> None:
     """Raise ValueError for parameters of less than 32 bits.
 
-    Differences of near gradients, and sums over all parameters, are noise in bfloat16's 8 bits.
+    With bfloat16's 8 bits, differences of similar gradients and sums over all parameters are noise.
     """
     for leaf in jax.tree.leaves(params):
         if jnp.finfo(leaf.dtype).bits < 32:
@@ -27,7 +27,7 @@ def check_precision(params: Any, method: str) -> None:
 
 
 def check_matrix(params: Any, method: str, matrix: str, largest_gb: float) -> None:
-    """Raise ValueError, with the numbers, where `HELD` matrices take more than `largest_gb`."""
+    """Raise ValueError, with the numbers, if HELD matrices exceed `largest_gb`."""
     n = optax.tree.size(params)
     size = n**2 * jnp.result_type(*jax.tree.leaves(params)).itemsize
     if HELD * size > largest_gb * 1e9:

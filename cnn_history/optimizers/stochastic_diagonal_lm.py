@@ -18,10 +18,10 @@ class CurvatureState(NamedTuple):
 
 
 def scale_by_curvature(mu: float = 0.02, every: int = 1) -> optax.GradientTransformationExtraArgs:
-    r"""$u_k = g_k / (\mu + h_{kk})$, h being estimated anew before every `every` updates.
+    r"""$u_k = g_k / (\mu + h_{kk})$, with a new estimate of h every `every` updates.
 
-    `update` takes `curvature_fn`, params -> the diagonal h, of the parameters' shapes and not
-    negative; it is called only when an estimate is due.
+    `update` takes `curvature_fn`, params -> the diagonal h, not negative, with the parameters'
+    shapes. It is called only when an estimate is due.
     """
 
     def init(params):
@@ -40,16 +40,16 @@ def scale_by_curvature(mu: float = 0.02, every: int = 1) -> optax.GradientTransf
 def stochastic_diagonal_lm(
     learning_rate: Rate, mu: float = 0.02, every: int = 1
 ) -> optax.GradientTransformationExtraArgs:
-    r"""$w_k \leftarrow w_k - \frac{\eta_t}{\mu + h_{kk}} g_k$, a rate of its own for each weight.
+    r"""$w_k \leftarrow w_k - \frac{\eta_t}{\mu + h_{kk}} g_k$, a separate rate for each weight.
 
-    LeCun et al. 1998, appendix C, eq. 21. $h_{kk}$ approximates $\partial^2 E / \partial w_k^2$; it
-    comes from outside, as `curvature_fn` of `update` (`training/curvature.py` has the paper's), and
-    is kept for a whole pass (sec. III-B).
+    LeCun et al. 1998, appendix C, eq. 21. $h_{kk}$ approximates $\partial^2 E / \partial w_k^2$.
+    `update` gets it from its argument `curvature_fn` (the paper's is in `training/curvature.py`),
+    and keeps it for a whole pass (sec. III-B).
 
     Args:
       learning_rate: η, a number or a schedule.
-      mu: μ, which keeps the rate of a flat direction finite.
-      every: updates from one estimate to the next; the paper's is one pass of the training set.
+      mu: μ, which bounds the rate in flat directions.
+      every: updates between estimates; in the paper, one pass over the training set.
     """
     scale = scale_by_curvature(mu, every)
     return float32_state(optax.chain(scale, scale_by_rate(learning_rate)))

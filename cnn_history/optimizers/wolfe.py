@@ -1,4 +1,4 @@
-"""Follow a direction as far as the strong Wolfe conditions say."""
+"""A line search with the strong Wolfe conditions."""
 
 from typing import Any, NamedTuple
 
@@ -10,10 +10,10 @@ EVALUATIONS = 20
 
 
 class WolfeState(NamedTuple):
-    """State of the direction, and of the search: its `learning_rate` is the last step's length.
+    """States of the direction and of the search, whose `learning_rate` is the last step's length.
 
-    `search.value` and `search.grad` are those at the new parameters, so that
-    `optax.value_and_grad_from_state` need not compute them again; an infinite value is unknown.
+    `search.value` and `search.grad` belong to the new parameters, so that
+    `optax.value_and_grad_from_state` can reuse them; an infinite value means unknown.
     """
 
     direction: Any
@@ -21,20 +21,20 @@ class WolfeState(NamedTuple):
 
 
 def follow(direction: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
-    r"""Step by $-\alpha d$ with $\alpha$ of the strong Wolfe conditions, $\alpha = 1$ tried first.
+    r"""Step by $-\alpha d$ with $\alpha$ by the strong Wolfe conditions, trying $\alpha = 1$ first.
 
     $f(w - \alpha d) \le f(w) - c_1 \alpha\, g^T d, \quad
     |\nabla f(w - \alpha d)^T d| \le c_2 |g^T d|$, with $c_1 = 10^{-4}$, $c_2 = 0.9$
     (Nocedal & Wright 2006, eq. 3.7, alg. 3.5 and 3.6; optax's `scale_by_zoom_linesearch`). Each
-    trial costs a value and a gradient, and there are at most 20. They are made in a loop, where
-    XLA:CPU takes about four times as long for a convolutional network as outside.
+    trial costs a value and a gradient; there are at most 20. They run in a loop, in which XLA:CPU
+    takes about four times as long for a convolutional network as outside.
 
-    A step that would raise the value, or reach what is not finite, is not taken, be the direction
-    uphill, as gradients of different batches can make it, or the optimum reached up to rounding:
-    the update is 0, the rate 0, and `direction` starts anew.
+    A step that would raise the value or make it infinite is not taken: the update and the rate are
+    0, and `direction` restarts. This happens if the direction is uphill, as gradients of different
+    batches can cause, or if the optimum is reached up to rounding.
 
     Args:
-      direction: gradient -> $d$, uphill, to be followed downwards.
+      direction: gradient -> d, an uphill direction; steps go along -d.
     """
     search = optax.scale_by_zoom_linesearch(EVALUATIONS, initial_guess_strategy="one")
 
@@ -66,14 +66,14 @@ def follow(direction: optax.GradientTransformation) -> optax.GradientTransformat
 
 
 def is_curved(step: jax.Array, change: jax.Array) -> jax.Array:
-    """Say whether $s^T y > \\epsilon |s| |y|$, ε being the precision.
+    """Return whether $s^T y > \\epsilon |s| |y|$, where ε is the precision.
 
-    Only then is there a positive definite matrix that takes y to s (Nocedal & Wright, eq. 6.7).
-    The Wolfe conditions see to it, where both gradients are of one function.
+    Only then does a positive definite matrix map y to s (Nocedal & Wright, eq. 6.7). The Wolfe
+    conditions ensure this if both gradients are of the same function.
 
     Args:
-      step: s, [n].
-      change: y, that of the gradient, [n].
+      step: s, the change of the parameters, [n].
+      change: y, the change of the gradient, [n].
     """
     precision = jnp.finfo(step.dtype).eps
     return step @ change > precision * jnp.linalg.norm(step) * jnp.linalg.norm(change)

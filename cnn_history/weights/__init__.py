@@ -1,4 +1,4 @@
-"""Weights trained elsewhere: files of others to the variables of our networks, and back."""
+"""Conversion of weights between other programs' files and the variables of our networks."""
 
 from cnn_history.weights.convert import convert
 from cnn_history.weights.inputs import Inputs

@@ -17,5 +17,5 @@ NAMES = {
 
 
 def torch_names(name: str) -> dict[str, str]:
-    """Return {torchvision's module: path of ours}; ValueError for a net that it does not have."""
+    """Return {torchvision's module: our path}; ValueError for a network that it lacks."""
     return lookup(NAMES, name, "torchvision AlexNet")

@@ -1,8 +1,8 @@
-"""Networks published as Caffe files: the names of their layers, and what their files say of them.
+"""Networks published as Caffe files: names and constants of their layers.
 
-The releases differ from the papers in constants that no name and no shape shows. They stand in the
-layers' parameters, in the file itself or in its `.prototxt`, and become options of our networks:
-response normalization with other constants, groups, ResNet's first pooling.
+The releases differ from the papers in constants that neither names nor shapes show. They are in the
+layers' parameters, in the file or in its `.prototxt`, and become options of our networks: constants
+of response normalization, groups, and ResNet's first pooling.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ import numpy as np
 from cnn_history.models import alexnet, bn_inception, googlenet, resnet, vgg
 from cnn_history.weights.caffe_file import Layer
 
-FACTOR = "factor"  # what BatchNorm's statistics are multiplied by
-# What the blobs of a layer are, in PyTorch's words. `bn` is that of the fork that BN-Inception was
-# published for; unverified, as the file is not known to us with certainty.
+FACTOR = "factor"  # multiplies BatchNorm's statistics
+# The blobs of each layer type, in PyTorch's terms. `bn` is from the fork of Caffe for which
+# BN-Inception was published; it is not verified with a published file.
 BLOBS = {
     "convolution": ("weight", "bias"),
     "innerproduct": ("weight", "bias"),
@@ -24,15 +24,15 @@ BLOBS = {
     "scale": ("weight", "bias"),
     "bn": ("weight", "bias", "running_mean", "running_var"),
 }
-PASSING = ("split", "relu", "dropout")  # layers that a map goes through on its way
-RANKS = {("convolution", "weight"): 4, ("innerproduct", "weight"): 2}  # of other arrays: 1
+PASSING = ("split", "relu", "dropout")  # layers to look through when finding a source
+RANKS = {("convolution", "weight"): 4, ("innerproduct", "weight"): 2}  # all other arrays: 1
 DEFAULTS = {"local_size": 5, "alpha": 1.0, "beta": 0.75, "k": 1.0, "eps": 1e-5}
 LRN = ("k", "local_size", "alpha", "beta")
 GEOMETRY = {"stride": 1, "pad": 0, "dilation": 1, "group": 1}
 FLOOR, SUM = 1, 1
-MOST_MAPS = 1024  # that a response normalization is over
+MOST_MAPS = 1024  # in the window of a response normalization
 HALF_OF_CONV1 = (alexnet.PAPER[0].maps // 2,)
-# Where a file does not say it: BVLC's AlexNet, CaffeNet and GoogLeNet, in our unit of alpha.
+# For files without them, the constants of BVLC's AlexNet, CaffeNet and GoogLeNet; alpha as here.
 RELEASED = {"k": 1.0, "n": 5, "alpha": 2e-5, "beta": 0.75}
 WITH_LRN = ("alexnet", "alexnet_2012", "googlenet")
 CEIL_MODE = ("googlenet", "bn_inception")
@@ -96,7 +96,7 @@ NAMES: dict[str, dict[str, str]] = {
 
 
 def sources(layers: Sequence[Layer]) -> list[Layer | None]:
-    """Return for each layer the one whose map it takes first, through what a map passes."""
+    """Return for each layer the source of its first input, looking through PASSING layers."""
     made, found = {}, []
     for layer in layers:
         found.append(made.get(layer.bottoms[0]) if layer.bottoms else None)
@@ -107,7 +107,7 @@ def sources(layers: Sequence[Layer]) -> list[Layer | None]:
 def with_constants(layers: Sequence[Layer], written: Sequence[Layer]) -> list[Layer]:
     """Return the layers of a `.prototxt` with the blobs of a file's layers of the same names.
 
-    Raises ValueError, which names the layer, for blobs that the text has no layer for.
+    Raises ValueError, which names the layer, for blobs without a layer in the text.
     """
     blobs = {layer.name: layer.blobs for layer in layers if layer.blobs}
     if missing := sorted(set(blobs) - {layer.name for layer in written}):
@@ -116,11 +116,11 @@ def with_constants(layers: Sequence[Layer], written: Sequence[Layer]) -> list[La
 
 
 def tensors(layers: Sequence[Layer]) -> dict[str, np.ndarray]:
-    """Return the blobs as PyTorch would name and lay them, `conv1.weight`.
+    """Return the blobs in PyTorch's names and layouts, such as `conv1.weight`.
 
-    A Scale belongs to the BatchNorm that it stands behind. That one's statistics are divided by its
-    third blob; by 0, which an untrained layer has, they become 0, as in Caffe.
-    Raises ValueError, which names the layer, for blobs that are none of these.
+    A Scale belongs to the BatchNorm before it, whose statistics are divided by its third blob. If
+    that is 0, as in an untrained layer, they become 0, as in Caffe.
+    Raises ValueError, which names the layer, for other blobs.
     """
     found: dict[str, np.ndarray] = {}
     for layer, source in zip(layers, sources(layers), strict=True):
@@ -158,7 +158,7 @@ def _array(layer: Layer, leaf: str, blob: np.ndarray) -> np.ndarray:
 
 
 def norms(layers: Sequence[Layer], names: Mapping[str, str]) -> dict[str, str]:
-    """Return {normalization: path of our convolution before it}."""
+    """Return {normalization: path of the convolution before it in our network}."""
     return {
         layer.name: names[source.name]
         for layer, source in zip(layers, sources(layers), strict=True)
@@ -167,10 +167,10 @@ def norms(layers: Sequence[Layer], names: Mapping[str, str]) -> dict[str, str]:
 
 
 def options(name: str, layers: Sequence[Layer]) -> tuple[dict[str, Any], list[str]]:
-    """Return the options of our network that a file's constants are, and what to tell of them.
+    """Return the options of our network for a file's constants, and remarks for the user.
 
-    An option with options of its own is (name, options). Raises ValueError for constants that our
-    network cannot have.
+    An option with its own options is (name, options). Raises ValueError for constants that our
+    network does not support.
     """
     chosen, told = {}, []
     if name in WITH_LRN:
@@ -205,8 +205,8 @@ def _constant(layer: Layer, word: str) -> float:
 
 
 def _response_norm(name: str, layers: Sequence[Layer], chosen: dict, told: list[str]) -> None:
-    """Choose a file's response normalization: Caffe's alpha is for a mean over n maps, ours for a
-    sum. Before or behind the pooling it makes AlexNet or CaffeNet."""
+    """Set the response normalization of a file. Caffe's alpha is for a mean over n maps, ours for
+    a sum. Its place before or after pooling distinguishes AlexNet from CaffeNet."""
     found = {layer.name: layer for layer in layers if layer.type == "lrn"}
     constants = {tuple(_constant(layer, word) for word in LRN) for layer in found.values()}
     if len(constants) > 1 or any(
@@ -233,7 +233,7 @@ def _response_norm(name: str, layers: Sequence[Layer], chosen: dict, told: list[
 
 
 def _pool1(layers: Sequence[Layer], chosen: dict, told: list[str]) -> None:
-    """Choose where the windows of ResNet's first pooling begin."""
+    """Set the padding of ResNet's first pooling."""
     pool = next((layer.parameters for layer in layers if layer.type == "pooling"), {})
     padded = pool.get("pad", pool.get("pad_h", [0]))[0] == 1
     floor = pool.get("round_mode", [0])[0] == FLOOR
@@ -250,15 +250,15 @@ def _pool1(layers: Sequence[Layer], chosen: dict, told: list[str]) -> None:
 def check_geometry(
     layers: Sequence[Layer], names: Mapping[str, str], modules: Mapping[str, nn.Module]
 ) -> list[str]:
-    """Return what to tell where a file does not say its strides.
+    """Return a remark for the user if a file does not state its strides.
 
-    Raises ValueError, which names the layer, for a convolution that is not as ours: other strides
-    or paddings show in no name and no shape.
+    Raises ValueError, which names the layer, for a convolution with other strides or paddings than
+    ours, which neither names nor shapes show.
 
     Args:
-      layers: of the file.
-      names: their names to the paths of ours.
-      modules: ours by their paths.
+      layers: layers of the file.
+      names: {their name: our path}.
+      modules: our modules by path.
     """
     silent = False
     for layer, source in zip(layers, sources(layers), strict=True):
@@ -281,7 +281,7 @@ def check_geometry(
 
 
 def _pair(layer: Layer, word: str) -> tuple[int, int]:
-    """Return a convolution's number along h and along w."""
+    """Return a parameter of a convolution along h and along w."""
     given = layer.parameters
     if f"{word}_h" in given or f"{word}_w" in given:
         return tuple(int(given.get(f"{word}_{axis}", [GEOMETRY[word]])[0]) for axis in "hw")

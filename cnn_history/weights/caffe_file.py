@@ -1,8 +1,8 @@
-"""Layers of Caffe's files: `.caffemodel`, three generations of protocol buffers, and `.prototxt`.
+"""Reader of Caffe files: `.caffemodel`, in three generations of protocol buffers, and `.prototxt`.
 
-A message is fields, one after another: a key, `number << 3 | kind`, and a value. Numbers and names
-are those of BVLC/caffe's caffe.proto. Nothing is executed; a length is checked against what is left
-of the file before anything of that length is made, so that memory is bounded by the file's size.
+A message is a sequence of fields, each with a key, `number << 3 | kind`, and a value. Numbers and
+names are from BVLC/caffe's caffe.proto. Nothing is executed. Each length is checked against the
+rest of the file before memory is allocated, so that the file's size bounds the memory.
 """
 
 import math
@@ -17,13 +17,13 @@ import numpy as np
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 FIXED = {FIXED64: 8, FIXED32: 4}
-LONGEST_VARINT = 10  # bytes of 64 bits in sevens
-# Of true files: 900 layers (ResNet-152 with its splits), 30 fields a layer, 4 sizes a blob.
+LONGEST_VARINT = 10  # bytes, for 64 bits in groups of seven
+# True files have up to 900 layers (ResNet-152 with splits), 30 fields per layer, 4 sizes per blob.
 MOST_LAYERS, MOST_FIELDS, MOST_BLOBS, MOST_SIZES = 5_000, 2_000, 16, 8
 DEEPEST_TEXT, LONGEST_TEXT = 8, 1 << 22  # messages within messages, and bytes
 TOKEN = re.compile(r"""#.*|"[^"\n]*"|'[^'\n]*'|[{}]|[^\s{}:;,#"']+""")
 
-# Parameters of a layer that say what it computes, by the number of their field.
+# Parameters that determine a layer's computation, by field number.
 CONVOLUTION = {
     **{1: "num_output", 2: "bias_term", 3: "pad", 4: "kernel_size", 5: "group", 6: "stride"},
     **{9: "pad_h", 10: "pad_w", 11: "kernel_h", 12: "kernel_w", 13: "stride_h", 14: "stride_w"},
@@ -59,11 +59,11 @@ KNOWN = {
 
 
 class Form(NamedTuple):
-    """The numbers of the fields of a layer, in one generation of the format.
+    """The field numbers of a layer in one generation of the format.
 
     Attributes:
-      inside: {field: the parameters in it}.
-      own: parameters that stand in the layer itself.
+      inside: {field: the parameters in its message}.
+      own: parameters that are fields of the layer itself.
     """
 
     name: int
@@ -91,14 +91,14 @@ OLD = Form(
     {},
 )
 OLDEST = Form(1, 2, NONE, NONE, 50, {}, OLDEST_PARAMETERS)
-WITHIN = 1  # the field of an old layer that holds one of the oldest kind
+WITHIN = 1  # the field of an OLD layer that holds an OLDEST one
 OLD_TYPES = {
     **{3: "concat", 4: "convolution", 6: "dropout", 14: "innerproduct", 15: "lrn"},
     **{17: "pooling", 18: "relu", 22: "split", 25: "eltwise"},
 }
 OLDEST_TYPES = {"conv": "convolution", "pool": "pooling"}
 OLDEST_WORDS = {"kernelsize": "kernel_size", "biasterm": "bias_term"}
-# Fields of a blob: sizes of before it had a shape, numbers, and the shape, which is the last.
+# Fields of a blob: four sizes (before there was a shape), values, and the shape.
 NUM, WIDTH, FLOATS, SHAPE, DOUBLES = 1, 4, 5, 7, 8
 
 
@@ -106,12 +106,12 @@ class Layer(NamedTuple):
     """A layer of a file.
 
     Attributes:
-      name: as its writer called it.
-      type: `convolution`, `innerproduct` ..., in small letters.
-      bottoms: names of what it takes.
-      tops: of what it gives.
-      parameters: those that the file says; what Caffe has by default is mostly not there.
-      blobs: its numbers, in the sizes of the file.
+      name: name in the file.
+      type: type in lower case, such as `convolution` or `innerproduct`.
+      bottoms: names of its inputs.
+      tops: names of its outputs.
+      parameters: parameters in the file, mostly without those that have Caffe's defaults.
+      blobs: arrays with the shapes in the file.
     """
 
     name: str
@@ -125,7 +125,7 @@ class Layer(NamedTuple):
 def read(path: pathlib.Path) -> list[Layer]:
     """Return the layers of a `.caffemodel`, in the order of the file.
 
-    Raises ValueError for a file that is damaged, or claims what it does not hold.
+    Raises ValueError for a file that is damaged or shorter than it claims.
     """
     found = []
     for number, kind, value in fields(contents(path)):
@@ -139,7 +139,7 @@ def read(path: pathlib.Path) -> list[Layer]:
 
 
 def contents(path: pathlib.Path) -> memoryview:
-    """Return the bytes of a file, which come into memory as they are looked at."""
+    """Return the memory-mapped bytes of a file."""
     with open(path, "rb") as file:
         if not path.stat().st_size:
             return memoryview(b"")
@@ -151,7 +151,7 @@ def fields(
 ) -> Iterator[tuple[int, int, int | memoryview]]:
     """Yield the number, the kind and the value of each field of a message.
 
-    Raises ValueError for what is no such message, or has more than `most` fields.
+    Raises ValueError for an invalid message, or one with more than `most` fields.
     """
     at = count = 0
     while at < len(data):
@@ -176,7 +176,7 @@ def fields(
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """Return the number that stands there, and where the next thing stands."""
+    """Return the variable-length number at a position, and the position after it."""
     value = 0
     for shift, byte in enumerate(data[at : at + LONGEST_VARINT]):
         value |= (byte & 127) << 7 * shift
@@ -215,7 +215,7 @@ def _layer(data: memoryview, form: Form) -> Layer:
 
 
 def _type(written: str) -> str:
-    """Return a layer's type in one spelling: InnerProduct, INNER_PRODUCT and innerproduct."""
+    """Return a layer's type in one spelling, `innerproduct` for InnerProduct and INNER_PRODUCT."""
     word = written.replace("_", "").lower()
     return OLDEST_TYPES.get(word, word)
 
@@ -228,7 +228,7 @@ def _text(value: memoryview) -> str:
 
 
 def _keep(layer: Layer, word: str, kind: int, value: int | memoryview) -> None:
-    """Add what a field says to the parameters of a layer."""
+    """Add the value of a field to the parameters of a layer."""
     if (kind == FIXED32) != (word in REAL):
         raise ValueError(f"{word} in it is a number of the wrong kind")
     if kind == FIXED32:
@@ -242,7 +242,7 @@ def _keep(layer: Layer, word: str, kind: int, value: int | memoryview) -> None:
 
 
 def _packed(data: memoryview) -> list[int]:
-    """Return whole numbers that stand one behind the other."""
+    """Return the whole numbers of a packed field."""
     found, at = [], 0
     while at < len(data):
         number, at = _varint(data, at)
@@ -253,14 +253,14 @@ def _packed(data: memoryview) -> list[int]:
 
 
 def _blob(data: memoryview) -> np.ndarray:
-    """Return the numbers of a blob; gradients beside them are passed over."""
+    """Return the values of a blob; its gradients are ignored."""
     sizes, shape, held = {}, None, {}
     for number, kind, value in fields(data):
         if number in (FLOATS, DOUBLES) and kind != VARINT:
             if number not in held:
                 held[number] = value
                 continue
-            if isinstance(held[number], memoryview):  # in pieces, or each number by itself
+            if isinstance(held[number], memoryview):  # the values are in several fields
                 held[number] = bytearray(held[number])
             held[number] += value
         elif NUM <= number <= WIDTH and kind == VARINT:
@@ -292,7 +292,7 @@ def read_text(path: pathlib.Path) -> list[Layer]:
 
 
 def _message(words: Iterator[str], depth: int = 0) -> list[tuple[str, str | list]]:
-    """Return the fields of a message in text, by name; those of messages within are lists."""
+    """Return (name, value) of the fields of a message in text; nested messages are lists."""
     found, key = [], None
     for word in words:
         if word == "}":
@@ -329,7 +329,7 @@ def _written(message: list[tuple[str, str | list]]) -> Layer:
 
 
 def _keep_text(layer: Layer, word: str, value: str | list) -> None:
-    """Add a number, or the name of one, to the parameters of a layer."""
+    """Add a number or an enum's name to the parameters of a layer."""
     if word not in KNOWN or isinstance(value, list):  # fillers, rates ... compute nothing
         return
     named = ENUMS.get((word, value), ENUMS.get(value))

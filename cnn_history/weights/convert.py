@@ -1,4 +1,4 @@
-"""Tensors in PyTorch's names and layouts to the variables of a Flax network."""
+"""Conversion of tensors in PyTorch's names and layouts to the variables of a Flax network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,14 +8,14 @@ from flax import traverse_util
 
 from cnn_history.lookup import nearest
 
-# Where each of torch's tensors of a module goes; `weight` is a kernel or a normalization's scale.
+# Our variables for each of a module's tensors; `weight` is a kernel or a normalization's scale.
 LEAVES = {
     "weight": ("params/{}/kernel", "params/{}/scale"),
     "bias": ("params/{}/bias",),
     "running_mean": ("batch_stats/{}/mean",),
     "running_var": ("batch_stats/{}/var",),
 }
-IGNORED = "num_batches_tracked"  # a counter that torch needs for cumulative averages alone
+IGNORED = "num_batches_tracked"  # a counter, which torch uses only for cumulative averages
 
 
 def convert(
@@ -24,17 +24,17 @@ def convert(
     """Return the variables of a network, filled from the tensors of a PyTorch `state_dict`.
 
     Convolutions go from `[out, in, h, w]` to `[h, w, in, out]`, linear layers from `[out, in]` to
-    `[in, out]`, or to `[h, w, c, out]` where ours is a `layers.FullyConnected`: torch flattens
+    `[in, out]`, or to `[h, w, c, out]` for our `layers.FullyConnected`, because torch flattens
     `[c, h, w]`. Normalizations become `scale`, `bias` and the `batch_stats` `mean` and `var`.
 
     Args:
-      state_dict: torch's tensors by their names, `layer1.0.conv1.weight`.
-      names: torch's module, `layer1.0.conv1`, to the path of ours, `conv2_1/conv1`; modules that
-        the network lacks (heads that are off) are passed over, but not their tensors.
+      state_dict: torch's tensors by name, such as `layer1.0.conv1.weight`.
+      names: {torch's module: our path}, such as `layer1.0.conv1`: `conv2_1/conv1`. Modules that
+        the network lacks (disabled heads) are ignored, but their tensors are errors.
       abstract: the network's variables, or their `jax.ShapeDtypeStruct`s.
 
-    Raises ValueError, which names the tensor, for one that is missing, left over, or of another
-    shape or kind than the network's.
+    Raises ValueError, which names the tensor, if one is missing or left over, or has another shape
+    or kind than the network's.
     """
     wanted = traverse_util.flatten_dict(abstract, sep="/")
     sources = {
@@ -64,7 +64,7 @@ def convert(
 
 
 def norm_paths(path: str) -> tuple[str, str]:
-    """Return what the normalization behind a convolution can be called here."""
+    """Return the possible paths of the normalization after a convolution."""
     *block, name = path.split("/")
     return f"{path}_norm", "/".join([*block, name.replace("conv", "norm")])
 
@@ -72,10 +72,10 @@ def norm_paths(path: str) -> tuple[str, str]:
 def fold_biases(
     state_dict: Mapping[str, np.ndarray], names: Mapping[str, str], abstract: Mapping[str, Any]
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Return the tensors without biases that a normalization takes away again, and whose those are.
+    """Return the tensors without redundant biases, and the modules that had them.
 
-    Where a convolution of ours has none and theirs has, it is subtracted from the running mean of
-    the normalization behind it, which computes the same.
+    If their convolution has a bias and ours has none, it is subtracted from the running mean of the
+    normalization after it, which has the same effect.
     """
     wanted = traverse_util.flatten_dict(abstract, sep="/")
     theirs = {path: module for module, path in names.items()}
@@ -94,7 +94,7 @@ def fold_biases(
 
 
 def not_finite(variables: Mapping[str, Any]) -> str:
-    """Return what no network may hold, with its name, in words; empty for nothing."""
+    """Return a description of the first invalid array; empty if all are valid."""
     for name, leaf in traverse_util.flatten_dict(variables, sep="/").items():
         variance = name.startswith("batch_stats/") and name.endswith("/var")
         if fault := _fault(np.asarray(leaf), variance):
@@ -114,7 +114,7 @@ def _first(names: list[str]) -> str:
 
 
 def _to_ours(name: str, tensor: np.ndarray, target: Any, leaf: str) -> np.ndarray:
-    """Return the tensor in our layout and dtype; ValueError unless shape and kind are right."""
+    """Return the tensor in our layout and dtype; ValueError for a wrong shape or kind."""
     if not np.issubdtype(tensor.dtype, np.floating):
         raise ValueError(f"'{name}' holds {tensor.dtype}, where weights are floating-point.")
     shape = target.shape
@@ -128,7 +128,7 @@ def _to_ours(name: str, tensor: np.ndarray, target: Any, leaf: str) -> np.ndarra
             return t.reshape(features, c, h, w).transpose(2, 3, 1, 0)
     else:
         if tensor.ndim == 4 and len(shape) == 2 and tensor.shape[2:] == (1, 1):
-            tensor = tensor[:, :, 0, 0]  # a linear layer that was written as a convolution
+            tensor = tensor[:, :, 0, 0]  # a linear layer written as a 1x1 convolution
         theirs, ours = shape[::-1], np.transpose
     if tensor.shape != theirs:
         raise ValueError(

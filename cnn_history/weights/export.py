@@ -1,4 +1,4 @@
-"""Our variables under the names of others: what `convert` reads, written."""
+"""Conversion of our variables to other programs' names, the inverse of `convert`."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,16 +13,16 @@ from cnn_history import layers, models
 from cnn_history.weights import loader, resnet
 from cnn_history.weights.convert import LEAVES
 
-# Fields of a network that change nothing of what it computes when it is evaluated.
+# Fields of a network that do not affect its evaluation.
 IDLE = ("num_classes", "aux_heads", "dropout", "aux_dropout", "kernel_init", "zero_gamma", "dtype")
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 TORCH_LEAVES = {leaf: suffix for suffix, leaves in LEAVES.items() for leaf in leaves}
 
 
 def torchvision_names(name: str, network: nn.Module) -> Mapping[str, str] | None:
-    """Return {path: torchvision's module} of a network that torchvision has; None for others.
+    """Return {our path: torchvision's module}, or None for a network that torchvision lacks.
 
-    A network with options that torchvision's has not is another one, whatever its name.
+    A network with options that change its computation is one that torchvision lacks.
     """
     if name not in loader.TORCHVISION or name in resnet.CIFAR:
         return None
@@ -44,19 +44,19 @@ def _computes(network: nn.Module) -> dict[str, Any]:
 
 
 def flat(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return the arrays of a tree by our own names, `params/conv2_1/conv1/kernel`."""
+    """Return the arrays of a tree by our names, such as `params/conv2_1/conv1/kernel`."""
     return {n: np.asarray(a) for n, a in traverse_util.flatten_dict(variables, sep="/").items()}
 
 
 def to_torch(
     variables: Mapping[str, Any], names: Mapping[str, str], modules: Mapping[str, nn.Module]
 ) -> dict[str, np.ndarray]:
-    """Return the arrays of a tree as PyTorch names and lays them: the inverse of `convert`.
+    """Return the arrays of a tree in PyTorch's names and layouts: the inverse of `convert`.
 
     Args:
-      variables: of a network.
-      names: paths of its modules to PyTorch's.
-      modules: those modules.
+      variables: variables of a network.
+      names: {our path: PyTorch's module}.
+      modules: our modules by path.
     """
     tensors = {}
     for leaf, array in flat(variables).items():
@@ -74,15 +74,15 @@ def to_torch(
 def program(
     network: nn.Module, variables: Mapping[str, Any], shape: tuple[int, ...], batch: int | None
 ) -> jax.export.Exported:
-    """Return images [n, *shape], float32, as `preprocessing` returns them, -> logits, exported.
+    """Return an exported program: preprocessed images [n, *shape], float32 -> logits.
 
-    The weights are within, and layers are as written, for every platform.
+    It includes the weights, and layers in their standard form, for all PLATFORMS.
 
     Args:
-      network: for evaluation.
-      variables: of it.
+      network: the network.
+      variables: its variables.
       shape: (h, w, c) of an image.
-      batch: n; None for any, which is a symbol.
+      batch: n, or None for any number (symbolic).
     """
 
     def logits(images):

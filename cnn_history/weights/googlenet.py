@@ -37,8 +37,8 @@ NAMES = {"googlenet_bn": _names()}
 
 
 def torch_names(name: str) -> dict[str, str]:
-    """Return {torchvision's module: path of ours}, heads included.
+    """Return {torchvision's module: our path}, including auxiliary heads.
 
-    Raises ValueError for a network that torchvision does not have.
+    Raises ValueError for a network that torchvision lacks.
     """
     return lookup(NAMES, name, "torchvision GoogLeNet")

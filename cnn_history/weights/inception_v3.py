@@ -71,8 +71,8 @@ NAMES = {"inception_v3": _names()}
 
 
 def torch_names(name: str) -> dict[str, str]:
-    """Return {torchvision's module: path of ours}, head included.
+    """Return {torchvision's module: our path}, including the auxiliary head.
 
-    Raises ValueError for a network that torchvision does not have.
+    Raises ValueError for a network that torchvision lacks.
     """
     return lookup(NAMES, name, "torchvision Inception")

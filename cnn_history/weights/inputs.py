@@ -1,4 +1,4 @@
-"""What published weights want their images to be: no file of weights says it."""
+"""The inputs that published weights expect, which no file of weights states."""
 
 from typing import NamedTuple
 
@@ -9,14 +9,14 @@ ONE = (1.0, 1.0, 1.0)
 
 
 class Inputs(NamedTuple):
-    """Mean and deviation of R, G, B, which values are freed of, and how images get their size.
+    """The preprocessing that weights expect: (values - mean) / std per channel, and resizing.
 
     Attributes:
-      mean: of values from 0 to `largest`.
-      std: likewise.
-      largest: 1, or 255 where values stay grey levels.
-      adapter: a name in `datasets.adapters.ADAPTERS`.
-      source: whose numbers these are.
+      mean: mean of R, G, B, for values from 0 to `largest`.
+      std: their standard deviation.
+      largest: 1, or 255 for grey levels.
+      adapter: resizing, a name in `datasets.adapters.ADAPTERS`.
+      source: source of these numbers.
     """
 
     mean: tuple[float, float, float]
@@ -32,8 +32,8 @@ IMAGENET = Inputs(
 SYMMETRIC = Inputs(
     *((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 1), "resize_crop", "the Inceptions', to [-1, 1]"
 )
-# Caffe's releases. Those of BVLC were trained on photos squeezed to 256x256; its mean image, like
-# ResNet's, is replaced by its average.
+# Caffe's releases. BVLC's were trained on photos squeezed to 256x256. The mean images of BVLC and
+# ResNet are replaced by their averages.
 BVLC = Inputs(
     *((122.67891434, 116.66876762, 104.00698793), ONE, 255),
     *("warp_crop", "the average of BVLC's mean image"),
@@ -60,7 +60,7 @@ TABLE = {
 
 
 def inputs_of(writer: str, name: str) -> Inputs:
-    """Return what a network wants whose weights have this writer's names."""
+    """Return the inputs of a network whose weights have this writer's names."""
     inputs = TABLE.get((writer, name), IMAGENET)
     small = models.info(name).input[0] == CIFAR_SIZE
     return inputs._replace(adapter="resize") if small else inputs

@@ -1,4 +1,4 @@
-"""A network of ours with the weights of a file."""
+"""Loading weights from a file into one of our networks."""
 
 import functools
 import pathlib
@@ -25,7 +25,7 @@ from cnn_history.weights import (
 from cnn_history.weights.convert import convert, fold_biases, norm_paths
 from cnn_history.weights.inputs import Inputs, inputs_of
 
-Names = Mapping[str, str]  # of their modules to the paths of ours
+Names = Mapping[str, str]  # {their module: our path}
 
 TORCHVISION: dict[str, Names] = {
     **alexnet.NAMES,
@@ -34,7 +34,7 @@ TORCHVISION: dict[str, Names] = {
     **inception_v3.NAMES,
     **resnet.NAMES,
 }
-# Whose names -> our networks that he has -> his names. Those of a Caffe file are Caffe's.
+# Writer -> our network -> names. Caffe's files have Caffe's names.
 LAYOUTS: dict[str, dict[str, Names]] = {
     "torchvision": TORCHVISION,
     "timm": peers.TIMM,
@@ -46,17 +46,17 @@ NAMES = frozenset({*caffe.NAMES, *(name for layout in LAYOUTS.values() for name 
 ALIASES = {"fc": ("linear", "last_linear"), "downsample": ("shortcut",)}
 V1_5 = "_v1_5"
 TWO_STRIDES = [f"resnet{depth}{V1_5}" for depth in models.resnet.BOTTLENECK_DEPTHS]
-BGR = (("pretrainedmodels", "bn_inception"),)  # and all of Caffe's
+BGR = (("pretrainedmodels", "bn_inception"),)  # and all Caffe files
 
 
 class Imported(NamedTuple):
     """A network from a file.
 
     Attributes:
-      options: of the network, as the file shows them; one with options of its own is a pair.
-      variables: for it.
-      inputs: what its images have to be.
-      told: what was chosen, and what the file did not say.
+      options: options of the network that the file determines; one with its own options is a pair.
+      variables: variables of the network.
+      inputs: the expected inputs.
+      told: remarks for the user on choices made.
     """
 
     options: dict[str, Any]
@@ -73,16 +73,16 @@ def load(
 ) -> Imported:
     """Return our network `name` with the weights of a file.
 
-    The file says the number of classes, whether there are auxiliary heads, whether the shortcuts of
-    a CIFAR network project, and if it is Caffe's the constants of its layers.
-    Raises ValueError for a network that nobody publishes, and for a file that does not fit, naming
-    the tensor.
+    The file determines the number of classes, auxiliary heads, the shortcuts of a CIFAR network,
+    and for Caffe the constants of the layers.
+    Raises ValueError for a network without published weights, and, naming the tensor, for a file
+    that does not fit.
 
     Args:
-      path: of the file.
-      name: of the network.
-      key: which weights of a file that holds several.
-      prototxt: a definition for a Caffe file, whose constants are taken instead of the file's own.
+      path: the file.
+      name: name of the network.
+      key: name of the weights to load from a file with several.
+      prototxt: definition of a Caffe network, whose constants replace those in the file.
     """
     lookup(dict.fromkeys(NAMES), name, "network with published weights")
     found = reader.read(path, key)
@@ -129,14 +129,14 @@ def _from_caffe(name: str, found: list[caffe_file.Layer]) -> Imported:
 
 
 def built(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a file as `models.create` takes them."""
+    """Return a file's options as arguments of `models.create`."""
     norm = options.get("norm")
     made = {"norm": functools.partial(layers.NORMS[norm[0]], **norm[1])} if norm else {}
     return {**options, **made}
 
 
 def _writer(name: str, tensors: Mapping[str, np.ndarray]) -> str:
-    """Return whose names a file has; raise ValueError where he calls another network by ours."""
+    """Return the writer whose names a file has; ValueError if they are of another network."""
     modules = {tensor.rpartition(".")[0] for tensor in tensors}
 
     def fit(names: Names) -> tuple[int, int]:
@@ -158,7 +158,7 @@ def _writer(name: str, tensors: Mapping[str, np.ndarray]) -> str:
 
 
 def _as_written(module: str, tensors: Mapping[str, np.ndarray]) -> str:
-    """Return the name under which this file has a module."""
+    """Return the name of a module in this file, which may use an alias."""
     for word, others in ALIASES.items():
         for other in others if word in module else ():
             renamed = ".".join(other if part == word else part for part in module.split("."))
@@ -168,7 +168,7 @@ def _as_written(module: str, tensors: Mapping[str, np.ndarray]) -> str:
 
 
 def options_of(name: str, names: Names, tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return the network's options that a file's tensors show."""
+    """Return the network's options that a file's tensors determine."""
     ours = {path: tensors[f"{m}.weight"] for m, path in names.items() if f"{m}.weight" in tensors}
     options = {}
     classifier = models.create(name).classifier
@@ -178,13 +178,13 @@ def options_of(name: str, names: Names, tensors: Mapping[str, np.ndarray]) -> di
         options["aux_heads"] = True
     if name in resnet.CIFAR and any(path.endswith("/conv_shortcut") for path in ours):
         options["shortcut"] = "B"
-    if name == "bn_inception":  # nobody publishes weights of the paper's figure
+    if name == "bn_inception":  # all published weights are of the release, not the paper's figure
         options["channels"] = "release"
     return options
 
 
 def _turned(tensors: Mapping[str, np.ndarray], names: Names) -> dict[str, np.ndarray]:
-    """Return the tensors for images in R, G, B: the first convolution's inputs were B, G, R."""
+    """Return the tensors with the first convolution's inputs changed from B, G, R to R, G, B."""
     first = f"{next(iter(names))}.weight"
     return {n: t[:, ::-1] if n == first and t.ndim == 4 else t for n, t in tensors.items()}
 
@@ -194,7 +194,7 @@ def _image(name: str) -> jax.ShapeDtypeStruct:
 
 
 def abstract_of(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the shapes of the variables of a network with the options of a file."""
+    """Return the shapes of a network's variables, with the options of a file."""
     init = functools.partial(models.create(name, **built(options)).init, train=False)
     return jax.eval_shape(init, jax.random.key(0), _image(name))
 
@@ -202,7 +202,7 @@ def abstract_of(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
 def _fill(
     name: str, options: Mapping[str, Any], names: Names, tensors: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the variables of a network from tensors, and what was done to these."""
+    """Return the variables of a network from tensors, and remarks on changes to these."""
     abstract = abstract_of(name, options)
     tensors, folded = fold_biases(tensors, names, abstract)
     more = f" and {len(folded) - 1} more" if len(folded) > 1 else ""

@@ -1,7 +1,7 @@
-"""The names that other collections have for these networks, where they are not torchvision's.
+"""Module names of other collections of networks, where they differ from torchvision's.
 
-timm's ResNets and Inception-v3, pretrainedmodels' ResNets and Inception-v3, and the CIFAR networks
-of chenyaofo and akamaster need no table: they are torchvision's, but for words in `ALIASES`.
+timm's and pretrainedmodels' ResNets and Inception-v3, and the CIFAR networks of chenyaofo and
+akamaster need no table: except for ALIASES, they have torchvision's names.
 """
 
 from cnn_history.models import resnet as resnets
@@ -33,7 +33,7 @@ FIRST_NAMES = {**alexnet.NAMES, **vgg.NAMES}
 
 
 def _cadene_bn_inception() -> dict[str, str]:
-    """That of the Caffe release, `_` for `/`; every convolution has a bias before its norm."""
+    """Return the names of the Caffe release, with `_` for `/`; convolutions have biases."""
     names = {}
     for theirs, path in caffe.NAMES["bn_inception"].items():
         if path != "fc":

@@ -1,6 +1,6 @@
-"""What is in a file of weights. Containers are told apart by content, and answered by name.
+"""Reader of weight files. The content, not the name, determines the format.
 
-Pickles are code: only torch's weights-only loader opens them.
+Pickles can run code, so only torch's weights-only loader opens them.
 """
 
 import pathlib
@@ -16,7 +16,7 @@ import numpy as np
 from cnn_history.weights import caffe_file
 
 SAFETENSORS, CAFFEMODEL, TORCH = ".safetensors", ".caffemodel", "torch"
-# How files begin.
+# First bytes of files.
 ZIP, PICKLE = b"PK\x03\x04", b"\x80"
 OTHERS = {
     b"\x89HDF\r\n\x1a\n": "an HDF5 file, of Keras or of Caffe; Caffe writes a .caffemodel with "
@@ -25,7 +25,7 @@ OTHERS = {
     b"\x1f\x8b": "packed by gzip; unpack it first",
     b"\x28\xb5\x2f\xfd": "packed by zstd; unpack it first",
 }
-# What a zip archive is by the ending of a member's name.
+# Zip archives, by the ending of a member's name.
 ARCHIVES = {
     "/constants.pkl": "a TorchScript program; save its weights alone: "
     "torch.save(torch.jit.load(FILE).state_dict(), 'weights.pth')",
@@ -34,7 +34,7 @@ ARCHIVES = {
     "safetensors.numpy.save_file(dict(numpy.load(FILE)), 'weights.safetensors') makes one that is "
     "read",
 }
-# What a protocol buffer is by (number, kind) of its fields.
+# Protocol buffers, by (number, kind) of their fields.
 VERSION, GRAPH = (1, caffe_file.VARINT), (7, caffe_file.BYTES)
 HISTORY, PIXELS = (3, caffe_file.BYTES), (5, caffe_file.BYTES)
 LAYERS = {(caffe_file.LAYER, caffe_file.BYTES), (caffe_file.OLD_LAYER, caffe_file.BYTES)}
@@ -43,13 +43,13 @@ ONNX = "an ONNX graph, whose weights have lost their layers; import what it was 
 SOLVER = "the memory of Caffe's solver; the weights are in the .caffemodel that it wrote beside it"
 MEAN_IMAGE = "Caffe's mean image; give its average by --mean=R,G,B"
 
-# In torch's words: what a pickle would call, and what else is wrong with it.
+# In torch's messages: the function that a pickle would call, or another fault.
 CALLED = re.compile(r"\bGLOBAL ([\w.]*\w)")
 REASON = re.compile(r"WeightsUnpickler error:\s*(.*?)(?: by default|\n|$)")
 ADVICE = "weights_only"
 MEND = "; save the weights alone: torch.save(model.state_dict(), 'weights.pth')"
 OLDEST_TORCH = (2, 10)  # earlier weights-only loaders have known holes
-# Objects that training scripts leave beside the weights; an `Other` stands for each.
+# Objects that training scripts save with the weights; each is replaced by an `Other`.
 BESIDE = (
     *("argparse.Namespace", "types.SimpleNamespace", "pathlib.PosixPath", "_codecs.encode"),
     *("numpy.dtype", "numpy.ndarray", *(f"numpy.dtypes.Float{bits}DType" for bits in (32, 64))),
@@ -59,9 +59,9 @@ BESIDE = (
         for f in ("scalar", "_reconstruct")
     ),
 )
-NESTED = ("state_dict", "model_state_dict", "model", "net")  # where scripts keep the weights
-AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema")  # beside them
-# What DataParallel, Lightning and torch.compile put before each name, and AveragedModel beside.
+NESTED = ("state_dict", "model_state_dict", "model", "net")  # usual keys of weights
+AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema")  # of averaged weights
+# Prefixes by DataParallel, Lightning and torch.compile, and a counter of AveragedModel.
 PREFIXES = ("module.", "model.", "_orig_mod.")
 COUNTER = "n_averaged"
 
@@ -73,12 +73,12 @@ DTYPES = {
 
 
 class Contents(NamedTuple):
-    """What a file holds.
+    """The contents of a file.
 
     Attributes:
-      tensors: by name; none of a Caffe file.
-      layers: of a Caffe file, else None.
-      told: what there was to choose from.
+      tensors: tensors by name; empty for a Caffe file.
+      layers: layers of a Caffe file, otherwise None.
+      told: remarks for the user on other weights in the file.
     """
 
     tensors: dict[str, np.ndarray]
@@ -87,15 +87,15 @@ class Contents(NamedTuple):
 
 
 def read(path: str | pathlib.Path, key: str | None = None) -> Contents:
-    """Return what a `.safetensors`, a `.caffemodel` or a file that `torch.save` wrote holds.
+    """Return the contents of a `.safetensors`, a `.caffemodel` or a file by `torch.save`.
 
-    Prefixes that all names share are taken off. Nothing that the file says is executed.
-    Raises ValueError for a file that is not there, damaged, of another kind, or holds anything but
-    tensors, and where torch is missing or too old (extra `torch`).
+    PREFIXES that all names share are removed. Nothing in the file is executed.
+    Raises ValueError for a file that is missing, damaged, of another kind, or has anything but
+    tensors, and if torch is missing or too old (extra `torch`).
 
     Args:
-      path: of the file; what it is its content tells.
-      key: which weights, where a file of torch's holds several.
+      path: the file; its content determines the format.
+      key: name of the weights to read from a torch file with several.
     """
     path = pathlib.Path(path)
     if not path.is_file():
@@ -116,7 +116,7 @@ def read(path: str | pathlib.Path, key: str | None = None) -> Contents:
 
 
 def _kind(path: pathlib.Path) -> str:
-    """Return which reader is for a file; raise ValueError where it is known that none is."""
+    """Return the format of a file; raise ValueError for a known format without a reader."""
     data = caffe_file.contents(path)
     start = bytes(data[:16])
     if start.startswith(ZIP):
@@ -133,7 +133,7 @@ def _kind(path: pathlib.Path) -> str:
     try:
         for number, kind, _ in caffe_file.fields(data, LOOKED_AT):
             found.add((number, kind))
-    except ValueError:  # no protocol buffer, or one that is cut off
+    except ValueError:  # not a protocol buffer, or an incomplete one
         found &= LAYERS
     if VERSION in found:
         for field, what in {GRAPH: ONNX, HISTORY: SOLVER, PIXELS: MEAN_IMAGE}.items():
@@ -145,10 +145,9 @@ def _kind(path: pathlib.Path) -> str:
 
 
 def _check_archive(path: pathlib.Path) -> None:
-    """Raise ValueError for a zip archive that is none of torch's weights.
+    """Raise ValueError for a zip archive that torch did not write for weights.
 
-    So is one that holds more than its own size, a bomb: torch packs nothing that it saves, so that
-    no true file is refused.
+    This includes zip bombs, which unpack to more than their size: torch saves without compression.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -178,17 +177,17 @@ def _safetensors(path: pathlib.Path) -> tuple[Mapping, tuple[str, ...]]:
 
 
 class Other:
-    """Stands for an object beside the weights: it takes what a pickle gives, and keeps nothing."""
+    """Placeholder for an object saved with the weights: accepts any state and keeps nothing."""
 
     def __new__(cls, *arguments: Any, **options: Any):
-        """Make one of anything."""
+        """Accept any arguments."""
         return super().__new__(cls)
 
     def __init__(self, *arguments: Any, **options: Any):
         pass
 
     def __setstate__(self, state: Any):
-        """Keep nothing of it."""
+        """Ignore the state."""
 
 
 def _import_torch():
@@ -206,15 +205,15 @@ def _import_torch():
 def _pickled(path: pathlib.Path, key: str | None) -> tuple[Mapping, tuple[str, ...]]:
     torch = _import_torch()
     try:
-        # Warnings are of odd pickles, which are refused, or read, all the same.
+        # Warnings concern unusual pickles, which are refused or read in any case.
         with (
             warnings.catch_warnings(),
             torch.serialization.safe_globals([(Other, name) for name in BESIDE]),
-            open(path, "rb") as file,  # by its name torch takes it for another kind
+            open(path, "rb") as file,  # given a path, torch would trust its suffix
         ):
             warnings.simplefilter("ignore")
             found = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a hostile file makes the loader raise
+    except Exception as error:  # a hostile file can make the loader raise anything
         raise ValueError(
             f"'{path}' is damaged or holds more than weights: {_why(error)}"
         ) from error
@@ -222,7 +221,7 @@ def _pickled(path: pathlib.Path, key: str | None) -> tuple[Mapping, tuple[str, .
 
 
 def _chosen(path: pathlib.Path, found: Any, key: str | None) -> tuple[Mapping, tuple[str, ...]]:
-    """Return the weights among what a training script saved, and what else there was."""
+    """Return the weights in a training script's file, and remarks on other weights there."""
     told, there = (), {}
     if isinstance(found, Mapping):
         there = {str(name): held for name, held in found.items() if isinstance(held, Mapping)}
@@ -249,7 +248,7 @@ def _chosen(path: pathlib.Path, found: Any, key: str | None) -> tuple[Mapping, t
 
 
 def _why(error: Exception) -> str:
-    """Return torch's reason, without its advice to load the file by running what it holds."""
+    """Return torch's reason, without its advice to load the file unsafely."""
     text = str(error)
     if called := CALLED.search(text):
         return f"it asks for {called[1]}{MEND}"
@@ -268,6 +267,6 @@ def _array(name: str, tensor: Any) -> np.ndarray:
         raise ValueError(f"'{name}' is not a plain tensor but {tensor.layout} {tensor.dtype}.")
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise ValueError(f"'{name}' claims {list(tensor.shape)}, more than the file holds.")
-    if tensor.dtype == torch.bfloat16:  # NumPy has none
+    if tensor.dtype == torch.bfloat16:  # NumPy lacks it
         tensor = tensor.float()
     return tensor.detach().numpy()

@@ -1,7 +1,7 @@
 """PyTorch's names for the modules of residual networks.
 
-torchvision's networks halve the image in a bottleneck's 3x3: ours of the same graph are the v1.5.
-CIFAR networks in the common naming have the same names, with one stage less; some writers call the
+torchvision's bottlenecks halve the image in the 3x3 convolution, like our v1.5 networks. CIFAR
+networks in the common naming have the same names with one stage less; some writers call the
 classifier `linear` and a projection `shortcut`.
 """
 
@@ -36,7 +36,7 @@ CIFAR = {f"resnet{depth}": _names([(depth - 2) // 6] * 3, 2) for depth in CIFAR_
 NAMES = {
     **CIFAR,
     **{f"resnet{depth}_v1_5": names for depth, names in IMAGENET.items()},
-    # Without bottlenecks the two are one network.
+    # Without bottlenecks, v1 and v1.5 are the same network.
     **{
         f"resnet{depth}": names
         for depth, names in IMAGENET.items()
@@ -46,8 +46,8 @@ NAMES = {
 
 
 def torch_names(name: str) -> dict[str, str]:
-    """Return {PyTorch's module: path of ours}, with projections that the network may not have.
+    """Return {PyTorch's module: our path}, including projections that a network may lack.
 
-    Raises ValueError for a network that has no weights in these names.
+    Raises ValueError for a network without weights in these names.
     """
     return lookup(NAMES, name, "residual network with PyTorch weights")

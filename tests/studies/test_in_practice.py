@@ -12,5 +12,5 @@ def test_the_answer_is_made_of_the_numbers():
         errors = {"Adam": adam, "SGD, momentum, decay": np.full(4, error) + noise}
         found = in_practice.answer(rows, errors, passes=7)
         assert said in found
-        assert "After 7 passes" in found
+        assert "after 7 passes" in found
         assert "Adam 0.02 and 3.00%" in found

@@ -168,7 +168,7 @@ def test_a_page_is_replaced_and_stays_small(tmp_path, monkeypatch):
     assert (tmp_path / "page" / "notes.txt").read_text() == "mine"
     monkeypatch.setattr(page, "LIMIT", 1e5)
     _, left_out = site.build(monkeypatch, tmp_path / "runs", tmp_path / "page")
-    assert "MB; " in left_out[-1]
+    assert "MB large; " in left_out[-1]
     assert "chart.umd.min.js" in left_out[-1]
 
 
