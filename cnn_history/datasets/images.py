@@ -2,8 +2,9 @@
 
 Files that are called JPEG are often something else. Greyscale and CMYK become RGB (and RGB grey,
 where grey is asked for), the inks being inverted where Adobe's marker is in the file; transparency
-is dropped, 16 bits become 8; PNG and the like are recognised by their content. Orientation tags are
-not obeyed, nor are they in the papers' pipelines. docs/pixels.md has them beside other libraries.
+is dropped, 16 bits become 8 (32 are refused); PNG and the like are recognised by their content.
+Orientation tags are not obeyed, nor are they in the papers' pipelines. docs/pixels.md has them
+beside other libraries.
 What remains raises Damaged: files that are no image, truncated ones, and those of a senseless size.
 """
 
@@ -145,6 +146,10 @@ def check_aspect(height: int, width: int, most: int, why: str = "") -> None:
 
 
 def _pixels(image: Image.Image, channels: int) -> np.ndarray:
+    if (image.format, image.mode) in (("TIFF", "I"), ("TIFF", "F")):
+        raise Damaged(
+            "TIFF of 32 bits a value, whose range it does not say; save it as 8 or 16 bits"
+        )
     try:
         if (image.format, image.mode) == ("JPEG", "CMYK") and "adobe" not in image.info:
             image = ImageChops.invert(image)  # as Pillow has done, which takes all for Adobe's

@@ -2,9 +2,10 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cnn_history import datasets
-from cnn_history.datasets import images
+from cnn_history.datasets import folder, images
 from tests.datasets import files
 
 
@@ -29,6 +30,25 @@ def test_a_folder_is_read_by_index(tmp_path):
         assert train.classes[label] == folder
         np.testing.assert_allclose(image, files.photo(seed=int(file.split(".")[0])), atol=30)
     assert len({label for _, label, _ in map(train.encoded, range(8))}) == 3  # a fair sample
+
+
+def test_every_kind_is_read_whatever_the_case_of_its_ending(tmp_path):
+    """The pixels are Pillow's; JPEG by another decoder, within a grey level."""
+    kinds = {"jpg": "jpeg", "jpe": "jpeg", "tif": "tiff"}
+    for k, ending in enumerate(folder.ENDINGS):
+        name = ending[1:]
+        photo = files.encode(files.photo(seed=k), kinds.get(name, name))
+        for spelled in (name, name.upper(), name.title()):
+            path = tmp_path / "train" / f"kind{k % 3}" / f"{k}{spelled}.{spelled}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(photo)
+    source = datasets.source("folder", "train", str(tmp_path))
+    assert (len(source), source.left_out) == (3 * len(folder.ENDINGS), "")
+    for i, (image, label) in enumerate(zip(*source.read(range(len(source))), strict=True)):
+        path = tmp_path / source.name_of(i)
+        expected = np.asarray(Image.open(path).convert("RGB"))
+        assert source.classes[label] == path.parent.name
+        np.testing.assert_allclose(image.astype(int), expected, atol=1, err_msg=path.name)
 
 
 def test_a_part_of_a_folder_is_the_same_examples(tmp_path):

@@ -25,6 +25,14 @@ def test_what_is_called_jpeg_and_is_not():
         "grey png": (files.encode(photo, "png", mode="L"), grey[..., None], 0),
         "16 bits": (files.encode(grey.astype(np.uint16) * 257, "png"), grey[..., None], 0),
         "one pixel": (files.encode(photo[:1, :1], quality=95), photo[:1, :1], 4),
+        "webp": (files.encode(photo, "webp", lossless=True), photo, 0),
+        "tiff": (files.encode(photo, "tiff"), photo, 0),
+        "packed tiff": (files.encode(photo, "tiff", compression="tiff_lzw"), photo, 0),
+        "tiff with jpeg": (files.encode(photo, "tiff", compression="jpeg", quality=95), photo, 4),
+        "tiff of inks": (files.encode(photo, "tiff", mode="CMYK"), photo, 0),
+        "transparent tiff": (files.encode(photo, "tiff", mode="RGBA"), photo, 0),
+        "grey tiff": (files.encode(photo, "tiff", mode="L"), grey[..., None], 0),
+        "16 bits, tiff": (files.encode(grey.astype(np.uint16) * 257, "tiff"), grey[..., None], 0),
         "a damaged end that can be read": (files.jpeg()[:-2] + b"\0\xff\xd9", photo, 4),
     }
     for kind, (data, wanted, tolerance) in kinds.items():
@@ -52,6 +60,13 @@ def test_the_files_of_the_documents_become_what_they_mean():
 def test_what_cannot_be_decoded_says_why(kind):
     data, message = files.BAD[kind]
     with pytest.raises(images.Damaged, match=message):
+        images.decode(data, 3)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_values_without_a_range_are_no_black_picture(kind):
+    data = files.encode(np.linspace(0, 1, 48).reshape(6, 8).astype(kind), "tiff")
+    with pytest.raises(images.Damaged, match="8 or 16 bits"):
         images.decode(data, 3)
 
 

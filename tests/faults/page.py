@@ -39,7 +39,13 @@ END = """
 * **Signals.** A signal during a compilation ends a run at once (jax 0.11 and 0.12 finish the
   compilation first; nothing is unsaved then). A signal during an evaluation ends it at once too,
   except where the evaluation changes the state (plateau, true averages) or several processes run:
-  they finish it first.
+  they finish it first. A process that another one keeps waiting inside a step cannot save. After 8
+  seconds without headway (or three times the last step, or 300 seconds within a save and the first
+  evaluation) the signal ends all of them with its status, and the line names the last step that was
+  saved (`tests/training/test_overdue.py`). Two processes on a busy machine ended 9 to 12 seconds
+  after the signal, both where the other one was slow and where it stood still; before, the one that
+  waited for a slow one was still there after 90 seconds. One that has stood still for longer may be
+  found lost first, by its heartbeat (134).
 * **Determinism.** The same seed gives the same bits on a CPU: in a second run, resumed at any
   step, with a cold or a warm compilation cache (`tests/faults/test_determinism.py`). On a GPU, set
   `XLA_FLAGS=--xla_gpu_deterministic_ops=true`; we did not test it.
