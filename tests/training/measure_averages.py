@@ -27,7 +27,7 @@ from cnn_history.training import devices, loop
 from experiments import resnet_cifar10
 
 SEEDS = (0, 1, 2)
-STEPS = 120
+STEPS = 50
 RECIPE = {
     **{"image_size": 8, "batch_size": 128, "eval_batch_size": 360, "steps": STEPS},
     **{"log_every": STEPS, "eval_every": STEPS, "checkpoint_every": STEPS},
@@ -65,8 +65,8 @@ def measure(seed):
         return {
             "seed": seed,
             "newest": newest,
-            "average_with_the_newest's_statistics": with_statistics_of_the_newest(here / "newest"),
-            "average_with_its_own": train(seed, "averaged", here / "averaged"),
+            "average_by_others_statistics": with_statistics_of_the_newest(here / "newest"),
+            "average_by_its_own": train(seed, "averaged", here / "averaged"),
         }
 
 
