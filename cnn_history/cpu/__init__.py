@@ -5,11 +5,12 @@ Each form is the same function with the same derivatives. Networks and layers do
 them; `layers.forms` substitutes them.
 """
 
-from cnn_history.cpu import convolution, once, pooling, squashing
+from cnn_history.cpu import convolution, moments, once, pooling, squashing
 
 # Keys are names of the functions in `layers`.
 FORMS = {
     "convolve": convolution.convolve,
+    "group_moments": moments.group_moments,
     "max_pool": pooling.max_pool,
     "residual_sum": once.residual_sum,
     "tanh": squashing.tanh,

@@ -94,7 +94,7 @@ class _Convolution(Form):
         arrays = (array.astype(wide) for array in arrays)
         return form._in_groups(_alone, *arrays).astype(dtype)
 
-    def cut(self, keep_whole, *arrays):
+    def cut(self, partition, *arrays):
         """Compute the gradient of the kernel from whole images, each group separately.
 
         Otherwise XLA may multiply it by the size of a mesh axis along which nothing is sharded
@@ -102,7 +102,7 @@ class _Convolution(Form):
         """
         if self.wanted != KERNEL:
             return self.plain(*arrays)
-        return self._in_groups(_Convolution.plain, *map(keep_whole, arrays))
+        return self._in_groups(_Convolution.plain, *map(partition.keep_whole, arrays))
 
     def _in_groups(self, function, *arrays):
         if self.groups == 1:

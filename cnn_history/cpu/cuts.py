@@ -20,24 +20,37 @@ def is_cut(context: Any) -> bool:
     return set(around.manual_axes) != set(around.mesh.axis_names)
 
 
-def keep_whole(context: Any, images: jax.Array) -> jax.Array:
-    """Constrain images [n, h, w, c] to be sharded along n and c only.
+class Partition:
+    """Where the arguments of a primitive are, as far as it is known while it is lowered.
 
-    Args:
-      context: the lowering context of a primitive.
-      images: an argument of the primitive.
+    Attributes:
+      devices: number of those that share a batch in ways that XLA chooses; 1 where types of arrays
+        say how they are sharded, or nothing does.
     """
-    mesh = _mesh(context)
-    if mesh is None:
-        return images
-    batch, *_, channels = jax.typeof(images).sharding.spec  # along axes of type Explicit
-    known = NamedSharding(mesh, PartitionSpec(batch, None, None, channels))
-    images = jax.sharding.reshard(images, known)
-    if AxisType.Auto not in mesh.axis_types:
-        return images
-    batch, *_, channels = (None if cut else PartitionSpec.UNCONSTRAINED for cut in known.spec)
-    place = NamedSharding(mesh, PartitionSpec(batch, None, None, channels))
-    return jax.lax.with_sharding_constraint(images, place)
+
+    def __init__(self, context: Any):
+        """Take the lowering context of a primitive."""
+        self._mesh = _mesh(context)
+        types = set(self._mesh.axis_types) if self._mesh else set()
+        self.devices = self._mesh.size if types == {AxisType.Auto} else 1
+
+    def keep_whole(self, images: jax.Array) -> jax.Array:
+        """Constrain images [n, h, w, c], an argument, to be sharded along n and c only."""
+        if self._mesh is None:
+            return images
+        batch, *_, channels = jax.typeof(images).sharding.spec  # along axes of type Explicit
+        known = NamedSharding(self._mesh, PartitionSpec(batch, None, None, channels))
+        images = jax.sharding.reshard(images, known)
+        if AxisType.Auto not in self._mesh.axis_types:
+            return images
+        batch, *_, channels = (None if cut else PartitionSpec.UNCONSTRAINED for cut in known.spec)
+        place = NamedSharding(self._mesh, PartitionSpec(batch, None, None, channels))
+        return jax.lax.with_sharding_constraint(images, place)
+
+    def everywhere(self, array: jax.Array) -> jax.Array:
+        """Bring an array whole to each of the `devices`."""
+        whole = NamedSharding(self._mesh, PartitionSpec())
+        return jax.lax.with_sharding_constraint(array, whole)
 
 
 def _mesh(context) -> AbstractMesh | None:

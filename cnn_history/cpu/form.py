@@ -14,7 +14,7 @@ import contextlib
 import contextvars
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import jax
@@ -47,11 +47,8 @@ class Form(abc.ABC):
     def cpu(self, *arrays: jax.Array) -> jax.Array:
         """Apply the form that XLA:CPU runs fastest."""
 
-    def cut(self, keep_whole: Callable, *arrays: jax.Array) -> jax.Array:
-        """Apply the form for arrays that XLA shards over devices, some of which it gets wrong.
-
-        `keep_whole` constrains images [n, h, w, c] to be sharded along n and c only.
-        """
+    def cut(self, partition: cuts.Partition, *arrays: jax.Array) -> jax.Array:
+        """Apply the form for arrays that XLA shards over devices, some of which it gets wrong."""
         return self.plain(*arrays)
 
     def transposed(self, i: int, *arrays: jax.Array) -> jax.Array:
@@ -76,8 +73,8 @@ class _Mapped(Form):
     def cpu(self, *arrays):
         return jax.vmap(self.form.cpu, self.axes)(*arrays)
 
-    def cut(self, keep_whole, *arrays):
-        return jax.vmap(functools.partial(self.form.cut, keep_whole), self.axes)(*arrays)
+    def cut(self, partition, *arrays):
+        return jax.vmap(functools.partial(self.form.cut, partition), self.axes)(*arrays)
 
     def transposed(self, i, *arrays):
         axes = [0 if j == i else axis for j, axis in enumerate(self.axes)]
@@ -156,7 +153,7 @@ def _lower(context, *arrays, form, on_cpu=False):
     if isinstance(form, _as_on_cpu.get()):
         function = form.cpu
     elif cuts.is_cut(context):
-        function = functools.partial(form.cut, functools.partial(cuts.keep_whole, context))
+        function = functools.partial(form.cut, cuts.Partition(context))
     else:
         function = form.cpu if on_cpu and known else form.plain
     return mlir.lower_fun(function, multiple_results=False)(context, *arrays)

@@ -113,9 +113,9 @@ class _AtLargest(_Windows):
         moves = enumerate(self._places(dx))
         return sum(jnp.where(chosen == place, move, 0) for place, move in moves)
 
-    def cut(self, keep_whole, *arrays):
+    def cut(self, partition, *arrays):
         """Keep images whole: XLA gets the transpose of stride-1 windows wrong on two devices."""
-        moved, x = map(keep_whole, arrays)
+        moved, x = map(partition.keep_whole, arrays)
         return dataclasses.replace(self, images=jax.typeof(x)).plain(moved, x)
 
     def _chosen(self, x):

@@ -135,12 +135,23 @@ def statistics(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array
     The first mean has rounding errors in its last digits. The second mean, of small numbers,
     corrects them, and the variance is also that of small numbers.
     """
+    first, rest, var = group_moments(x)
     # The result does not depend on the value subtracted, so no gradient flows through it.
+    first = jax.lax.stop_gradient(first)
+    return x - first, rest, first + rest, var
+
+
+@forms.replaceable
+def group_moments(x: jax.Array) -> jax.Array:
+    """[groups, ..., c] -> [3, groups, 1, ..., c]: a first mean, the mean of the rest, the variance.
+
+    Each group is on its own, and its moments do not depend on the order of its examples.
+    """
     first = jax.lax.stop_gradient(_mean(x))
     off = x - first
     rest = _mean(off)
     var = _mean(jnp.square(off)) - jnp.square(rest)
-    return off, rest, first + rest, jnp.maximum(var, 0)
+    return jnp.stack([first, rest, jnp.maximum(var, 0)])
 
 
 def _mean(x):

@@ -39,6 +39,46 @@ only = jax.jit(lambda x: grouped(x)[0]).lower(x).compile()
 assert "all-reduce" not in only.as_text()
 """
 
+MERGED = """
+import re
+import jax, jax.numpy as jnp, numpy as np
+jax.config.update("jax_num_cpu_devices", 8)
+from cnn_history.layers import batch_norm
+from cnn_history.training import devices
+devices.start()
+mesh = devices.mesh()
+rng = np.random.default_rng(0)
+weights = rng.normal(size=(16, 3, 3, 5)).astype(np.float32)
+scale, bias = rng.normal(1, 0.1, (2, 5)).astype(np.float32)
+
+@jax.jit
+def derivatives(x, scale, bias):
+    def value(x, scale, bias):
+        y, mean, var = batch_norm.normalize(x[None], scale, bias, 1e-5)
+        return jnp.sum(y * weights), (y, mean, var)
+    return jax.value_and_grad(value, (0, 1, 2), has_aux=True)(x, scale, bias)
+
+for mean in (0.0, 1e6):
+    x = np.float32(rng.normal(mean, 2, (16, 3, 3, 5)) + np.arange(16)[:, None, None, None] / 2)
+    everywhere = devices.put((scale, bias), devices.replicated(mesh))
+    cut = devices.put(x, devices.over_batch(mesh)), *everywhere
+    compiled = derivatives.lower(*cut).compile()
+    for ours, alone in zip(*map(jax.tree.leaves, (compiled(*cut), derivatives(x, scale, bias)))):
+        np.testing.assert_allclose(ours, alone, rtol=1e-6, atol=3e-6 * np.abs(alone).max())
+    (_, (_, _, var)), _ = compiled(*cut)
+    np.testing.assert_allclose(var.ravel(), x.astype(float).var((0, 1, 2)), rtol=1e-6)
+    text = compiled.as_text()
+    assert len(re.findall(r" all-gather\\(", text)) == 1, "the moments of each device"
+    assert len(re.findall(r" all-reduce\\(", text)) == 1, "the way back, and the value"
+    assert not re.search(r" (all-to-all|collective-permute)\\(", text)
+"""
+
+
+def test_devices_exchange_their_moments_once():
+    """And merge them to what one device finds, also where the mean is a million: to 1e-6."""
+    result = subprocess.run([sys.executable, "-c", MERGED], cwd=CHECKOUT, capture_output=True)
+    assert result.returncode == 0, result.stderr.decode()
+
 
 def test_groups_of_a_devices_examples_are_the_statistics_of_that_device():
     """As on the papers' GPUs: no device asks another, but for running statistics."""

@@ -1,0 +1,52 @@
+"""Moments of images that lie on several devices, by one exchange between them.
+
+XLA's partitioner reduces each mean that it meets, and the variance needs the mean: two reductions
+over all devices, the second after the first.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from cnn_history.cpu.form import Form
+
+
+def group_moments(plain: Callable, x: jax.Array) -> jax.Array:
+    """Return the same as `plain`, `layers.batch_norm.group_moments`."""
+    return _Moments(plain)(x)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Moments(Form):
+    """[groups, n, ..., c] -> [3, groups, 1, ..., c], as `function` does; not linear."""
+
+    function: Callable
+
+    linear = 0
+
+    def plain(self, x):
+        return self.function(x)
+
+    def cpu(self, x):
+        return self.function(x)
+
+    def cut(self, partition, x):
+        """Let each device find the moments of its own images, tell all, and merge what all told.
+
+        Chan, Golub and LeVeque 1979: means are merged by their differences from one of them, and
+        the variance is the mean of the parts' variances plus that of their means. No square of a
+        large mean is formed, so that no digits are lost.
+        """
+        groups, size, *rest = x.shape
+        parts = partition.devices
+        if groups > 1 or parts == 1 or size % parts:  # groups may be within devices
+            return self.function(x)
+        alone = self.function(x.reshape(parts, size // parts, *rest))
+        first, rest, var = partition.everywhere(alone)  # each [parts, 1, ..., c]
+        origin = first[:1]
+        off = first - origin + rest
+        mean = jnp.mean(off, 0, keepdims=True)
+        var = jnp.mean(var + jnp.square(off - mean), 0, keepdims=True)
+        return jnp.stack([origin, mean, var])
