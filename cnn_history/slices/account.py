@@ -28,7 +28,7 @@ def account(topology_name: str, make: Make, chosen: Collection[str] = programs.P
     experiment = make(mesh)
     state, traced = programs.state(experiment, mesh), programs.traced(experiment, mesh)
     made = {
-        name: compilation.compiled(trace, chip, state)
+        name: compilation.compiled(trace, chip, state, mesh.size)
         for name, trace in traced.items()
         if name == "step" or name in chosen
     }
@@ -64,6 +64,6 @@ def largest(found: dict, make: Callable[[int], Make], multiple: int = 1) -> dict
     def measure(images: int) -> dict:
         experiment = make(images * mesh.size)(mesh)
         step = programs.traced(experiment, mesh)["step"]
-        return compilation.compiled(step, chip, programs.state(experiment, mesh))
+        return compilation.compiled(step, chip, programs.state(experiment, mesh), mesh.size)
 
     return search.largest(measure, found["images_per_device"], found["programs"]["step"], multiple)

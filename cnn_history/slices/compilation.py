@@ -16,13 +16,14 @@ USED = re.compile(r"memory space hbm\. Used ([\d.]+)([KMG]) of ([\d.]+)([KMG]) h
 UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 
-def compiled(trace: Callable[[], jax.stages.Traced], chip: Chip, state: Any) -> dict:
+def compiled(trace: Callable[[], jax.stages.Traced], chip: Chip, state: Any, devices: int) -> dict:
     """Return what compiling a program shows; all bytes and operations are those of one device.
 
     Args:
       trace: the program.
       chip: that it is compiled for.
       state: of the run, as shapes.
+      devices: their number.
 
     Returns:
       `fits`, `peak_bytes`, `hbm_bytes`, `seconds` (of tracing and compiling). Where it fits,
@@ -57,7 +58,7 @@ def compiled(trace: Callable[[], jax.stages.Traced], chip: Chip, state: Any) -> 
         "flops": flops,
         "bytes_accessed": accessed,
         "bound": bound(flops, accessed, chip),
-        "collectives": hlo.collectives(text, *_sizes(state)),
+        "collectives": hlo.collectives(text, *_sizes(state), devices),
         "layout": hlo.layout_costs(text),
         "seconds": seconds,
     }

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 KINDS = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter")
 USES = GRADIENT, STATISTICS, OTHER = ("gradient", "statistics", "other")
+MOMENTS = 3  # that a device tells of each channel of a norm
 SHOWN = 10  # of what layouts cost, the largest
 
 COMPUTATION = re.compile(r"(?:ENTRY )?%(?P<name>[\w.-]+) \(.*\{$")
@@ -92,20 +93,25 @@ def _array(found: re.Match) -> Array:
     return Array(text, size, *whole, not SPACE.search(layout))
 
 
-def collectives(text: str, kernels: Collection[int], channels: Collection[int]) -> list[dict]:
+def collectives(
+    text: str, kernels: Collection[int], channels: Collection[int], devices: int
+) -> list[dict]:
     """Return how often devices talk to each other, by kind and use.
 
     An instruction counts once, also in a loop. One that carries an array as large as a kernel, or a
     vector that is no norm's, is the gradient's; XLA merges small ones into it. One that carries
     nothing but numbers for each channel of a norm is one of statistics, or of what goes back
-    through them, and is the gradient of scale and shift too.
+    through them, and is the gradient of scale and shift too; and so is one that gathers the moments
+    of each device.
 
     Args:
       text: of the program.
       kernels: sizes of parameters that are no vectors of norms.
       channels: sizes of the norms' vectors.
+      devices: their number.
     """
-    found = list(instructions(text))
+    told = {MOMENTS * devices * size for size in channels}
+    found, known = list(instructions(text)), (set(kernels), set(channels), told)
     asynchronous = {
         called
         for one in found
@@ -122,7 +128,7 @@ def collectives(text: str, kernels: Collection[int], channels: Collection[int]) 
         if started and kind in ("all-gather", "collective-permute"):  # (operand, result, ...)
             arrays = arrays[1:2]
         later = started or one.computation in asynchronous or "async" in one.computation
-        key = kind, _use(kind, {array.size for array in arrays}, set(kernels), set(channels)), later
+        key = kind, _use(kind, {array.size for array in arrays}, *known), later
         counts[key] += 1
         sizes[key] += sum(array.bytes for array in arrays)
     return [
@@ -131,7 +137,9 @@ def collectives(text: str, kernels: Collection[int], channels: Collection[int]) 
     ]
 
 
-def _use(kind: str, sizes: set[int], kernels: set[int], channels: set[int]) -> str:
+def _use(kind: str, sizes: set[int], kernels: set[int], channels: set[int], told: set[int]) -> str:
+    if kind == "all-gather":
+        return STATISTICS if sizes <= told else OTHER
     if kind != "all-reduce" or max(sizes, default=0) <= 1:
         return OTHER
     if sizes & (kernels - channels - {1}):

@@ -25,6 +25,7 @@ metadata={op_name="jit(step)/jvp(Net)/norm/reduce_sum" stack_frame_id=6}
   %all-reduce-done.2 = (f32[3,3,3,8]{3,2,1,0:T(4,128)}, f32[8]{0:T(128)}) all-reduce-done(%g)
   %async-start.1 = ((f32[8]), f32[8], u32[]) async-start(%h), calls=%async_computation.3
   %all-gather-start.1 = (bf16[2,8]{1,0}, bf16[16,8]{1,0}) all-gather-start(%i), dimensions={0}
+  %all-gather.7 = f32[3,4,1,8]{3,2,1,0} all-gather(%m), dimensions={1}
   %copy.4 = bf16[128,10,10,20]{3,0,2,1:T(8,128)(2,1)} copy(%j), metadata={op_name="jit(step)/conv"}
   %fusion.5 = f32[8,48]{1,0:T(8,128)} fusion(%k), kind=kLoop, calls=%fused_computation.1
   ROOT %copy.5 = f32[8,8,8]{2,1,0:T(8,128)S(1)} copy(%l)
@@ -34,9 +35,10 @@ KERNELS, CHANNELS = {3 * 3 * 3 * 8, 10}, {8}
 
 
 def test_collectives_by_use():
-    found = hlo.collectives(TEXT, KERNELS, CHANNELS)
+    found = hlo.collectives(TEXT, KERNELS, CHANNELS, devices=4)
     assert found == [
         {"kind": "all-gather", "use": "other", "count": 1, "bytes": 16 * 8 * 2, "async": True},
+        {"kind": "all-gather", "use": "statistics", "count": 1, "bytes": 4 * 96, "async": False},
         {"kind": "all-reduce", "use": "gradient", "count": 1, "bytes": 4 * 224, "async": True},
         {"kind": "all-reduce", "use": "other", "count": 1, "bytes": 8, "async": False},
         {"kind": "all-reduce", "use": "statistics", "count": 1, "bytes": 64, "async": False},
@@ -46,8 +48,8 @@ def test_collectives_by_use():
 
 def test_a_bias_alone_is_a_gradient_where_no_norm_has_as_many_channels():
     text = "ENTRY %main (p: f32[10]) -> f32[10] {\n  %r = f32[10]{0} all-reduce(%p)\n}"
-    assert [one["use"] for one in hlo.collectives(text, KERNELS, CHANNELS)] == ["gradient"]
-    assert [one["use"] for one in hlo.collectives(text, KERNELS, {10})] == ["statistics"]
+    assert [one["use"] for one in hlo.collectives(text, KERNELS, CHANNELS, 4)] == ["gradient"]
+    assert [one["use"] for one in hlo.collectives(text, KERNELS, {10}, 4)] == ["statistics"]
 
 
 def test_what_layouts_cost():

@@ -56,7 +56,8 @@ def count(text, state, batch_size):
 
     A gradient's carries an array as large as a kernel; one of statistics, or of what goes
     back through them and is the gradient of scale and bias too, numbers for each channel that is
-    normalized alone; one of the batch an array with a dimension as long as the batch.
+    normalized alone, or the moments that each device found; one of the batch an array with a
+    dimension as long as the batch.
     """
     kernels = {leaf.size for leaf in jax.tree.leaves(state.params) if leaf.ndim > 1}
     channels = {leaf.size for leaf in jax.tree.leaves(state.model_state)}
@@ -71,8 +72,9 @@ def count(text, state, batch_size):
         sizes = [math.prod(dims) for dims in arrays]
         if any(batch_size in dims for dims in arrays):
             use = "batch"
-        elif kind == "all-gather":
-            use = "gathered_parameters"
+        elif kind == "all-gather":  # a device tells three moments of each channel
+            told = {3 * jax.device_count() * size for size in channels}
+            use = "statistics" if set(sizes) <= told else "gathered_parameters"
         elif kind != "all-reduce":
             use = "other"
         elif kernels & set(sizes):

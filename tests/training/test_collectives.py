@@ -6,11 +6,11 @@ import sys
 
 from tests.training.runs import CHECKOUT
 
-# Reductions of the gradient and of statistics: one of the gradient; of global batch norm one for a
-# first mean, one for what remains of it and for the square, and one on the way back. XLA may send
-# the last of these along with the gradients that are ready by then, so that their sum is held.
+# Exchanges of the gradient and of statistics: one of the gradient; of global batch norm one for the
+# moments of each device, and one on the way back. XLA may send the last one along with gradients
+# that are ready by then, so that their sum is held.
 # Of what is finite, one; and nothing of the batch.
-QUIET = {"reductions": 4, "scalars": 1, "gathered_parameters": 0, "batch": 0, "other": 0}
+QUIET = {"reductions": 3, "scalars": 1, "gathered_parameters": 0, "batch": 0, "other": 0}
 EXPECTED = {
     "global statistics": QUIET,
     # Running statistics, of the whole batch, are all that is left.
@@ -18,7 +18,7 @@ EXPECTED = {
     "streamed": QUIET,
     "many examples": QUIET,
     # Parts are reduced one after another, as they come.
-    "in two parts": {**QUIET, "reductions": 6},
+    "in two parts": {**QUIET, "reductions": 5},
     # Each device updates its cut of two kernels, scale and bias, and all get all; 10 classes stay.
     "optimizer's state sharded": {**QUIET, "gathered_parameters": 4},
 }
