@@ -8,6 +8,7 @@ that it was made for.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,11 @@ from cnn_history.training import devices, keys
 
 
 class FromWhole:
-    """How a step takes its images from those that lie whole on each device."""
+    """How a step takes its images from those that lie whole on each device.
+
+    Each image is a row of bytes there: a TPU pads the last two dimensions of an array, and would
+    bring all images into another layout in every step.
+    """
 
     cuts = False
 
@@ -37,7 +42,7 @@ class FromWhole:
 
     def take(self, data: dict, cursor: dict) -> tuple[jax.Array, jax.Array]:
         """Return (images, labels); traced."""
-        return data["image"][cursor["ids"]], data["label"][cursor["ids"]]
+        return self._examples(data, cursor["ids"])
 
     def sample(
         self, data: dict, cursor: dict, key: jax.Array, count: int
@@ -46,13 +51,16 @@ class FromWhole:
         del cursor
         examples = len(data["label"])
         ids = jax.random.choice(key, examples, (min(count, examples),), replace=False)
-        return data["image"][ids], data["label"][ids]
+        return self._examples(data, ids)
+
+    def _examples(self, data: dict, ids: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return data["image"][ids].reshape(-1, *self._train.shape), data["label"][ids]
 
     def shapes(self, count: int) -> tuple[dict, dict]:
         """Return `data` and the cursors of `count` steps as shapes, dtypes and shardings."""
         examples, whole = len(self._train), devices.replicated(self._mesh)
         data = {
-            "image": _shape((examples, *self._train.shape), np.uint8, whole),
+            "image": _shape((examples, math.prod(self._train.shape)), np.uint8, whole),
             "label": _shape((examples,), np.int32, whole),
         }
         return data, self._cursors(count, lambda name, shape, where: _shape(shape, np.int32, where))
@@ -82,7 +90,8 @@ class Resident(FromWhole):
         """
         super().__init__(experiment, mesh)
         images, labels = experiment.train.arrays()
-        self.data = devices.put({"image": images, "label": labels}, devices.replicated(mesh))
+        rows = {"image": images.reshape(len(images), -1), "label": labels}
+        self.data = devices.put(rows, devices.replicated(mesh))
         self._order = order
 
     def at(self, start: int, count: int) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Program(NamedTuple):
     """The compiled functions.
 
     Data and cursors come from a feed, which says what they are; where data lie whole on each device
-    (`{"image": uint8 [n, h, w, c], "label": int32 [n]}`), a cursor says which of them a step takes:
+    (`{"image": uint8 [n, h w c], "label": int32 [n]}`), a cursor says which of them a step takes:
     `{"ids": [batch], "epochs": [batch], "step": scalar}`.
 
     Attributes:
