@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 
 from cnn_history import accounting
+from cnn_history.cpu.moments import MOST_DEVICES
 from cnn_history.reporting import style
 from cnn_history.studies.findings import Findings, picture
 
@@ -20,9 +21,12 @@ CAPTION = (
 )
 BYTES = 4  # of a float32 gradient
 NETWORKS = {"resnet50": 53, "vgg16": 0}  # number of norms
-# Blocking reductions over all devices per norm: a first mean, the remaining mean with its square,
-# and one in the backward pass (counted in the compiled step, results/processes).
-REDUCTIONS = 3
+CHANNELS = {"resnet50": 26_560, "vgg16": 0}  # in all norms together
+# Blocking exchanges over all devices per norm (counted in the compiled step, results/processes). Up
+# to `moments.MOST_DEVICES`, all devices gather the moments of each, three numbers per channel, and
+# the backward pass reduces one sum. Beyond, there are three reductions: a first mean, the remaining
+# mean with its square, and one in the backward pass.
+TOLD, REDUCTIONS = 3, 3
 CHIPS = {8: (4, 2), 64: (8, 8), 512: (32, 16), 4096: (128, 32)}  # sides of the torus
 IMAGES = (256, 16)  # per chip
 VARIANTS = {"smoke": {}}
@@ -87,14 +91,27 @@ def seconds_of_images(network: str, images: int, machine: Machine) -> float:
     return images / machine.rate * macs[network] / macs["resnet50"]
 
 
+def seconds_of_norms(network: str, chips: int) -> float:
+    """Return the seconds in which norms over all images wait for other chips.
+
+    A reduction of a few numbers per channel costs its latency alone. A gather is the second half of
+    an all-reduce.
+    """
+    norms, hops = NETWORKS[network], over_torus(0, CHIPS[chips], TPU_V3)
+    if chips > MOST_DEVICES:
+        return norms * REDUCTIONS * hops
+    gathered = BYTES * TOLD * CHANNELS[network] * chips
+    sent = over_torus(gathered, CHIPS[chips], TPU_V3) - hops
+    return norms * (hops / 2 + hops) + sent / 2
+
+
 def row(network: str, images: int, chips: int) -> dict:
     """Return the times of a step on TPU v3 chips; communication does not overlap computation."""
     parameters = accounting.account(network).parameters
     compute = seconds_of_images(network, images, TPU_V3)
     ring = around_ring(BYTES * parameters, chips, TPU_V3)
     torus = over_torus(BYTES * parameters, CHIPS[chips], TPU_V3)
-    # Two numbers per channel are so few that only the latency counts.
-    statistics = NETWORKS[network] * REDUCTIONS * over_torus(0, CHIPS[chips], TPU_V3)
+    statistics = seconds_of_norms(network, chips)
     return {
         "network": network,
         "chips": chips,

@@ -1,8 +1,10 @@
 """The model of an all-reduce against one that is made, message by message."""
 
+import jax
 import numpy as np
 import pytest
 
+from cnn_history import models
 from cnn_history.studies import scaling
 from cnn_history.studies.scaling import Machine
 
@@ -58,6 +60,22 @@ def test_by_hand():
     assert row["efficiency_torus"] > 0.58  # nothing but the exchange is counted
     # 56 ms less than an hour's step: 32 servers at 6.25 GB/s.
     assert scaling.goyal() == pytest.approx(0.87, abs=0.005)
+
+
+def test_norms_of_few_chips_by_hand():
+    """64 chips of 8 x 8: 1.5 all-reduces of nothing a norm, and 3 numbers a channel from each."""
+    hops = 2 * (7 + 7) * 1e-6
+    sent = 7 * 3 * 4 * 26_560 * 64 / 2 / 8 * (1 + 1 / 8) / 83.0078e9
+    found = scaling.seconds_of_norms("resnet50", 64)
+    assert found == pytest.approx(53 * 1.5 * hops + sent, rel=1e-4)
+
+
+def test_norms_and_channels_are_those_of_the_network():
+    network, image = models.create("resnet50", num_classes=1000), np.zeros((1, 224, 224, 3))
+    variables = jax.eval_shape(lambda: network.init(jax.random.key(0), image, train=False))
+    means = [leaf.size for leaf in jax.tree.leaves(variables["batch_stats"])][::2]
+    assert len(means) == scaling.NETWORKS["resnet50"]
+    assert sum(means) == scaling.CHANNELS["resnet50"]
 
 
 def test_vgg_sends_what_it_has():

@@ -41,7 +41,7 @@ CASES = {
 def compiled(feed, photos, group_size=None, examples=EXAMPLES, **fields):
     """Return the text of the compiled step, and the state's shapes."""
     mesh, config = devices.mesh(), topologies.config(feed, "float32")
-    config.update(batch_size=examples * mesh.size, **fields)
+    config.update(batch_size=examples * mesh.size, eval_batch_size=mesh.size, **fields)
     train, _ = topologies.sources(feed, photos)
     network = topologies.Net(group_size=group_size)
     program, training, *_ = settings.of(config, network, train, mesh)
