@@ -45,7 +45,8 @@ class _Moments(Form):
         """
         groups, size, *rest = x.shape
         parts = partition.devices
-        if groups > 1 or size % parts or not 1 < parts <= MOST_DEVICES:
+        known = isinstance(size, int)  # an exported program may take any batch
+        if groups > 1 or not known or size % parts or not 1 < parts <= MOST_DEVICES:
             return self.function(x)  # groups may be within devices
         alone = self.function(x.reshape(parts, size // parts, *rest))
         first, rest, var = partition.everywhere(alone)  # each [parts, 1, ..., c]

@@ -116,6 +116,9 @@ CALLS = {
     "window_sums": (layers.AvgPool((2, 2), (2, 2)), X),
 }
 
+# Forms that differ on several devices alone (training/test_devices.py).
+OVER_DEVICES = {"group_moments"}
+
 
 def operations(lowered):
     return collections.Counter(re.findall(r"stablehlo\.\w+", lowered))
@@ -132,7 +135,7 @@ def same(found, expected):
 
 
 def test_each_form_has_its_call():
-    assert set(CALLS) == set(cpu.FORMS)
+    assert set(CALLS) | OVER_DEVICES == set(cpu.FORMS)
 
 
 @pytest.mark.parametrize("name", CALLS)
