@@ -178,15 +178,16 @@ def member(
     variables = devices.put(variables, everywhere)
 
     if chosen is None:
-        ask = _by_shape(probabilities, variables, mesh)
+        ask, whole = _by_shape(probabilities, variables, mesh), np.asarray
     else:
+        whole = jax.jit(lambda labels: labels, out_shardings=everywhere)  # another process has some
         options = compiler.options(devices.platform(mesh), training=False)
         compiled = jax.jit(probabilities, out_shardings=everywhere, compiler_options=options)
         ask = functools.partial(compiled, variables)
 
     def predict(batch):
         made = evaluated(ask, batch["image"])
-        return {"probabilities": made[:, own], "label": batch["label"]}
+        return {"probabilities": made[:, own], "label": whole(batch["label"])}
 
     return predict, chosen
 

@@ -7,16 +7,36 @@ once and in any thread, is to write the signal's number into a pipe, which a thr
 
 import contextlib
 import os
+import pathlib
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+
+import jax
 
 from cnn_history.training import processes
 
 PATIENCE = 8  # seconds without headway; with what follows less than processes.HEARTBEAT
 STEPS = 3  # headway may take as long as this many of the last step
+LAST_WORDS = 4  # seconds for the others to hear it
 UNKNOWN = 300  # seconds for a save, and for what is perhaps compiled first
+
+
+def end_all(status: int, line: str) -> None:
+    """End all processes with a status and a line, whatever the main thread waits for."""
+
+    def tell():
+        with contextlib.suppress(jax.errors.JaxRuntimeError):  # the service is gone
+            processes.end(status, line)
+
+    telling = threading.Thread(target=tell, daemon=True)
+    telling.start()
+    time.sleep(LAST_WORDS)  # in which `together` hears it, and ends this process as the others
+    if telling.is_alive():  # it is process 0 that does not answer
+        print(f"{pathlib.Path(sys.argv[0]).stem}: {line}", file=sys.stderr, flush=True)
+    os._exit(status)
 
 
 class Overdue(threading.Thread):

@@ -1,19 +1,14 @@
 """Signals that ask a run to stop; it saves first."""
 
 import contextlib
-import os
 import signal
-import sys
-import threading
-import time
 from collections.abc import Callable
 
 from cnn_history.errors import Ending
 from cnn_history.training import processes
-from cnn_history.training.overdue import Overdue
+from cnn_history.training.overdue import Overdue, end_all
 
 # Slurm's --signal=USR1 and submitit send the last one before the time limit.
-LAST_WORDS = 4  # seconds
 SIGNALS = signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1
 
 
@@ -101,12 +96,7 @@ class StopRequest:
     def _end(self, number: int) -> None:
         newest = "none" if self.saved is None else f"step {self.saved:,}"
         stop = Stop(number, f"another process kept it waiting, and the last step saved is {newest}")
-        telling = threading.Thread(target=processes.end, args=(stop.code, stop.line), daemon=True)
-        telling.start()
-        time.sleep(LAST_WORDS)  # in which `together` hears it, and ends this process as the others
-        if telling.is_alive():  # it is process 0 that does not answer
-            print(f"train: {stop.line}", file=sys.stderr, flush=True)
-        os._exit(stop.code)
+        end_all(stop.code, stop.line)
 
     def _note(self, number, frame):
         del frame

@@ -20,6 +20,7 @@ import jax
 
 from cnn_history.errors import WRONG_INPUT, Ending, UserError
 from cnn_history.training import processes
+from cnn_history.training.overdue import Overdue, end_all
 from cnn_history.training.signals import SIGNALS, Stop
 
 HEARD = "cnn_history/heard"  # folder of texts
@@ -122,13 +123,22 @@ def _wait_for_abort() -> None:
 def _stopped_by_signals() -> Iterator[None]:
     """End by a signal wherever no run has begun: while others are waited for, too."""
 
+    def stopped(number):
+        return Stop(number, "nothing is unsaved")
+
+    def overdue(number):
+        end_all(stopped(number).code, stopped(number).line)
+
     def stop(number, frame):
         del frame
-        raise Stop(number, "nothing is unsaved")
+        watch.obeyed()
+        raise stopped(number)
 
+    watch = Overdue(SIGNALS, overdue)
     before = {number: signal.signal(number, stop) for number in SIGNALS}
     try:
-        yield
+        with watch:
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -33,7 +33,7 @@ CONFIG = (
 SLOW_SECONDS = 5  # that a process stands still, less than its heartbeat may be silent
 
 
-def start(count, *arguments, folders=(runs.CHECKOUT, runs.CHECKOUT)):
+def start(count, *arguments, folders=(runs.CHECKOUT, runs.CHECKOUT), verb="train"):
     """Start `count` processes with the same arguments, or with a tuple of them for each."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -42,7 +42,7 @@ def start(count, *arguments, folders=(runs.CHECKOUT, runs.CHECKOUT)):
         arguments = [arguments] * count
     return [
         runs.start(
-            "train",
+            verb,
             *arguments[k],
             f"--processes={count}",
             f"--process={k}",

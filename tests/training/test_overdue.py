@@ -13,7 +13,6 @@ import pytest
 
 from cnn_history.training import overdue, processes
 from cnn_history.training.overdue import Overdue
-from cnn_history.training.signals import LAST_WORDS
 from tests.training import faults, runs
 
 MOMENT = 0.5  # seconds of patience, here
@@ -92,7 +91,7 @@ def test_a_wakeup_of_others_is_put_back():
     assert not any(isinstance(one, Overdue) for one in threading.enumerate())
 
 
-SLOW = f"""
+SLOW_TRAIN = f"""
 import sys, time
 from cnn_history import commands, train
 from cnn_history.training import feed
@@ -108,19 +107,31 @@ feed.Resident.at = at
 sys.argv[0] = "train"
 commands.run(train.main)
 """
+SLOW_EVALUATE = """
+import sys, time
+from cnn_history import commands, evaluate, evaluation
+
+def over_batches(*arguments):
+    print("sleeps", flush=True)
+    time.sleep(600)
+
+evaluation.over_batches = over_batches
+sys.argv[0] = "evaluate"
+commands.run(evaluate.main)
+"""
 
 
 @contextlib.contextmanager
-def two(folder, slow=None):
+def two(*flags, slow=None, code=SLOW_TRAIN, verb="train"):
     """Start two processes, of which one may become slow; end what remains of them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     both = []
     for k in range(2):
-        flags = ("--processes=2", f"--process={k}", f"--coordinator={address}")
-        code = ["-c", SLOW] if k == slow else ["-m", "cnn_history.train"]
-        command = [sys.executable, *code, *faults.CONFIG, f"--workdir={folder}", *flags]
+        where = ("--processes=2", f"--process={k}", f"--coordinator={address}")
+        program = ["-c", code] if k == slow else ["-m", f"cnn_history.{verb}"]
+        command = [sys.executable, *program, *flags, *where]
         environment = runs.environment_of_a_command({"JAX_ENABLE_X64": "1"})
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         both.append(subprocess.Popen(command, cwd=runs.CHECKOUT, env=environment, **pipes))
@@ -135,7 +146,7 @@ def two(folder, slow=None):
 @pytest.mark.slow
 @pytest.mark.parametrize("slow", [0, 1])
 def test_while_another_process_is_slow(tmp_path, slow):
-    with two(tmp_path, slow) as both:
+    with two(*faults.CONFIG, f"--workdir={tmp_path}", slow=slow) as both:
         faults.wait_for(lambda: len(faults.lines(tmp_path)) >= SLOW_AT, both)
         time.sleep(8)  # until the other waits
         since = time.monotonic()
@@ -150,14 +161,32 @@ def test_while_another_process_is_slow(tmp_path, slow):
 
 
 @pytest.mark.slow
+def test_an_evaluation_while_another_process_is_slow(tmp_path):
+    recipe = "--config=experiments/lenet5_digits.py:smoke"
+    status, _, err = runs.run("train", recipe, f"--workdir={tmp_path}")
+    assert status == 0, err
+    flags = (f"--workdir={tmp_path}", "--protocol=single_crop")
+    with two(*flags, slow=1, code=SLOW_EVALUATE, verb="evaluate") as both:
+        while "sleeps" not in both[1].stdout.readline():
+            assert both[1].poll() is None
+        time.sleep(8)  # until the other waits
+        since = time.monotonic()
+        both[0].send_signal(signal.SIGTERM)
+        ends = [runs.finish(process) for process in both]
+        assert [status for status, _, _ in ends] == [143, 143], ends
+        assert time.monotonic() - since < 3 * processes.HEARTBEAT
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("stopped", [0, 1])
 def test_while_another_process_stands_still(tmp_path, stopped):
-    with two(tmp_path) as both:
+    """In a save, where there is more patience, the runtime finds it lost before (-6)."""
+    with two(*faults.CONFIG, f"--workdir={tmp_path}") as both:
         faults.wait_for(lambda: len(faults.lines(tmp_path)) >= SLOW_AT, both)
         both[stopped].send_signal(signal.SIGSTOP)
         since = time.monotonic()
         both[1 - stopped].send_signal(signal.SIGTERM)
         status, _, err = runs.finish(both[1 - stopped])
-        assert status == 143, err
-        assert time.monotonic() - since < 2 * (overdue.PATIENCE + LAST_WORDS)
-        assert "Stopped by SIGTERM" in err
+        assert status in (143, -6), err
+        assert time.monotonic() - since < 2 * processes.HEARTBEAT
+        assert ("Stopped by SIGTERM" in err) == (status == 143)

@@ -1,5 +1,6 @@
 """Several processes, as real ones, that find each other on this machine."""
 
+import json
 import re
 
 import pytest
@@ -67,6 +68,17 @@ def test_a_slow_process_is_waited_for_and_a_lost_coordinator_ends_the_others(alo
     assert status == 0, err
     assert "resuming at step" in err
     assert_same_run(tmp_path, alone)
+
+
+def test_two_processes_evaluate_as_one(alone):
+    """Seven images on two devices: the last batch is not full."""
+    flags = (f"--workdir={alone}", "--split=test[:7]", "--dataset=digits", "--format=json")
+    status, out, err = runs.run("evaluate", *flags)
+    assert status == 0, err
+    both = [runs.finish(one) for one in faults.start(2, *flags, verb="evaluate")]
+    assert [status for status, _, _ in both] == [0, 0], both
+    assert json.loads(both[0][1]) == json.loads(out)
+    assert both[1][1] == ""
 
 
 @pytest.mark.parametrize(
