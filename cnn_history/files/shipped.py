@@ -9,6 +9,8 @@ import hashlib
 import json
 import os
 import pathlib
+import subprocess
+import sys
 import tempfile
 
 import jax
@@ -24,6 +26,12 @@ from cnn_history.files import bucket, private, record, workdir
 from cnn_history.files.checkpoint import Checkpoints
 
 TRAINED = pathlib.Path(__file__).with_name("trained")
+PACKAGE = pathlib.Path(__file__).parents[1]
+ALONE = """
+import pathlib, sys
+from cnn_history.files import shipped
+shipped._unpacked(pathlib.Path(sys.argv[1]))
+"""
 CACHE = "~/.cache/cnn_history/trained"
 
 
@@ -52,6 +60,9 @@ def _unpacked(file: pathlib.Path) -> pathlib.Path:
     made = cache / f"{file.stem}-{digest[:12]}"
     if made.exists():
         return made
+    if jax.process_count() > 1:
+        _unpack_alone(file)
+        return made
     try:
         private.make(cache)
         if objection := private.objection(cache):
@@ -64,6 +75,19 @@ def _unpacked(file: pathlib.Path) -> pathlib.Path:
         if not made.exists():  # else another process was first
             raise UserError(f"'{file.stem}' cannot be unpacked: {error}") from error
     return made
+
+
+def _unpack_alone(file: pathlib.Path) -> None:
+    """Unpack in a process of its own: cooperating ones would save together, in one folder."""
+    path = filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH")))
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, str(file)],
+        env={**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": os.pathsep.join(path)},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise UserError(f"'{file.stem}' is not unpacked: {done.stderr.strip().splitlines()[-1]}")
 
 
 def _write(folder: pathlib.Path, file: pathlib.Path, digest: str) -> None:

@@ -81,6 +81,14 @@ def test_two_processes_evaluate_as_one(alone):
     assert both[1][1] == ""
 
 
+def test_two_processes_unpack_a_trained_network(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    flags = ("--workdir=lenet5_digits", "--split=test[:7]", "--dataset=digits", "--format=json")
+    both = [runs.finish(one) for one in faults.start(2, *flags, verb="evaluate")]
+    assert [status for status, _, _ in both] == [0, 0], both
+    assert json.loads(both[0][1])["count"] == 7
+
+
 @pytest.mark.parametrize(
     ("fault", "name"), [(faults.other_config, "config"), (faults.other_code, "code")]
 )
