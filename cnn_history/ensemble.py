@@ -14,11 +14,14 @@ from cnn_history import datasets, evaluation, layers, loading, models
 from cnn_history.cpu import compiler
 from cnn_history.datasets import adapters, examples, identity, images, prepare, stream
 from cnn_history.errors import UserError, blame
+from cnn_history.evaluation import canvas
 from cnn_history.files import record, workdir
 from cnn_history.lookup import lookup
+from cnn_history.models.network import Classifier
 from cnn_history.training import devices, feed, processes
 
 PROGRAMS = 16  # kept at a time: one for each scale at least, as the shapes of views come in order
+SHAPES = 1024  # of views, of which is remembered how far they reach on their canvas
 # Photos that a network is applied to as a whole: of 1 to 32, a scale of 512 would take 2.5 GB.
 THINNEST = 8
 
@@ -178,7 +181,14 @@ def member(
     variables = devices.put(variables, everywhere)
 
     if chosen is None:
-        ask, whole = _by_shape(probabilities, variables, mesh), np.asarray
+        exact, whole = _by_shape(probabilities, variables, mesh), np.asarray
+        ask = exact
+        if isinstance(model, Classifier):
+
+            def positions(variables, view):
+                return models.scores_by_position(model, variables, scaling.values(view))
+
+            ask = _on_canvases(positions, measure.softmax_first, exact, variables, mesh)
     else:
         whole = jax.jit(lambda labels: labels, out_shardings=everywhere)  # another process has some
         options = compiler.options(devices.platform(mesh), training=False)
@@ -217,6 +227,64 @@ def _by_shape(probabilities: Callable, variables: dict, mesh: jax.sharding.Mesh)
 
     def ask(view):
         return program(view.shape, view.dtype)(variables, devices.put(view, everywhere))
+
+    return ask
+
+
+def _on_canvases(
+    positions: Callable,
+    softmax_first: bool,
+    exact: Callable,
+    variables: dict,
+    mesh: jax.sharding.Mesh,
+) -> Callable:
+    """Return the same function, with a program for each canvas, not for each shape as `exact` has.
+
+    That one is asked for squares, and where a canvas would not do.
+
+    Args:
+      positions: (variables, view) -> the scores of each position.
+      softmax_first: as in Measure.
+      exact: view -> probabilities.
+      variables: on the devices.
+      mesh: of the devices.
+    """
+    everywhere = devices.replicated(mesh)
+
+    def traced(shape, dtype):
+        with layers.as_written():  # a function of its own, so that JAX keeps nothing
+            image = jax.ShapeDtypeStruct(shape, dtype)
+            return jax.make_jaxpr(lambda *given: positions(*given))(variables, image)
+
+    @functools.lru_cache(PROGRAMS)
+    def program(shape, dtype):
+        whole = traced(shape, dtype)
+
+        def probabilities(variables, view, reaches):
+            made = canvas.evaluated(whole, reaches, *jax.tree.leaves((variables, view)))
+            if softmax_first:
+                return canvas.mean(jax.nn.softmax(made), reaches[-1])
+            return jax.nn.softmax(canvas.mean(made, reaches[-1]))
+
+        return whole, jax.jit(probabilities, out_shardings=everywhere)
+
+    @functools.lru_cache(SHAPES)
+    def reaches(shape, dtype):
+        large = canvas.shape(shape)
+        whole, _ = program(large, dtype)
+        try:
+            return canvas.reach(whole if large == shape else traced(shape, dtype), whole)
+        except canvas.Unlike:
+            return None
+
+    def ask(view):
+        h, w = view.shape[1:3]
+        if h == w or (own := reaches(view.shape, view.dtype)) is None:
+            return exact(view)
+        large = canvas.shape(view.shape)
+        behind = [(0, new - old) for old, new in zip(view.shape, large, strict=True)]
+        _, compiled = program(large, view.dtype)
+        return compiled(variables, devices.put(np.pad(view, behind), everywhere), own)
 
     return ask
 

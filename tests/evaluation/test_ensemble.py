@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnn_history import datasets, ensemble, evaluation
+from cnn_history import datasets, ensemble, evaluation, models
 from cnn_history.datasets import adapters, prepare
 from cnn_history.errors import UserError
 from cnn_history.training import devices
@@ -123,6 +123,34 @@ def test_a_program_for_each_shape_of_view_is_compiled_once(tmp_path, monkeypatch
     traced.clear()
     predictions(source, protocol="dense", scale=10)
     assert sorted(traced) == [(1, 10, 10, 3), (1, 10, 25, 3), (1, 25, 10, 3)]
+
+
+@pytest.mark.parametrize("softmax_first", [False, True])
+def test_dense_on_canvases_gives_each_photo_its_own_numbers(source, monkeypatch, softmax_first):
+    """Photos of 12x30, 31x12 and 20x20, a network of ours, and its own jitted program for each."""
+    network = models.create("lenet5", num_classes=2)
+    scaling = dataclasses.replace(SCALING, size=32)
+    variables = network.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False)
+    variables = jax.tree.map(lambda leaf: leaf + 0.1, variables)
+    loaded = (network, variables, scaling)
+    monkeypatch.setattr(ensemble.loading, "load", lambda folder, best: loaded)
+    monkeypatch.setattr(ensemble.workdir, "load_inputs", lambda folder: (scaling, 3, ("a", "b")))
+
+    @jax.jit
+    def probabilities(view):
+        view = (view - 0.5) / 0.25
+        if softmax_first:
+            return jax.nn.softmax(models.scores_by_position(network, variables, view))
+        return jax.nn.softmax(network.apply(variables, view, train=False))
+
+    photos, _ = source.read(range(3))
+    wanted = [
+        evaluation.dense(probabilities, evaluation.at_scale(adapters.unit(photo[None]), 37), 32)
+        for photo in photos
+    ]
+    made, _ = predictions(source, protocol="dense", scale=37, softmax_first=softmax_first)
+    np.testing.assert_allclose(made, np.concatenate(wanted), atol=1e-6)
+    assert np.ptp(made, axis=0).max() > 1e-4  # photos that are told apart
 
 
 def test_an_ensemble_is_the_mean_of_its_members(source, monkeypatch):
