@@ -127,9 +127,9 @@ def start_from(
 def _beside(place: pathlib.Path, data: Mapping[str, Identity]) -> str:
     theirs = workdir.known_data(place)
     if theirs:
-        return f"Beside its own, {identity.beside(theirs, data)}"
+        return f"Compared with that run, {identity.beside(theirs, data)}"
     why = "imported" if "imported" in workdir.read_config(place) else "of an earlier version"
-    return f"Its own images are not known, as it is {why}: whether these are others is not checked"
+    return f"Its images are not known, as it is {why}: whether these are others is not checked"
 
 
 def _name(path: tuple) -> str:
