@@ -1,6 +1,6 @@
 """The networks under jax's transformations, precisions and meshes, each beside the plain call.
 
-    ./launch.sh python -m tests.functional_api --networks=lenet5,resnet20 [--meshes]
+    ./launch.sh python -m tests.functional_api --networks=lenet5,resnet20 [--table=meshes]
 
 computes cells of the tables of docs/functional_api.md, keeps them in docs/functional_api.json, and
 writes the tables anew. Small networks are executed, all others are traced: shapes and dtypes are
@@ -23,7 +23,7 @@ from flax import nnx
 from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec
 
 from cnn_history import layers, models
-from tests.models import checks
+from tests.models import checks, low_precision
 
 DOCUMENT = pathlib.Path(__file__).parents[1] / "docs" / "functional_api.md"
 CELLS = DOCUMENT.with_suffix(".json")
@@ -403,7 +403,20 @@ def tables(cells: dict) -> dict[str, str]:
     for column in columns:
         said = [of_network[column].split(":")[0] for of_network in cells["meshes"].values()]
         meshes.append(f"| {column} | " + " | ".join(said) + " |")
-    return {"transformations": "\n".join(precisions), "meshes": "\n".join(meshes)}
+    rounded = [
+        "| network | images | leaves | worst slope | worst error / least | out of reach | about 0 |"
+    ]
+    rounded.append("|---" * 7 + "|")
+    for name, row in cells["bfloat16"].items():
+        slope, ratio = f"{row['slope']:.3f}", f"{row['ratio']:.2f}"
+        aside = len(row["out of reach"]), len(row["about 0"])
+        values = name, row["image_size"], row["leaves"], slope, ratio, *aside
+        rounded.append("| " + " | ".join(map(str, values)) + " |")
+    return {
+        "transformations": "\n".join(precisions),
+        "meshes": "\n".join(meshes),
+        "bfloat16": "\n".join(rounded),
+    }
 
 
 def document(text: str, cells: dict) -> str:
@@ -415,24 +428,32 @@ def document(text: str, cells: dict) -> str:
 
 
 NETWORKS = flags.DEFINE_list("networks", list(EXECUTED), "Whose cells are computed.")
-MESHES = flags.DEFINE_bool("meshes", False, "Those of meshes.")
+TABLE = flags.DEFINE_enum(
+    "table", "transformations", ["transformations", "meshes", "bfloat16"], "Which is computed."
+)
+
+
+def row(name: str) -> dict:
+    """Return a network's cells in the table that the flag says."""
+    if TABLE.value == "meshes":
+        return mesh_cells(name)
+    if TABLE.value == "bfloat16":
+        return low_precision.row(name)
+    return {d: {t: cell(name, d, t) for t in TRANSFORMATIONS} for d in DTYPES}
 
 
 def main(argv):
     """Compute the cells that the flags say, and write."""
     del argv
-    if MESHES.value:
+    if TABLE.value == "meshes":
         jax.config.update("jax_num_cpu_devices", 4)
     jax.config.update("jax_disable_most_optimizations", True)
     for name in NETWORKS.value:
-        if MESHES.value:
-            made = mesh_cells(name)
-        else:
-            made = {d: {t: cell(name, d, t) for t in TRANSFORMATIONS} for d in DTYPES}
+        made = row(name)
         print(name, json.dumps(made, indent=1), flush=True)
         jax.clear_caches()
         cells = json.loads(CELLS.read_text())
-        cells["meshes" if MESHES.value else "transformations"][name] = made
+        cells[TABLE.value][name] = made
         ordered = {key: dict(sorted(cells[key].items())) for key in sorted(cells)}
         CELLS.write_text(json.dumps(ordered, indent=1) + "\n")
         DOCUMENT.write_text(document(DOCUMENT.read_text(), ordered))

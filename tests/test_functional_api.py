@@ -2,11 +2,14 @@
 
 import json
 
+import jax
+import jax.numpy as jnp
 import pytest
+from jax.sharding import AbstractMesh, AxisType, PartitionSpec
 
 from cnn_history import models
 from tests import functional_api
-from tests.models import checks
+from tests.models import checks, low_precision
 
 CELLS = json.loads(functional_api.CELLS.read_text())
 OTHERS = [
@@ -40,3 +43,25 @@ def test_the_document_shows_what_was_measured():
     for name, of_network in CELLS["meshes"].items():
         wrong = {cell: said for cell, said in of_network.items() if said.startswith("error")}
         assert not wrong, name
+    for name, row in CELLS["bfloat16"].items():
+        assert name in models.NETWORKS
+        assert not row["wrong"], name
+        assert abs(row["slope"] - 1) < low_precision.SLOPE, name
+        assert row["ratio"] <= low_precision.ERROR, name
+
+
+@pytest.mark.parametrize("name", ["lenet5", "lenet5_1998", "alexnet", "vgg11", "zfnet"])
+def test_a_classifier_of_a_size_refuses_a_part_of_an_image(name):
+    """Rows that are cut over two devices inside `shard_map`; traced."""
+    height, width, channels = models.info(name).input
+    images = jax.ShapeDtypeStruct((1, height + height % 2, width, channels), jnp.float32)
+    network = models.create(name)
+    mesh = AbstractMesh((2,), ("a",), axis_types=(AxisType.Auto,))
+    forward = jax.shard_map(
+        lambda variables, images: network.apply(variables, images, train=False),
+        mesh=mesh,
+        in_specs=(PartitionSpec(), PartitionSpec(None, "a")),
+        out_specs=PartitionSpec("a"),
+    )
+    with pytest.raises(ValueError, match="cannot take images of"):
+        jax.eval_shape(forward, checks.variables(network, images), images)

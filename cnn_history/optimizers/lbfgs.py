@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
@@ -14,25 +13,25 @@ def scale_by_lbfgs(memory_size: int) -> optax.GradientTransformation:
     """$d = H_k g$ by optax's two-loop recursion, which pairs without positive curvature skip.
 
     Gradients of different batches can produce such pairs. They count as zeros here; with optax's
-    own they would make $H_k$ indefinite.
+    own they would make $H_k$ indefinite. All parameters are
+    one vector, [n], in the state too: XLA compiles each operation of the recursion for each array.
     """
     rule = optax.scale_by_lbfgs(memory_size)
 
     def init(params):
         size.check_precision(params, "lbfgs")
-        return rule.init(params)
+        return rule.init(ravel_pytree(params)[0])
 
     def update(updates: Any, state: optax.ScaleByLBFGSState, params: Any):
-        step, _ = ravel_pytree(optax.tree.sub(params, state.params))
-        change, _ = ravel_pytree(optax.tree.sub(updates, state.updates))
-        usable = wolfe.is_curved(step, change)
-        params_before, updates_before = jax.tree.map(
-            lambda before, now: jnp.where(usable, before, now),
-            (state.params, state.updates),
-            (params, updates),
+        at, _ = ravel_pytree(params)
+        gradient, unravel = ravel_pytree(updates)
+        usable = wolfe.is_curved(at - state.params, gradient - state.updates)
+        state = state._replace(
+            params=jnp.where(usable, state.params, at),
+            updates=jnp.where(usable, state.updates, gradient),
         )
-        state = state._replace(params=params_before, updates=updates_before)
-        return rule.update(updates, state, params)
+        towards, state = rule.update(gradient, state, at)
+        return unravel(towards), state
 
     return optax.GradientTransformation(init, update)
 
