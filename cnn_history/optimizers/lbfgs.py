@@ -13,8 +13,8 @@ def scale_by_lbfgs(memory_size: int) -> optax.GradientTransformation:
     """$d = H_k g$ by optax's two-loop recursion, which pairs without positive curvature skip.
 
     Gradients of different batches can produce such pairs. They count as zeros here; with optax's
-    own they would make $H_k$ indefinite. All parameters are
-    one vector, [n], in the state too: XLA compiles each operation of the recursion for each array.
+    own they would make $H_k$ indefinite. All parameters are one vector, [n], in the state too: XLA
+    compiles each operation of the recursion once for every array that it is given.
     """
     rule = optax.scale_by_lbfgs(memory_size)
 

@@ -16,7 +16,7 @@ from jax.extend import core
 from cnn_history import layers, losses, models
 from tests.models import checks
 
-BATCHES, EXAMPLES, LARGEST = 8, 16, 80  # the last: pixels, of the sides of an image
+BATCHES, EXAMPLES, LARGEST = 8, 16, 80  # pixels, but for auxiliary heads
 SLOPE, ERROR = 0.03, 1.5
 # Of its layer's largest gradient. A bias before a norm has none: 1e-7 here, by rounding.
 ZERO = 1e-5
@@ -100,8 +100,8 @@ def beside(found, true):
 def made(name: str, dtype):
     """Return the network, a residual one with one block of each stage, and its images' size."""
     info, options = models.info(name), models.options(name)
-    size = min(info.input[0], LARGEST)
     heads = {"aux_heads": True} if "aux_heads" in options else {}
+    size = info.input[0] if heads else min(info.input[0], LARGEST)
     fits = {"fit_classifier": True} if "fit_classifier" in options else {}
     return checks.shallow(models.create(name, dtype=dtype, **heads, **fits)), size
 
