@@ -17,7 +17,7 @@ import importlib.util
 import json
 import os
 import pathlib
-import sys
+import time
 
 import jax
 from absl import flags
@@ -30,7 +30,7 @@ from cnn_history.files import record
 from cnn_history.lookup import lookup, nearest
 from cnn_history.reporting import benchmarks as report
 from cnn_history.reporting import tables
-from cnn_history.training import devices
+from cnn_history.training import devices, progress
 
 SUITE = flags.DEFINE_string("suite", None, f"What to measure: {', '.join(SUITES)}.")
 AGAINST = flags.DEFINE_enum("against", None, ["torch"], "What to compare with.")
@@ -46,13 +46,13 @@ PHOTOS = flags.DEFINE_string(
 FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "What is printed.")
 flags.mark_flag_as_required("suite")
 
-MEASURED = ("ceilings", "load_average", "results")  # of a document; the rest says what, and where
+MEASURED = ("ceilings", "load_average", "results")  # the rest describes suite, machine, versions
 
 
 def main(argv: list[str]) -> None:
     output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
     suite, names, effort = _asked()
-    if suite.one_processor:  # before XLA makes its threads, as many as there are processors
+    if suite.one_processor:  # before XLA creates a thread for each processor
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     # PyTorch shares the GPU, and compile times must not come from the cache.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -62,11 +62,17 @@ def main(argv: list[str]) -> None:
         raise UserError(f"--suite={SUITE.value}: there is no GPU here, but {record.devices()}.")
     document = _beginning(effort)
     done = _go_on(output, document)
+    parts, began = suite.parts(names - done), time.monotonic()
+    what = f"{SUITE.value}: {', '.join(sorted(names - done))}, {effort.rounds} rounds"
+    commands.announce(f"{what}, on {document['device']}; results go to {output or 'the console'}")
     document["ceilings"] = suite.ceilings(names - done, effort)
-    for part in suite.parts(names - done):
+    for i, part in enumerate(parts, start=1):
         for row in suite.measure(part, effort, document["ceilings"]):
             document["results"].append(row)
-            print(f"{report.title(row)} ...", file=sys.stderr, flush=True)
+            commands.announce(f"measured: {report.title(row)}")
+        if i < len(parts):
+            left = (time.monotonic() - began) / i * (len(parts) - i)
+            commands.announce(f"about {progress.clock(left)} left")
         done |= part
         document["load_average"][1] = os.getloadavg()[0]
         if output:
@@ -102,7 +108,7 @@ def _beginning(effort: Effort) -> dict:
 
 
 def _go_on(output: pathlib.Path | None, document: dict) -> set[str]:
-    """Take over the rows of an unfinished, equal measurement; return their names.
+    """Take over the rows of an unfinished measurement with the same settings; return their names.
 
     A suite on a GPU may take longer than the machine is available.
     """
@@ -110,22 +116,18 @@ def _go_on(output: pathlib.Path | None, document: dict) -> set[str]:
         before = json.loads(output.read_text()) if output else {}
         done = set(before["done"])
     except (OSError, ValueError, KeyError, TypeError):
-        return set()  # none, or finished: measured anew
+        return set()  # there is none, or it is finished: measure again
     same = all(before.get(name) == document[name] for name in document if name not in MEASURED)
-    if not same or document["commit"].endswith("+"):  # of files that nobody knows
+    if not same or document["commit"].endswith("+"):  # with changes that no commit has
         return set()
     document["results"] += before["results"]
     document["load_average"][0] = before["load_average"][0]
-    print(
-        f"continuing: '{output}' already has {', '.join(sorted(done))}.",
-        file=sys.stderr,
-        flush=True,
-    )
+    commands.announce(f"continuing: '{output}' already has {', '.join(sorted(done))}.")
     return done
 
 
 def _asked() -> tuple[Suite, set[str], Effort]:
-    """Return the suite, the names of its rows, and how to measure."""
+    """Return the suite, the names of its rows, and the effort, from the flags."""
     with blame("--suite"):
         suite = lookup(SUITES, SUITE.value, "suite")
     for name in NETWORKS.value or ():

@@ -16,6 +16,7 @@ from absl import flags
 from cnn_history import commands, lecture
 from cnn_history.errors import UserError, blame
 from cnn_history.files import record
+from cnn_history.lecture.claim import BY_STUDY
 from cnn_history.lookup import lookup
 from cnn_history.reporting import verdicts
 from cnn_history.training import devices
@@ -30,12 +31,11 @@ def main(argv: list[str]) -> None:
     output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
     chosen = _chosen()
     devices.start()
-    count = sum(map(len, chosen.values()))
-    print(
-        f"{count} claim{'s' * (count > 1)}, computed on {record.devices()}",
-        file=sys.stderr,
-        flush=True,
-    )
+    every = [claim for claims in chosen.values() for claim in claims]
+    words = f"{len(every)} claim{'s' * (len(every) > 1)}, computed on {record.devices()}"
+    if studied := sum(claim.stated == BY_STUDY for claim in every):
+        words += f"; {studied} of them by studies, which can take minutes"
+    commands.announce(words)
     begun = time.monotonic()
     results = []
     for title, claims in chosen.items():

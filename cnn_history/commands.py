@@ -48,6 +48,11 @@ def run(main: Callable[[list[str]], None]) -> None:
     app.run(guarded, flags_parser=_parse)
 
 
+def announce(line: str) -> None:
+    """Print on standard error what a verb is about to do; call it once every check has passed."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def writable(flag: str, path: str) -> pathlib.Path:
     """Return the path of a file to write; raise UserError if it could not be written."""
     path = pathlib.Path(path).expanduser()

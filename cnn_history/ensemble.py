@@ -18,7 +18,7 @@ from cnn_history.evaluation import canvas
 from cnn_history.files import record, workdir
 from cnn_history.lookup import lookup
 from cnn_history.models.network import Classifier
-from cnn_history.training import devices, feed, processes
+from cnn_history.training import devices, feed, processes, progress
 
 PROGRAMS = 16  # kept at a time: one for each scale at least, as the shapes of views come in order
 SHAPES = 1024  # of views, of which is remembered how far they reach on their canvas
@@ -123,14 +123,20 @@ def predictions(
     networks = ", ".join(workdir.read_config(folder).model.name for folder in folders)
     what = f"{len(source):,} images of {source.name}"
     _say(f"{networks} on {what}, by {measure.protocol}; {record.devices()}")
-    made = [
-        feed.over_examples(predict, chosen, batch_size, mesh)
-        if chosen
-        else feed.one_by_one(predict, source, skip, functools.partial(_check_aspect, measure))
-        for predict, chosen in members
-    ]
+    made = []
+    for predict, chosen in members:
+        timed = progress.estimating(predict, _examples_of, len(source), _say)
+        if chosen:
+            made.append(feed.over_examples(timed, chosen, batch_size, mesh))
+        else:
+            check_aspect = functools.partial(_check_aspect, measure)
+            made.append(feed.one_by_one(timed, source, skip, check_aspect))
     mean = np.mean([one["probabilities"] for one in made], axis=0)
     return Predictions(mean, made[0]["label"], made[0]["ids"])
+
+
+def _examples_of(batch: dict) -> int:
+    return len(batch["label"])
 
 
 def member(

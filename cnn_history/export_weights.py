@@ -49,6 +49,8 @@ def main(argv: list[str]) -> None:
     folder = shipped.folder(WORKDIR.value)
     network, variables, preprocessing = loading.load(folder)
     variables = jax.tree.map(np.asarray, variables)
+    name = workdir.read_config(folder).model.name
+    commands.announce(f"writing {name} to {output}; it is then read back and compared")
     unfinished = output.with_name(output.name + ".unfinished")
     try:
         said = WRITERS[output.suffix](folder, network, variables, preprocessing, unfinished)

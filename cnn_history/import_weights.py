@@ -70,6 +70,7 @@ def main(argv: list[str]) -> None:
     try:
         private.make(folder)
         with record.lock(folder):
+            commands.announce(f"writing {name} from {checkpoint.name} to {folder}")
             write(folder, checkpoint, name, found._replace(inputs=inputs), classes)
     except (OSError, record.InUse) as error:
         raise UserError(f"--workdir: {error}") from error

@@ -35,6 +35,7 @@ def main(argv: list[str]) -> None:
             "preparation needs TensorFlow, once: EXTRAS=tf ./launch.sh prepare_data "
             f"--dataset={name} --data_dir={root}"
         )
+    commands.announce(f"downloading {name} and preparing it in {root}; bars show the time left")
     print(f"{name} is prepared in {prepare(name, root)}.")
 
 

@@ -33,6 +33,8 @@ def main(argv: list[str]) -> None:
         output.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     searched = [folder for folder in (RESULTS, runs) if folder.is_dir()]
+    folders = " and ".join(map(str, searched))
+    commands.announce(f"writing a page about {folders} to {output}")
     made = record.versions()
     for line in page.write(searched, output, [*studies.STUDIES], lecture.LECTURES.values(), made):
         print(f"report: {line}", file=sys.stderr)

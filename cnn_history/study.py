@@ -5,9 +5,9 @@
 It prints a table and an answer, and writes results.json and figures to the work directory.
 """
 
+import json
 import math
 import pathlib
-import sys
 import textwrap
 import time
 
@@ -24,6 +24,7 @@ from cnn_history.studies import Findings
 from cnn_history.training import devices
 
 RESULTS, FIGURES = "results.json", "figures"
+KEPT = commands.CHECKOUT / "results"
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Study, experiments/studies/NAME.py[:ARG]."
@@ -41,8 +42,10 @@ def main(argv: list[str]) -> None:
     with blame("--workdir", taken):
         private.make(folder)
         with record.lock(folder):
-            said = f"the study {config.study}, on {record.devices()}"
-            print(f"{said}; results.json and figures go to {folder}", file=sys.stderr, flush=True)
+            said = (
+                f"the study {config.study}, on {record.devices()}{_before(config.study, options)}"
+            )
+            commands.announce(f"{said}; results.json and figures go to {folder}")
             begun = time.monotonic()
             findings = run(**options)
             keep(folder, config.study, options, findings, time.monotonic() - begun)
@@ -53,8 +56,18 @@ def main(argv: list[str]) -> None:
     print(f"\nresults.json and figures are in {folder}.")
 
 
+def _before(name: str, options: dict) -> str:
+    """Return the time that the same study took for the checkout's results; "" if unknown."""
+    try:
+        kept = json.loads((KEPT / name / RESULTS).read_text())
+        same = kept["config"] == json.loads(json.dumps(options))
+        return f" ({kept['seconds']:.0f} s on {kept['devices']})" if same else ""
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
 def _study(options: dict):
-    """Remove `study` from the options and return it; raise UserError for options it lacks."""
+    """Remove `study` from the options and return its `run`; raise UserError for wrong options."""
     if "study" not in options:
         raise UserError("--config: this is not a study; studies are in experiments/studies.")
     with blame("config.study"):
@@ -66,7 +79,7 @@ def _study(options: dict):
 def keep(
     folder: pathlib.Path, name: str, options: dict, findings: Findings, seconds: float
 ) -> None:
-    """Draw the pictures and write results.json."""
+    """Draw the figures and write results.json."""
     for file, picture in findings.pictures.items():
         picture.draw(folder / FIGURES / file)
     record.write_json(
@@ -87,7 +100,7 @@ def keep(
 
 
 def _plain(value):
-    """Return a value as JSON allows it: NumPy's numbers as Python's, None for non-finite ones."""
+    """Return a value for JSON: NumPy numbers as Python's, None for those that are not finite."""
     value = value.item() if isinstance(value, np.generic) else value
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

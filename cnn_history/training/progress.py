@@ -1,14 +1,15 @@
-"""The progress of a run: a bar in a terminal, a line now and then elsewhere."""
+"""Progress: a bar in a terminal, elsewhere a line from time to time."""
 
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-QUIET_SECONDS = 10  # between lines without a terminal, and before a compilation is announced
+QUIET_SECONDS = 10  # between lines without a terminal, and before the first announcement
 
 
 class ProgressBar:
@@ -71,18 +72,45 @@ class ProgressBar:
         now = time.monotonic()
         if not self._console.is_terminal and now - self._last_line > QUIET_SECONDS:
             left = (now - self._started) / max(step - self._first, 1) * (self._steps - step)
-            line = f"step {step:,}/{self._steps:,}  " + "  ".join(
-                [*numbers, f"{_clock(left)} left"]
-            )
+            line = f"step {step:,}/{self._steps:,}  " + "  ".join([*numbers, f"{clock(left)} left"])
             self._console.print(line, soft_wrap=True)
             self._last_line = now
 
     def test(self, step: int, error: float) -> None:
-        """Remember the newest test error, and the step that it is of."""
+        """Remember the newest test error and its step, for the next lines."""
         self._tested = f"test error {error:.2%} (step {step:,})"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Return a duration as text: 2:05 or 1:02:05."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def estimating(
+    function: Callable[[Any], Any], size: Callable[[Any], int], total: int, say: Callable
+) -> Callable[[Any], Any]:
+    """Return `function`, which also says the time left once, if it runs for QUIET_SECONDS.
+
+    Args:
+      function: called for one batch after another; its first call compiles and is not timed.
+      size: batch -> number of its examples.
+      total: number of all examples.
+      say: prints a line.
+    """
+    calls, done, started, said = 0, 0, 0.0, False
+
+    def timing(batch):
+        nonlocal calls, done, started, said
+        now = time.monotonic()
+        if calls == 1:
+            started = now
+        elif calls > 1 and not said and now - started > QUIET_SECONDS:
+            left = (total - done) / size(batch)
+            say(f"about {clock((now - started) / (calls - 1) * left)} left")
+            said = True
+        calls, done = calls + 1, done + size(batch)
+        return function(batch)
+
+    return timing
