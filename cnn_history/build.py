@@ -1,7 +1,7 @@
-"""From a config to the objects that it names: the only place where names become objects.
+"""Makes the parts of a run from a config: the only module that turns names into objects.
 
-`experiment` makes all of them, once; what a run is made of knows no config. A wrong field raises
-UserError with the field's name, and nothing is compiled here.
+The parts do not depend on the config. A wrong field raises UserError with the field's name. Nothing
+is compiled here.
 """
 
 import functools
@@ -28,11 +28,11 @@ from cnn_history.lookup import nearest
 from cnn_history.training import devices, trained
 from cnn_history.training import differentiate as differentiation
 
-# From so many batches, one pass at most, norms get the statistics of averaged parameters.
+# Number of batches, at most one pass, for norm statistics of averaged parameters.
 AVERAGED_BATCHES = 50
-# What a rule without a learning rate does not use.
+# Fields that a rule without a learning rate does not use.
 OF_THE_RATE = ("learning_rate", "rate_batch", "schedule", "warmup", "warmup_from")
-# What changes the gradient before the rule, or the step after it.
+# Fields that change the gradient before the rule, or the step after it.
 AROUND_THE_RULE = ("gradient_clipping", "bias_rate", "filter_radius", "decoupled_weight_decay")
 OPTIMIZER_STATES = {"replicated": devices.all_replicated, "sharded": devices.sharded}
 
@@ -43,16 +43,16 @@ def experiment(
     network: nn.Module | None = None,
     mesh: jax.sharding.Mesh | None = None,
 ) -> Experiment:
-    """Return everything that a run is made of.
+    """Return the parts of a run.
 
-    Raises UserError for a field that is missing, unknown, or of a wrong type or value, and where
-    parts do not fit together.
+    Raises UserError for a field that is missing, unknown, or has a wrong type or value, and for
+    parts that do not fit together.
 
     Args:
-      config: of the run.
-      data: training and test examples instead of the config's.
-      network: instead of the config's.
-      mesh: that the run is for; of all devices that are here if not given.
+      config: config of the run.
+      data: training and test examples to use instead of the config's.
+      network: network to use instead of the config's.
+      mesh: mesh of the run; all devices of this machine if not given.
     """
     check(config)
     mesh = mesh or devices.mesh()
@@ -99,7 +99,7 @@ def experiment(
 
 
 def check(config: ConfigDict) -> None:
-    """Raise UserError for fields that hold what they cannot, or do not fit together."""
+    """Raise UserError for fields with wrong values, or that do not fit together."""
     fields.check(config)
     name = config.optimizer.name
     rule = optimizers.OPTIMIZERS[name]
@@ -123,9 +123,9 @@ def check(config: ConfigDict) -> None:
 def sources(
     config: ConfigDict, find: Callable[..., datasets.Source] = datasets.source
 ) -> tuple[datasets.Source, datasets.Source]:
-    """Return the training and the test examples; their classes are those of both.
+    """Return training and test examples, with the classes of both.
 
-    `find` is one of `datasets`: `source`, or `described`, which needs no images.
+    `find` is `datasets.source`, or `datasets.described`, which needs no images.
     """
 
     def source(split: str) -> datasets.Source:
@@ -140,7 +140,7 @@ def sources(
 
 
 def images(config: ConfigDict) -> Callable[[Callable[[], statistics.Statistics]], Images]:
-    """Return (() -> statistics of the training images) -> what is done to images."""
+    """Return (() -> statistics of the training images) -> preprocessing and augmentation."""
     size, adapter = config.image_size, config.adapter
     scaling = scaling_of(config)
     make = fields.AUGMENTATION.bind(config.augmentation)
@@ -186,7 +186,7 @@ def model(config: ConfigDict, num_classes: int) -> nn.Module:
 
 
 def network_option(name: str, chosen: ConfigDict | str) -> Callable | None:
-    """Return what a network takes for one of `config.OF_NETWORKS`, such as its norm."""
+    """Return the object for an option in `config.OF_NETWORKS`, such as a norm."""
     if name == "kernel_init":
         return fields.INITIALIZER.bind(chosen)()
     if name == "norm":
@@ -206,15 +206,15 @@ def loss(config: ConfigDict) -> Callable:
 
 
 def loss_name(config: ConfigDict, network: nn.Module) -> str:
-    """Return what the test loss is, which has no auxiliary heads."""
+    """Return the name of the loss, with a remark on auxiliary heads, which only train."""
     heads = f"; in training plus {config.aux_weight:g} times that of each auxiliary head"
     return config.loss.name + (heads if getattr(network, "aux_heads", False) else "")
 
 
 def schedule(config: ConfigDict) -> optimizers.Rate | None:
-    """Return the learning rate of each step, scaling by the batch and warm-up included.
+    """Return the learning rate by step, including scaling by the batch and warm-up.
 
-    None where the rule searches for the length of its step.
+    None for a rule that searches for the length of its step.
     """
     rate = config.learning_rate
     if config.rate_batch:
@@ -227,7 +227,7 @@ def schedule(config: ConfigDict) -> optimizers.Rate | None:
 
 
 def rate_notes(config: ConfigDict) -> tuple[str, ...]:
-    """Return what is to be known of the rate, a line each, where it is not that of other rules."""
+    """Return remarks on a rule's unusual use of the learning rate, a line each."""
     name, rate = config.optimizer.name, config.learning_rate
     rule = optimizers.OPTIMIZERS[name]
     if rule.line_search:
@@ -239,13 +239,12 @@ def rate_notes(config: ConfigDict) -> tuple[str, ...]:
 def optimizer(
     config: ConfigDict, rate: optimizers.Rate | None
 ) -> Callable[[Mapping[str, Sequence[int]]], optax.GradientTransformation]:
-    """Return (filters of the network, by `models.filters`) -> the rule of a run.
+    """Return (filters of the network, by `models.filters`) -> the chain of a run's optimizer.
 
-    It stands between what prepares the gradient and what corrects the update.
-    The gradient of the loss is clipped, then weight decay is added to it, as in Krizhevsky et al.
-    2012, sec. 5; decoupled, it is added to the update. Biases get their own multiple of the whole
-    update, so that it multiplies their rate whatever the rule. Filters are limited where they would
-    land, and parameters averaged last.
+    In order: the loss's gradient is clipped; weight decay is added to it, as in Krizhevsky et al.
+    2012, sec. 5, or, if decoupled, to the update; updates of biases are multiplied by `bias_rate`,
+    which scales their rate for any rule; filters are limited after the update; and parameters are
+    averaged.
     """
     decay, decayed = config.weight_decay, optimizers.DECAYED[config.decayed]
     l2 = 0.0 if config.decoupled_weight_decay else decay
@@ -271,7 +270,7 @@ def optimizer(
 
 
 def trained_layers(config: ConfigDict, params: Any) -> tuple[str, ...]:
-    """Return the layers that are trained, empty for all; UserError where there is none such."""
+    """Return the layers to train, empty for all; raise UserError for an unknown layer."""
     layers = tuple(config.trained_layers)
     if layers and optimizers.OPTIMIZERS[config.optimizer.name].factors:
         raise UserError(
@@ -289,9 +288,9 @@ def trained_layers(config: ConfigDict, params: Any) -> tuple[str, ...]:
 
 
 def evaluated(config: ConfigDict) -> Callable:
-    """Return (params, optimizer's state) -> the parameters that are evaluated.
+    """Return (params, optimizer's state) -> the parameters to evaluate.
 
-    Of layers that are not trained no average is kept.
+    Layers that are not trained have no average.
     """
     if config.evaluated == "averaged" and config.averaging.name == "none":
         raise UserError("config.evaluated: nothing is averaged; config.averaging.name says how.")
@@ -305,7 +304,7 @@ def biases(params):
 
 
 def differentiate(config: ConfigDict, platform: str) -> Callable:
-    """Return how a step gets its gradient, and what else the optimizer asks for."""
+    """Return the function that computes the gradient and the optimizer's extra arguments."""
     if optimizers.OPTIMIZERS[config.optimizer.name].factors:
         return differentiation.with_factors
     if config.micro_batches > 1:
@@ -334,7 +333,7 @@ def _check_input(
 
 
 def _check_channels(config: ConfigDict, prepare: Callable, data: datasets.Source) -> None:
-    """Raise UserError where a mean or standard deviation that is given is of other channels."""
+    """Raise UserError if a given mean or standard deviation has another number of channels."""
     if config.scaling in scalings.GIVEN:
         preprocessing, channels = prepare(statistics.unknown).preprocessing, data.shape[-1]
         for name in ("mean", "std"):

@@ -1,13 +1,13 @@
-"""What a value may be, and choices whose options are declared by the candidates' signatures.
+"""Kinds of values, and choices among candidates whose signatures declare their options.
 
     def momentum(learning_rate: Rate, decay: Share = 0.9): ...
 
-declares the option `decay` of the optimizer `momentum`: its default, and its kind. An option is a
-parameter with a default and a kind, which is `Annotated` or follows from the type (`kind_of`). The
-program gives all other parameters. What a kind cannot say, such as two options that have to agree,
-the candidate says itself by ValueError.
+declares the option `decay` of the optimizer `momentum`, with its default and kind. An option is a
+parameter with a default and a kind; the kind is `Annotated` or follows from the type (`kind_of`).
+The program supplies all other parameters. Candidates check conditions beyond kinds, such as two
+options that must agree, and raise ValueError.
 
-In a config a choice is a group: `name`, and for each candidate a group of its options. So
+In a config, a choice is a group with a `name` and a group of options for each candidate. So
 `--config.optimizer.name=sgd` changes the rule, and `--config.optimizer.momentum.decay=0.8` an
 option.
 """
@@ -32,13 +32,13 @@ LARGEST, SMALLEST = float(np.finfo(np.float32).max), float(np.finfo(np.float32).
 
 
 class Kind(NamedTuple):
-    """What a value has to be.
+    """A kind of values.
 
     Attributes:
-      words: what it has to be, for a message.
-      fits: whether a value is that.
-      plural: the words for several such values, where there are shorter ones.
-      names: all values, where they are names.
+      words: description for messages.
+      fits: value -> whether it is of this kind.
+      plural: description of several values, if there is a short one.
+      names: all values, if they are names.
     """
 
     words: str
@@ -47,12 +47,12 @@ class Kind(NamedTuple):
     names: tuple[str, ...] = ()
 
     def check(self, value: Any, where: str) -> None:
-        """Raise UserError, which names the place `where`, unless the value is of this kind."""
+        """Raise UserError, with the place `where`, unless the value is of this kind."""
         if not self.fits(value):
             raise UserError(f"{where}: {self.refusal(value, re.split(r'[.-]', where)[-1])}")
 
     def refusal(self, value: Any, name: str) -> str:
-        """Return why `name` cannot have the value."""
+        """Return the message that refuses a value for `name`."""
         if self.names and isinstance(value, str):
             return f"unknown {name} '{value}'; {nearest(value, self.names)}"
         text = repr(value)
@@ -60,7 +60,7 @@ class Kind(NamedTuple):
 
 
 def whole(least: int, most: int = MOST) -> Kind:
-    """Whole numbers in a range."""
+    """Return the kind of whole numbers in a range."""
     return Kind(
         f"a whole number from {least} to {most:,}",
         lambda v: _is(v, numbers.Integral) and least <= v <= most,
@@ -69,7 +69,10 @@ def whole(least: int, most: int = MOST) -> Kind:
 
 
 def number(fits: Callable[[float], bool], words: str) -> Kind:
-    """Numbers that fit, and that float32 or int32 can hold; `words` continue "a number"."""
+    """Return the kind of numbers that fit and that float32 or int32 can represent.
+
+    `words` follow "a number" in messages.
+    """
 
     def holds(value):
         largest = MOST if isinstance(value, numbers.Integral) else LARGEST
@@ -79,7 +82,7 @@ def number(fits: Callable[[float], bool], words: str) -> Kind:
 
 
 def several(kind: Kind, least: int = 0, most: float = float("inf")) -> Kind:
-    """A tuple of `least` to `most` values of a kind."""
+    """Return the kind of tuples of `least` to `most` values of a kind."""
     count = f"{least} " if least == most else ""
 
     def fits(value):
@@ -90,7 +93,7 @@ def several(kind: Kind, least: int = 0, most: float = float("inf")) -> Kind:
 
 
 def one_of(*names: str) -> Kind:
-    """One of these names."""
+    """Return the kind of these names."""
     return Kind(f"one of {', '.join(names)}", lambda v: v in names, names=names)
 
 
@@ -108,14 +111,14 @@ ABOVE_0 = number(lambda v: v >= SMALLEST, " above 0")
 SHARE = number(lambda v: 0 <= v < 1, " from 0 up, below 1")
 Count, Share = Annotated[int, COUNT], Annotated[float, SHARE]
 NotNegative = Annotated[float, NOT_NEGATIVE]
-GIVEN = "given"  # `Annotated[TYPE, GIVEN]`: the program gives it, though it has a default
-# By type; a parameter that may hold something else is Annotated.
+GIVEN = "given"  # `Annotated[TYPE, GIVEN]`: the program supplies it, although it has a default
+# Kinds by type; parameters with other kinds are Annotated.
 KINDS = {bool: FLAG, int: POSITIVE, float: ABOVE_0, str: TEXT}
 RESERVED = ("name", "parent")  # a group's own name; flax's modules have both
 
 
 def kind_of(annotation: Any) -> Kind | None:
-    """Return the kind that a parameter's annotation says, or None where it is no option."""
+    """Return the kind of a parameter from its annotation, or None if it is not an option."""
     origin, inside = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         said = [it for it in inside[1:] if isinstance(it, Kind)]
@@ -148,7 +151,7 @@ def options(make: Callable | None) -> dict[str, Option]:
 
 
 def check_options(group: Any, known: Mapping[str, Option], where: str, what: str = "option"):
-    """Raise UserError for a value that is no option of these, or is not of the option's kind."""
+    """Raise UserError for an unknown option, or a value that is not of the option's kind."""
     GROUP.check(group, where)
     for name, value in group.items():
         if name not in known:
@@ -157,11 +160,11 @@ def check_options(group: Any, known: Mapping[str, Option], where: str, what: str
 
 
 class Choice(NamedTuple):
-    """Candidates of which a config chooses one by its name.
+    """A choice of one candidate by name.
 
     Attributes:
-      what: what the candidates are, for a message.
-      candidates: by name; None is the candidate that does nothing.
+      what: noun for the candidates, for messages.
+      candidates: candidates by name; None does nothing.
     """
 
     what: str
@@ -169,13 +172,13 @@ class Choice(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What a name has to be, for a message."""
+        """The valid names, for messages."""
         return f"one of {', '.join(self.candidates)}"
 
     def group(self, name: str, **changed: Any) -> ConfigDict:
         """Return the group of a config that chooses `name`, with some of its options changed.
 
-        Raises UserError for a name or an option that is not there, or a value of another kind.
+        Raises UserError for an unknown name or option, or a value of another kind.
         """
         group = ConfigDict({"name": name})
         self.complete(group)
@@ -185,7 +188,7 @@ class Choice(NamedTuple):
         return group
 
     def complete(self, group: MutableMapping[str, Any]) -> list[str]:
-        """Give a group the options that it lacks, by default; return those of the chosen one."""
+        """Add missing options to a group, with their defaults; return those of the chosen one."""
         lacked = []
         for candidate, make in self.candidates.items():
             known = options(make)
@@ -197,8 +200,10 @@ class Choice(NamedTuple):
         return lacked
 
     def check(self, group: Any, where: str) -> None:
-        """Raise UserError for a group that does not choose one of the candidates, or whose options
-        are unknown or of another kind. An option that is missing has its default."""
+        """Raise UserError unless a group chooses a candidate and its options are known and valid.
+
+        Missing options have their defaults.
+        """
         GROUP.check(group, where)
         if "name" not in group:
             raise UserError(f"{where} lacks its name, which chooses among its groups.")
@@ -213,16 +218,16 @@ class Choice(NamedTuple):
                 check_options(group[candidate], known, f"{where}.{candidate}")
 
     def bind(self, group: Mapping[str, Any]) -> Callable | None:
-        """Return the chosen candidate with its options bound; None for the one that does nothing.
+        """Return the chosen candidate with its options bound; None for one that does nothing.
 
-        Raises ValueError for a name that is not there.
+        Raises ValueError for an unknown name.
         """
         make = lookup(self.candidates, group["name"], self.what)
         return make and functools.partial(make, **group.get(group["name"], {}))
 
 
 def takes(make: Callable, name: str) -> bool:
-    """Whether a candidate still takes this argument, which is not one of its bound options."""
+    """Return whether a candidate takes an argument that is not bound yet."""
     bound = make.keywords if isinstance(make, functools.partial) else {}
     return name in inspect.signature(make).parameters and name not in bound
 
@@ -233,7 +238,7 @@ def call(make: Callable, **given: Any) -> Any:
 
 
 def checked(make: Callable) -> Callable:
-    """Let a candidate refuse what its annotations do not allow, by ValueError, whoever calls it."""
+    """Make a candidate raise ValueError for arguments that its annotations do not allow."""
     signature, known = inspect.signature(make), options(make)
 
     @functools.wraps(make)
@@ -249,9 +254,9 @@ def checked(make: Callable) -> Callable:
 
 
 def check_arguments(arguments: Mapping[str, Any], function: Callable) -> None:
-    """Raise UserError for a config that does not give a function its arguments, each of its kind.
+    """Raise UserError unless a config has a function's arguments, each of its kind.
 
-    Arguments without a kind may be anything.
+    Arguments without a kind are not checked.
     """
     takes = inspect.signature(function).parameters
     for name, value in arguments.items():

@@ -1,6 +1,6 @@
-"""Every field of a config, declared once, and what the files in experiments are written with.
+"""The fields of a config, each declared once, and helpers for the files in experiments.
 
-A field that is a choice is a group, as `choices` says. A new field is a line in FIELDS.
+A choice is a group (`choices`). A new field is a line in FIELDS.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ from cnn_history.datasets import adapters, augment, scalings
 from cnn_history.errors import UserError
 from cnn_history.lookup import nearest
 
-# What a data set calls the images that its papers measured errors on.
+# Names of the splits on which papers measure errors, if not `test`.
 TEST_SPLITS = {"imagenet2012": "validation", "imagenette": "validation", "folder": "val"}
 IMAGENET_EXAMPLES = 1_281_167  # of imagenet2012's training split
 
@@ -51,7 +51,7 @@ LOSS = Choice("loss", losses.LOSSES)
 NORM = Choice("normalization", layers.NORMS)
 OPTIMIZER = Choice("optimizer", {name: rule.make for name, rule in optimizers.OPTIMIZERS.items()})
 SCHEDULE = Choice("schedule", schedules.SCHEDULES)
-# A network's options that are not plain values: `build.network_option` makes them.
+# A network's options that are not plain values; `build.network_option` makes them.
 OF_NETWORKS = {
     **{"kernel_init": INITIALIZER, "norm": NORM},
     **{"activation": one_of(*ACTIVATIONS), "dtype": one_of(*DTYPES)},
@@ -59,12 +59,12 @@ OF_NETWORKS = {
 
 
 class Networks:
-    """The group of a network: its `name`, and its options where they are not its paper's."""
+    """The group of a network: its `name`, and options that differ from the paper's."""
 
     words = "the name of a network, and its options, as `summarize --help` has them"
 
     def check(self, group: Any, where: str) -> None:
-        """Raise UserError for a network or an option that is not there, or has another kind."""
+        """Raise UserError for an unknown network or option, or a value of another kind."""
         GROUP.check(group, where)
         name = group.get("name")
         TEXT.check(name, f"{where}.name")
@@ -83,7 +83,7 @@ class Networks:
 
 
 def network_options(name: str) -> dict[str, Kind | Choice]:
-    """Return what the options of a network may be, as its own fields declare them."""
+    """Return the kinds of a network's options, from its fields."""
     declared = options(models.info(name).build)
     kinds = {**{option: it.kind for option, it in declared.items()}, **OF_NETWORKS}
     return {option: kinds[option] for option in models.options(name) if option in kinds}
@@ -93,11 +93,11 @@ class Field(NamedTuple):
     """A field of a config.
 
     Attributes:
-      default: its value, or the name of a choice's candidate.
-      kind: what it may be.
-      changeable: whether it may differ between a run and the command that resumes it: how long it
-        goes on, what it records, and where data and state stand. All else would be another run.
-      imported: whether the config of an imported network has it: what is evaluated, and on what.
+      default: default value, or the name of a choice's candidate.
+      kind: kind of its values.
+      changeable: whether a resumed run may change it. This is so for the length of a run, its
+        records, and the places of data and state; any other change would make another run.
+      imported: whether the config of an imported network has it; these concern evaluation.
     """
 
     default: Any
@@ -121,31 +121,31 @@ FIELDS = {
     "train_split": Field("train", TEXT),
     "test_split": Field("test", TEXT, imported=True),
     "image_size": Field(32, POSITIVE, imported=True),
-    # How images of another size reach it.
+    # How images of another size are adapted.
     "adapter": Field("resize", one_of(*adapters.ADAPTERS), imported=True),
-    # Of values; as_init_from: that of the network that it starts from; mean_std: by these.
+    # Of values; as_init_from: as in the network to start from; mean_std: by the next two fields.
     "scaling": Field("unit", one_of(*scalings.SCALINGS, *scalings.GIVEN)),
     "mean": Field((), several(FINITE, 0, 3)),
     "std": Field((), several(ABOVE_0, 0, 3)),
-    # Images that cannot be decoded, until a run stops.
+    # Number of images that may be undecodable before a run stops.
     "skipped_images": Field(50, COUNT, changeable=True, imported=True),
-    # Steps with a loss, gradient, ... that is not finite, until it stops.
+    # Number of steps with a loss, gradient, ... that is not finite before a run stops.
     "skipped_steps": Field(0, COUNT, changeable=True),
     "augmentation": Field("none", AUGMENTATION),
     # Training.
     "steps": Field(1000, POSITIVE, changeable=True),
     "batch_size": Field(128, POSITIVE),
-    # Parts of a batch, one after another in memory; norms see one each.
+    # Parts of a batch, computed one after another to save memory; norms see one part.
     "micro_batches": Field(1, POSITIVE),
-    # Sharded: each device keeps a part.
+    # sharded: each device keeps a part.
     "optimizer_state": Field("replicated", one_of("replicated", "sharded"), changeable=True),
     "loss": Field("cross_entropy", LOSS),
-    # Of the loss of each auxiliary head, where the network has any.
+    # Weight of the loss of each auxiliary head, if the network has any.
     "aux_weight": Field(0.3, NOT_NEGATIVE),
     "optimizer": Field("momentum", OPTIMIZER),
-    # At the start; pure Newton's is 1, and bfgs and lbfgs search for theirs in each step.
+    # Initial rate; 1 for pure Newton; bfgs and lbfgs do not use it.
     "learning_rate": Field(0.1, NOT_NEGATIVE),
-    # The batch that the rate is for: it grows with batch_size / rate_batch; 0: it does not.
+    # Scale the rate by batch_size / rate_batch; 0: do not scale it.
     "rate_batch": Field(0, COUNT),
     "schedule": Field("constant", SCHEDULE),
     "weight_decay": Field(0.0, NOT_NEGATIVE),  # added to the gradient, as L2 is, unless
@@ -160,15 +160,15 @@ FIELDS = {
     "averaging": Field("none", AVERAGE, imported=True),  # of the parameters
     # Evaluation and records, in steps.
     "evaluated": Field("newest", one_of(*optimizers.EVALUATED), imported=True),  # parameters
-    # Batches whose mean statistics norms test with; 0: moving averages, and where averaged
-    # parameters are evaluated, their own statistics of 50 batches, or of one pass.
+    # Batches for the norms' test statistics, as true averages; 0: moving averages, or for averaged
+    # parameters, true averages over 50 batches or one pass.
     "statistics_batches": Field(0, COUNT),
     "eval_batch_size": Field(500, POSITIVE, changeable=True, imported=True),
     "log_every": Field(100, POSITIVE, changeable=True),
     "eval_every": Field(1000, POSITIVE, changeable=True),
     "checkpoint_every": Field(1000, POSITIVE, changeable=True),
     "keep_checkpoints": Field(2, POSITIVE, changeable=True),
-    # Beside them the one of the lowest test error, for `evaluate --checkpoint=best`.
+    # Also keep the one with the lowest test error, for `evaluate --checkpoint=best`.
     "keep_best": Field(False, FLAG, changeable=True),
 }
 CHANGEABLE = tuple(name for name, field in FIELDS.items() if field.changeable)
@@ -176,12 +176,12 @@ IMPORTED = tuple(name for name, field in FIELDS.items() if field.imported)
 
 
 def base() -> ConfigDict:
-    """Return a config with every field; an experiment sets those that its paper names."""
+    """Return a config with every field at its default; an experiment sets those of its paper."""
     return ConfigDict({name: _start(field) for name, field in FIELDS.items()})
 
 
 def imported() -> ConfigDict:
-    """Return the config of an imported network, with its fields alone."""
+    """Return the config of an imported network, with only the fields in IMPORTED."""
     return ConfigDict({name: _start(FIELDS[name]) for name in IMPORTED})
 
 
@@ -192,14 +192,14 @@ def _start(field: Field) -> Any:
 def choose(field: str, name: str, **changed: Any) -> ConfigDict:
     """Return the group of a choice of the config, or of its network, with some options changed.
 
-    Raises UserError for a name or an option that is not there, or a value of another kind.
+    Raises UserError for an unknown name or option, or a value of another kind.
     """
     choice = OF_NETWORKS[field] if field in OF_NETWORKS else FIELDS[field].kind
     return choice.group(name, **changed)
 
 
 def check(config: ConfigDict) -> None:
-    """Raise UserError for a field that is missing, unknown, or holds what it cannot."""
+    """Raise UserError for a field that is missing, unknown, or has a wrong value."""
     check_options(config, FIELDS, "config", "field")
     for name in FIELDS:
         if name not in config:
@@ -207,9 +207,9 @@ def check(config: ConfigDict) -> None:
 
 
 def complete(config: ConfigDict) -> list[str]:
-    """Give the config of an earlier version the fields and options that it lacks, by default.
+    """Add missing fields and options to the config of an earlier version, with their defaults.
 
-    Returns them. An imported network's config has its own fields alone.
+    Returns their names. For an imported network, only the fields in IMPORTED are added.
     """
     lacked = []
     for name in IMPORTED if "imported" in config else FIELDS:
@@ -226,15 +226,15 @@ def complete(config: ConfigDict) -> list[str]:
 
 
 def parse(arg: str | None, **defaults) -> ConfigDict:
-    """Return the options of an experiment's `:ARG`; `dataset` and `smoke` are always among them."""
+    """Return the options of an experiment's `:ARG`, including `dataset` and `smoke`."""
     return parse_arg(arg, dataset="", smoke=False, **defaults)
 
 
 def parse_arg(arg: str | None, **defaults) -> ConfigDict:
     """Return the options of a config file's `:ARG`, a comma list of `name=value` and `name`.
 
-    The defaults give the options that there are, and their types.
-    Raises ValueError for an option that is not there, or of another type.
+    The defaults determine the known options and their types.
+    Raises ValueError for an unknown option, or a value of another type.
     """
     chosen = dict(defaults)
     for item in filter(None, (arg or "").split(",")):
@@ -250,7 +250,7 @@ def parse_arg(arg: str | None, **defaults) -> ConfigDict:
 
 
 def photos(config: ConfigDict, dataset: str, batch_size: int) -> None:
-    """Set the data of an ImageNet recipe: `dataset`, or imagenet2012 where none is asked for.
+    """Set the data of an ImageNet recipe to `dataset`, or to imagenet2012 if it is empty.
 
     Errors are measured after every pass over ImageNet.
     """
@@ -265,13 +265,13 @@ def photos(config: ConfigDict, dataset: str, batch_size: int) -> None:
 def plateau() -> ConfigDict:
     """Return the schedule of papers that divided the rate by 10 when the error stopped improving.
 
-    Three times, by hand; here after five evaluations without a new lowest error.
+    They did so three times, by hand; here, after five evaluations without a new lowest error.
     """
     return choose("schedule", "plateau", factor=0.1, patience=5, drops=3)
 
 
 def test_split(dataset: str) -> str:
-    """Return the split that errors are measured on."""
+    """Return the name of a data set's split for measuring errors."""
     return TEST_SPLITS.get(dataset, "test")
 
 
@@ -281,9 +281,9 @@ def steps(passes: float, examples: int, batch_size: int) -> int:
 
 
 def smoke(config: ConfigDict, batch_size: int = 16, steps: int = 10, tested: int = 64) -> None:
-    """Shrink batch, steps and images so that it ends within a minute on two cores.
+    """Reduce batch, steps and images so that a run takes less than a minute on two cores.
 
-    The network, and everything else, stays what it is.
+    The network and everything else stay the same.
     """
     config.batch_size = batch_size
     config.steps = steps
@@ -297,10 +297,10 @@ def smoke(config: ConfigDict, batch_size: int = 16, steps: int = 10, tested: int
 
 
 def smoke_on_photos(config: ConfigDict) -> None:
-    """Likewise for networks that take billions of operations an image.
+    """Apply `smoke` to networks that need billions of operations per image.
 
-    The rate falls with the batch, without which most of them diverge within these steps; one that
-    `rate_batch` scales does so already.
+    The rate is reduced with the batch, because most networks would diverge otherwise; `rate_batch`
+    already does so.
     """
     rate_of_one = config.learning_rate / config.batch_size
     smoke(config, batch_size=4, steps=4, tested=8)
@@ -316,7 +316,7 @@ def _truth(text: str) -> bool:
 
 
 def listing() -> Iterator[str]:
-    """Yield each field, and each option of a choice, with its default and what it may be."""
+    """Yield each field, and each option of a choice, with its default and its kind."""
     for name, field in FIELDS.items():
         if isinstance(field.kind, Choice):
             yield f"{name}.name={field.default}: {field.kind.words}"

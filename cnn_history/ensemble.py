@@ -1,4 +1,4 @@
-"""What a run, or an ensemble of several, says of the examples of a data set."""
+"""Predictions of a run, or of an ensemble of runs, for a data set."""
 
 import functools
 import pathlib
@@ -27,14 +27,14 @@ THINNEST = 8
 
 
 class Measure(NamedTuple):
-    """How a network is shown the examples.
+    """A protocol of evaluation, with its options.
 
     Attributes:
       protocol: a name in `evaluation.PROTOCOLS`.
-      scale: the shorter side of the images that views are cut from; None for 8/7 of the network's
-        size, and for what a run sees itself when it measures its error by one crop.
-      scales: of a protocol that makes several; None for those of its paper.
-      softmax_first: take the softmax at each position, then the mean over positions.
+      scale: shorter side of the images from which views are cut; None for 8/7 of the network's
+        size, or, for a single crop, for the images that the run itself is tested on.
+      scales: scales of a protocol with several; None for its paper's.
+      softmax_first: whether to apply softmax at each position, then average over positions.
     """
 
     protocol: str = "single_crop"
@@ -44,7 +44,7 @@ class Measure(NamedTuple):
 
 
 class Predictions(NamedTuple):
-    """Of the examples that could be decoded: mean probabilities [n, classes], labels, numbers."""
+    """Mean probabilities [n, classes], labels and indices of the decodable examples."""
 
     probabilities: np.ndarray
     labels: np.ndarray
@@ -52,17 +52,17 @@ class Predictions(NamedTuple):
 
 
 def matched(folders: Sequence[pathlib.Path], source: datasets.Source, own: bool) -> datasets.Source:
-    """Return the examples with the labels that the members know, and compare the members' data.
+    """Return the examples with the members' labels, and compare the members' data.
 
-    What differs and is harmless, since classes are matched by name, is said.
+    Harmless differences are reported, since classes are matched by name.
 
     Args:
-      folders: of the members.
-      source: of the examples.
-      own: whether they are to be those that the first member was tested on, as it was trained.
+      folders: work directories of the members.
+      source: the examples.
+      own: whether the examples must be those of the first member's own tests.
 
     Raises:
-      UserError: the classes cannot be matched, or the examples are no longer those.
+      UserError: the classes cannot be matched, or the examples have changed.
     """
     unnamed = [workdir.unnamed(folder) for folder in folders]
     namesake = folders[unnamed.index(False)] if False in unnamed else folders[0]
@@ -105,13 +105,13 @@ def predictions(
     """Return the mean of the members' probabilities.
 
     Args:
-      folders: of the members, work directories.
-      source: of the examples, with the classes that all members know, in whichever order.
-      measure: how they are shown.
-      batch_size: the least; it is rounded up to a multiple of the devices.
-      skip: is told of images that cannot be decoded, which are left out.
-      mesh: of the devices.
-      best: take their checkpoints of the lowest error.
+      folders: work directories of the members.
+      source: the examples, with the classes that all members know, in any order.
+      measure: the protocol.
+      batch_size: images per batch; rounded up to a multiple of the devices.
+      skip: called for images that cannot be decoded, which are left out.
+      mesh: mesh of the devices.
+      best: whether to use the checkpoints with the lowest error.
 
     Raises:
       UserError: the measure contradicts itself, or does not fit a member and the examples.

@@ -1,4 +1,4 @@
-"""The error for wrong input, and how a ValueError becomes one."""
+"""Errors for wrong input and for the end of a program."""
 
 import contextlib
 
@@ -7,11 +7,11 @@ WRONG_INPUT = 2  # the exit status after a UserError
 
 
 class UserError(Exception):
-    """A flag, config or input is wrong; the message is one line and says how to mend it."""
+    """A flag, config or input is wrong; the message is one line and says how to fix it."""
 
 
 class Ending(SystemExit):
-    """The program ends with a status, after one line on standard error."""
+    """End of the program with a status, after one line on standard error."""
 
     def __init__(self, status: int, line: str):
         super().__init__(status)
@@ -23,7 +23,7 @@ class Ending(SystemExit):
 
 @contextlib.contextmanager
 def blame(what: str, kinds: Kinds = ValueError):
-    """Turn a ValueError, or one of these kinds, into a UserError that names the flag `what`."""
+    """Turn a ValueError, or an error of these kinds, into a UserError that names `what`."""
     try:
         yield
     except kinds as error:
@@ -31,5 +31,5 @@ def blame(what: str, kinds: Kinds = ValueError):
 
 
 def field(name: str):
-    """Blame the config's field `name`."""
+    """Turn a ValueError into a UserError that names the config's field `name`."""
     return blame(f"config.{name}")

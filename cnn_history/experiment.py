@@ -1,4 +1,4 @@
-"""What a run is made of: `build.experiment` makes it of a config, and each part once."""
+"""The parts of a run, which `build.experiment` makes from a config."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from cnn_history.datasets.statistics import Statistics
 
 
 class Plan(NamedTuple):
-    """The numbers of a run, under the names that its config has for them."""
+    """The numbers of a run, named as in its config."""
 
     seed: int
     steps: int
@@ -31,32 +31,32 @@ class Plan(NamedTuple):
 
 
 class Experiment(NamedTuple):
-    """The parts of a run; none of them knows the config.
+    """The parts of a run; none depends on the config.
 
     Attributes:
       model: name of the network.
-      network: takes images [n, size, size, c].
-      train: the training examples.
-      test: the examples that errors are measured on.
-      size: of the images that the network takes.
-      adapter: name of the way in which images of another size reach it.
-      images: (() -> statistics of the training images) -> what is done to images.
-      loss: (logits, labels) -> [n], also of `(logits, heads)`.
-      loss_name: of it.
-      optimizer: from gradients to updates.
-      schedule: the learning rate of each step, as the optimizer has it; None where it takes none.
-      differentiate: how a step gets its gradient, and what else the optimizer asks for.
-      evaluated: (params, optimizer's state) -> the parameters that are evaluated.
-      averages: whether those are averages.
-      of_last_batch: the network whose running statistics are those of the last batch alone; None
-        where the run keeps moving averages of them.
-      shardings: (optimizer's state, mesh) -> where its arrays live.
-      init_from: the work directory whose parameters the run starts from; empty for none.
-      init_layers: the layers that take those; empty for all.
-      scaling: name of what is done to values.
-      trained: the layers that are trained; empty for all.
-      notes: what the first lines of a run say of it.
-      plan: the numbers.
+      network: the network, for images [n, size, size, c].
+      train: training examples.
+      test: test examples.
+      size: side of the network's images.
+      adapter: name of the adapter for images of other sizes.
+      images: (() -> statistics of the training images) -> preprocessing and augmentation.
+      loss: (logits, labels) -> [n]; also for `(logits, heads)`.
+      loss_name: name of the loss.
+      optimizer: gradients -> updates.
+      schedule: learning rate by step, as in the optimizer; None if the rule takes no rate.
+      differentiate: computes the gradient and the optimizer's extra arguments.
+      evaluated: (params, optimizer's state) -> the parameters to evaluate.
+      averages: whether these are averages.
+      of_last_batch: the network with running statistics of only the last batch; None if the run
+        keeps moving averages.
+      shardings: (optimizer's state, mesh) -> shardings of its arrays.
+      init_from: work directory with the initial parameters; empty for none.
+      init_layers: layers that take these; empty for all.
+      scaling: name of the scaling of values.
+      trained: layers to train; empty for all.
+      notes: remarks for the first lines of a run.
+      plan: the numbers of the run.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""The network of a work directory, with its weights."""
+"""Loading the network of a work directory with its weights."""
 
 import pathlib
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Look names up in tables, with an error that names the nearest right one."""
+"""Lookup of names in tables, with errors that suggest the nearest name."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -6,11 +6,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-CLOSE = 0.5  # similarity from which a name is offered as what was meant
+CLOSE = 0.5  # least similarity of a suggested name
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Return `did you mean 'x'?` for the nearest of names, or the list of them all."""
+    """Return `did you mean 'x'?` with the nearest name, or a list of all if none is close."""
     names = sorted(names)
     if not names:
         return "there are none."
@@ -22,7 +22,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def lookup(table: Mapping[str, T], name: str, what: str) -> T:
-    """Return `table[name]`; raise ValueError with the nearest name where there is none."""
+    """Return `table[name]`; raise ValueError with the nearest name for an unknown one."""
     if name not in table:
         raise ValueError(f"unknown {what} '{name}'; {nearest(name, table)}")
     return table[name]

@@ -18,7 +18,7 @@ from cnn_history.choices import SHARE, checked
 
 
 def cross_entropy():
-    """-log softmax(logits)[label]."""
+    """Return the loss -log softmax(logits)[label]."""
     return optax.softmax_cross_entropy_with_integer_labels
 
 
@@ -40,7 +40,7 @@ def smoothed_cross_entropy(epsilon: Annotated[float, SHARE] = 0.1):
 def rbf_mse():
     """The penalty of the right class (LeCun et al. 1998, eq. 8); logits are minus the penalties.
 
-    Nothing pushes wrong classes away: it relies on the codes being fixed, and apart.
+    Nothing pushes wrong classes away: the loss relies on fixed codes that differ.
     """
     return _right_class
 
@@ -48,8 +48,8 @@ def rbf_mse():
 def rbf_map(j: float = 1.0):
     """y_right + log(exp(-j) + Σ_i exp(-y_i)) (LeCun et al. 1998, eq. 9), y being minus the logits.
 
-    The paper leaves the positive constant j open; the larger it is, the longer penalties that are
-    already large are still pushed up.
+    The paper does not give the positive constant j. With a larger j, penalties that are already
+    large are pushed up further.
     """
 
     def loss(logits, labels):

@@ -1,7 +1,7 @@
-"""Learning-rate schedules: `step -> rate`, step counted from 0, as optax takes them.
+"""Learning-rate schedules: `step -> rate`, with steps counted from 0, as in optax.
 
-Steps are updates of the parameters. A decay stated in epochs is converted by the caller. `plateau`
-alone looks at more than the step: at the validation error.
+Steps are updates of the parameters; callers convert decays that are stated in epochs. Only
+`plateau` depends on more than the step, on the validation error.
 
     >>> from cnn_history import schedules
     >>> rate = schedules.step_decay(0.5, factor=0.5, every=30)
@@ -45,8 +45,8 @@ def polynomial_decay(initial: float, steps: int, power: NotNegative = 1.0) -> Sc
     """a0 · (1 - t / steps)^power, and 0 from `steps` on (Caffe's "poly" policy)."""
 
     def schedule(step):
-        # Compiled, t / steps is t times a rounded 1 / steps: 1 - t / steps may lie below 0 at the
-        # end, and its root is NaN. What is left of the steps is exact.
+        # When compiled, t / steps is t times a rounded 1 / steps, so that 1 - t / steps may be
+        # negative at the end, with a root of NaN. The number of steps left is exact.
         left = jnp.maximum(steps - jnp.asarray(step), 0) / steps
         return initial * jnp.power(jnp.minimum(left, 1), power)
 
@@ -74,9 +74,9 @@ def piecewise_at(
     steps: Annotated[tuple[int, ...], several(COUNT)] = (1000,),
     factors: Annotated[tuple[float, ...], several(NOT_NEGATIVE)] = (0.1,),
 ) -> Schedule:
-    """`piecewise`, its steps and their factors apart, as a config says them.
+    """Return `piecewise` from separate steps and factors, as in a config.
 
-    Raises ValueError where they do not belong together.
+    Raises ValueError if their numbers differ or a step is repeated.
     """
     if len(steps) != len(factors):
         raise ValueError(f"piecewise has {len(steps)} steps, but {len(factors)} factors.")
@@ -102,7 +102,7 @@ def warmup(schedule: "Schedule | Plateau", steps: int, start: float = 0.0) -> "S
 
 
 def linear_scaling(rate: float, of_batch: int, batch: int) -> float:
-    """Return the rate for a batch where another is known to suit `of_batch`.
+    """Scale a rate that suits batches of `of_batch` to batches of `batch`.
 
     Goyal et al. 2017, sec. 2.1: "when the minibatch size is multiplied by k, multiply the learning
     rate by k".
@@ -111,9 +111,9 @@ def linear_scaling(rate: float, of_batch: int, batch: int) -> float:
 
 
 class PlateauState(NamedTuple):
-    """The error that counts as lowest, the evaluations since, and the drops made.
+    """The lowest error so far, the evaluations since, and the number of drops.
 
-    `waited` starts below 0 where a cooldown comes first.
+    During a cooldown, `waited` is negative.
     """
 
     lowest: jax.Array
@@ -146,7 +146,7 @@ class Plateau:
     def rate(self, step: jax.typing.ArrayLike, state: PlateauState) -> jax.Array:
         """Return the rate of a step."""
         rate = self.schedule(step)
-        least = jnp.minimum(self.min_rate, rate)  # never above what it was without a drop
+        least = jnp.minimum(self.min_rate, rate)  # never above the rate without drops
         return jnp.maximum(rate * jnp.power(self.factor, state.drops), least)
 
     def observe(self, state: PlateauState, error: jax.typing.ArrayLike) -> PlateauState:
@@ -175,16 +175,16 @@ def plateau(
 ) -> Plateau:
     r"""Divide the rate "when the validation error rate stopped improving with the current" one.
 
-    Krizhevsky et al. 2012, sec. 5, by hand, by 10, three times; likewise Zeiler & Fergus 2013,
-    Simonyan & Zisserman 2014, He et al. 2015. What their hands took for the end of improvement is
-    not said; the reading here is `patience` evaluations in a row without a new lowest error.
+    Krizhevsky et al. 2012, sec. 5, did so by hand, by a factor of 10, three times; likewise Zeiler
+    & Fergus 2013, Simonyan & Zisserman 2014, He et al. 2015. None states a criterion. The reading
+    here is `patience` evaluations in a row without a new lowest error.
 
-    Such a schedule has a state, which the optimizer keeps. `optimizers.observe` tells it the error.
+    The optimizer keeps the state of such a schedule. `optimizers.observe` gives it the error.
 
-    Others count otherwise. At which call each drops first, of the same error over and over, and
-    with the same `patience` p (their own defaults else):
+    Other libraries count differently. For a constant error and the same `patience` p (otherwise
+    their own defaults), the first drop is at this call:
 
-    | | what counts as better | error 0.5 | error -1 |
+    | | improvement | error 0.5 | error -1 |
     |---|---|---|---|
     | here | $e < b - t |b|$, t = 0 | p + 1 | p + 1 |
     | PyTorch's `ReduceLROnPlateau` | $e < b (1 - t)$, t = 1e-4 | p + 2 | never |
@@ -193,19 +193,19 @@ def plateau(
 
     Args:
       initial: the rate before any drop.
-      factor: what a drop multiplies it by.
-      patience: evaluations in a row without a lower error that make a drop.
-      drops: how many there are at most.
-      threshold: t, by how much of the lowest error b the error has to fall below it.
-      min_rate: what no drop goes below.
-      cooldown: evaluations after a drop that are not counted.
+      factor: factor of a drop.
+      patience: number of evaluations in a row without a lower error before a drop.
+      drops: most drops.
+      threshold: t, the required improvement relative to the lowest error b.
+      min_rate: lower limit for drops.
+      cooldown: evaluations after a drop that do not count.
 
     Raises ValueError for an argument out of range, such as a patience below 1.
     """
     return Plateau(constant(initial), factor, patience, drops, threshold, min_rate, cooldown)
 
 
-# The program gives the rate at the start, and the steps of the run where a schedule takes them.
+# The program supplies the initial rate, and the steps of the run if a schedule takes them.
 SCHEDULES = {
     "constant": constant,
     "step_decay": step_decay,

@@ -1,4 +1,4 @@
-"""Values of a config's fields as people type them, in the spelling that ml_collections takes."""
+"""Conversion of typed values of config fields to the spelling that ml_collections accepts."""
 
 import ast
 import re
@@ -8,20 +8,20 @@ from ml_collections import ConfigDict
 
 from cnn_history.errors import UserError
 
-FIELD = r"^--?(?:no)?config\.([^=]*)=?(.*)"  # a flag that changes one: its path, its value
+FIELD = r"^--?(?:no)?config\.([^=]*)=?(.*)"  # a flag with the path and the value of a field
 TRUTHS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
 def changed(arguments: list[str]) -> dict[str, str]:
-    """Return the fields that arguments change, by path, and to what."""
+    """Return the new values of the fields that arguments change, by path."""
     return dict(said for argument in arguments for said in re.findall(FIELD, argument))
 
 
 def respelled(arguments: list[str], config: ConfigDict) -> list[str]:
-    """Return the arguments with each value spelled as its field's type wants it.
+    """Return the arguments with each value spelled for its field's type.
 
-    `1e3` is a whole number too, `1/3` a number, `conv1,conv2` a tuple, `yes` true, and `None` no
-    text. Raises UserError, which says what is wanted, for a value that cannot be meant.
+    `1e3` can be a whole number, `1/3` a number, `conv1,conv2` a tuple, `yes` true, and `None` an
+    empty string. Raises UserError, with the expected type, for other values.
     """
     made = []
     for argument in arguments:
@@ -73,7 +73,7 @@ def _literal(text: str) -> object:
 
 
 def without_effect(config: ConfigDict, fields: dict[str, str]) -> Iterator[str]:
-    """Yield a line for each changed option of a candidate that is not chosen."""
+    """Yield a warning for each changed option of a candidate that is not chosen."""
     for path in fields:
         node, names = config, path.split(".")
         for depth, name in enumerate(names[:-1]):

@@ -1,1 +1,1 @@
-"""The training program: state, pure step, and the loop around them."""
+"""Training: the state, the pure step, and the loop around it."""

@@ -1,13 +1,13 @@
-"""The diagonal of the Hessian, as LeCun et al. 1998, appendix C, propagates it back.
+"""The diagonal of the Hessian by the backpropagation of LeCun et al. 1998, appendix C.
 
-Three approximations, each the paper's. Gauss-Newton: f'' of the squashing functions is dropped, so
-that no second derivative is negative. Layer by layer: of a layer's states only the diagonal goes
-on, $\\partial^2 E / \\partial x_i^2 = \\sum_k u_{ki}^2 \\, \\partial^2 E / \\partial a_k^2$. Shared
-weights: $h_{kk} = \\sum_{(i,j) \\in V_k} \\partial^2 E / \\partial u_{ij}^2$, without the terms
+It makes the paper's three approximations. Gauss-Newton: f'' of the squashing functions is dropped,
+so that no second derivative is negative. Layer by layer: only the diagonal of a layer's states is
+propagated, $\\partial^2 E / \\partial x_i^2 = \\sum_k u_{ki}^2 \\, \\partial^2 E / \\partial a_k^2$.
+Shared weights: $h_{kk} = \\sum_{(i,j) \\in V_k} \\partial^2 E / \\partial u_{ij}^2$, without the terms
 between the connections that share one weight (eq. 20).
 
-All three say: go back as a gradient does, with the square of every factor. That is done here for
-each primitive of the network's trace, for any network made of those in the tables below.
+Together they mean backpropagation with the square of every factor. This module does so for each
+primitive of the network's trace, for any network of the primitives in the tables below.
 """
 
 import functools
@@ -21,7 +21,7 @@ from jax.extend import core
 
 from cnn_history import layers
 
-EXAMPLES = 500  # on which the paper estimates it
+EXAMPLES = 500  # number of examples in the paper's estimate
 
 # In each of these an output depends on an input by its own factor alone; by 1, or not at all; by
 # the other operand.
@@ -38,11 +38,11 @@ CALLS = {"jit": "jaxpr", "custom_jvp_call": "call_jaxpr"}
 def diagonal(
     apply: Callable, loss: Callable, variables: dict, images: jax.Array, labels: jax.Array
 ) -> Any:
-    """Return the second derivatives of the mean loss, of the parameters' shapes; none below 0.
+    """Return second derivatives of the mean loss, not negative, with the parameters' shapes.
 
-    They start from the exact ones of the criterion with regard to the network's last states: the
-    logits, or the states that a radial-basis-function output compares with its codes, which is then
-    a part of the criterion.
+    They start from the criterion's exact second derivatives with respect to the last states. These
+    are the logits, or the states that a radial-basis-function output compares with its codes; such
+    an output is part of the criterion.
 
     Args:
       apply: the network's `apply(variables, images, train=)`.
@@ -76,16 +76,16 @@ def diagonal(
 
 
 def squared(function: Callable, params: Any) -> tuple[jax.Array, Callable]:
-    """Return `function(params)`, an array, and what takes its second derivatives to the params'."""
+    """Return the array `function(params)`, and a map of its second derivatives to the params'."""
     leaves, structure = jax.tree.flatten(params)
-    with layers.as_written():  # of the primitives in the tables
+    with layers.as_written():  # only primitives in the tables
         traced = jax.make_jaxpr(lambda leaves: function(structure.unflatten(leaves)))(leaves)
     (out,), back = _trace(traced, leaves, [True] * len(leaves))
     return out, lambda second: structure.unflatten(back([second]))
 
 
 def _trace(traced: core.ClosedJaxpr, args: list, wanted: list[bool]) -> tuple[list, Callable]:
-    """Return the outputs, and what takes their second derivatives to the wanted arguments'."""
+    """Return the outputs, and a map of their second derivatives to the wanted arguments'."""
     jaxpr, values, pulls = traced.jaxpr, {}, []
     values.update(zip(jaxpr.constvars, traced.consts, strict=True))
     values.update(zip(jaxpr.invars, args, strict=True))

@@ -1,4 +1,4 @@
-"""Where arrays live: one mesh over all devices of all processes."""
+"""Placement of arrays: one mesh over all devices of all processes."""
 
 import functools
 import glob
@@ -16,25 +16,25 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from cnn_history.files import private
 
 TPUS = "/dev/accel*", "/dev/vfio/[0-9]*"  # as their drivers name them
-COMPILED = "~/.cache/cnn_history/compiled_for_{}"  # so many processors
+COMPILED = "~/.cache/cnn_history/compiled_for_{}"  # number of processors
 
 
 def start() -> None:
-    """Set jax up: compiled programs are kept, in a folder for us alone.
+    """Set up jax: synchronous programs on CPUs, and a private cache of compiled programs.
 
-    On a CPU a program runs in the thread that calls it. Of other threads, glibc gives what is
-    larger than 64 MiB back to the system, to take it anew, page by page, in every step.
+    On a CPU, a program runs in the thread that calls it. glibc returns blocks over 64 MiB freed by
+    other threads to the system, so every step would page-fault them in again.
 
-    What is loaded from that folder is executed, so that one which others may have written is not
-    used, and that is said. $JAX_COMPILATION_CACHE_DIR names another folder. There is one for each
-    number of processors: XLA:CPU divides its work by them as it compiles, and jax does not look at
-    them as it loads (what was once compiled for one of two stays at half the speed).
+    Programs in the cache are executed, so a cache that others may have written is reported and not
+    used. $JAX_COMPILATION_CACHE_DIR names another folder. There is a folder for each number of
+    processors: XLA:CPU divides the work among them when compiling, and jax ignores their number
+    when loading (a program compiled on one processor would keep half the speed on two).
     """
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     look_for_no_tpu()
     named = os.environ.get("JAX_COMPILATION_CACHE_DIR", "")
     if "://" in named:
-        return  # in the cloud, whose permissions are its own
+        return  # in the cloud, with permissions of its own
     folder = pathlib.Path(os.path.expanduser(named or COMPILED.format(_processors())))
     try:
         private.make(folder)
@@ -51,10 +51,10 @@ def start() -> None:
 
 
 def look_for_no_tpu() -> None:
-    """Keep jax from looking for a TPU where libtpu is installed and there is none.
+    """Keep jax from searching for a TPU if libtpu is installed but there is none.
 
-    It is there for `compile`; jax would load it in every process, which takes seconds and writes
-    warnings. What the user has chosen, and what another accelerator's plugin brings, stays.
+    libtpu is installed for `compile`. jax would load it in every process, which takes seconds and
+    prints warnings. The user's choice of a platform and other accelerators' plugins have priority.
     """
     if jax.config.jax_platforms or not _installed("libtpu") or _installed("jax_plugins"):
         return
@@ -67,8 +67,8 @@ def _installed(package: str) -> bool:
 
 
 def _processors() -> int:
-    """Return how many this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux alone
+    """Return the number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # only on Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
@@ -86,12 +86,12 @@ def mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """A copy on each device."""
+    """Return the sharding of an array with a copy on each device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def over_batch(mesh: Mesh, axis: int = 0) -> NamedSharding:
-    """Cut along `axis`, a part on each device."""
+    """Return the sharding of an array split along `axis`, with a part on each device."""
     return NamedSharding(mesh, PartitionSpec(*[None] * axis, "data"))
 
 
@@ -101,10 +101,10 @@ def all_replicated(tree, mesh: Mesh):
 
 
 def sharded(tree, mesh: Mesh):
-    """Return the sharding of each array of a tree: a part on each device, where it can be cut.
+    """Return the sharding of each array of a tree: a part on each device, or a copy.
 
-    An array is cut along its last axis that the number of devices divides, which of a kernel
-    [h, w, in, out] is mostly `out`; one that has no such axis is copied.
+    An array is split along its last axis that the number of devices divides, usually `out` of a
+    kernel [h, w, in, out]. Without such an axis, it is copied.
     """
 
     def cut(array):
@@ -115,9 +115,9 @@ def sharded(tree, mesh: Mesh):
 
 
 def whole_outside(rule: optax.GradientTransformation, mesh: Mesh):
-    """Return the rule with gradients and updates whole on each device, however its state is cut.
+    """Return the rule with gradients and updates replicated, even if its state is sharded.
 
-    Else the cuts travel back into the network, and each of its norms is gathered and cut again.
+    Otherwise the sharding spreads into the network, where each norm would be gathered and split.
     """
     rule = optax.with_extra_args_support(rule)
     whole = functools.partial(jax.lax.with_sharding_constraint, shardings=replicated(mesh))
@@ -130,7 +130,7 @@ def whole_outside(rule: optax.GradientTransformation, mesh: Mesh):
 
 
 def put(tree, sharding: NamedSharding):
-    """Place numpy arrays that every process has whole."""
+    """Place numpy arrays of which every process has a full copy."""
 
     def place(array):
         array = np.asarray(array)
@@ -140,13 +140,13 @@ def put(tree, sharding: NamedSharding):
 
 
 def rows(sharding: NamedSharding, count: int) -> np.ndarray:
-    """Return which of `count` rows the devices of this process hold, in order."""
+    """Return the indices of `count` rows that this process's devices hold, ascending."""
     cuts = sharding.addressable_devices_indices_map((count,)).values()
     return np.unique(np.concatenate([np.arange(count)[cut] for cut in cuts]))
 
 
 def put_rows(tree, rows: np.ndarray, count: int, sharding: NamedSharding):
-    """Place arrays [count, ...] of which every process has its own `rows` alone."""
+    """Place arrays [count, ...] of which every process has only its own `rows`."""
 
     def place(array):
         def part(index):
@@ -158,24 +158,25 @@ def put_rows(tree, rows: np.ndarray, count: int, sharding: NamedSharding):
 
 
 def steps_per_call(steps: int, batch_size: int, platform: str) -> int:
-    """Return how many steps one call of the compiled program shall make: `steps`, or 1 on CPU.
+    """Return the number of steps per call of the compiled program.
 
-    On an accelerator a scan over steps keeps the host out of the way; XLA:CPU runs convolutions
-    inside a loop many times slower, but for those of single images, where the host is what costs.
+    On an accelerator it is `steps`: a scan avoids waiting for the host. XLA:CPU runs convolutions
+    in a loop many times slower, so it is 1 there, except for single images, where the host's time
+    dominates.
     """
     return 1 if unrolls(platform) and batch_size > 1 else steps
 
 
 def unrolls(platform: str) -> bool:
-    """Say whether a loop over convolutions is better written out, as it is for XLA:CPU."""
+    """Return whether a loop over convolutions should be unrolled, as for XLA:CPU."""
     return platform == "cpu"
 
 
 def divide(mesh: Mesh, function, arrays: Sequence[jax.Array]) -> list[jax.Array]:
     """Return the function of each array, each computed on one device and sent to all; inside jit.
 
-    The largest goes first, to the device that has least to do so far; work grows with the cube of
-    the rows, as that of an inversion does. The results have to be as large as the arrays.
+    The largest array is assigned first, each to the device with the least work so far. Work is
+    taken as the cube of the rows, as for an inversion. Results must have the arrays' shapes.
     """
     if mesh.size == 1:
         return [function(array) for array in arrays]

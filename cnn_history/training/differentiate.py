@@ -1,10 +1,10 @@
-"""How a step gets its gradient, and what it sees of the network on the way.
+"""Functions that compute the gradient of a step, and further data for the optimizer.
 
     (forward, objective, params, images, labels, key) ->
         value, gradient, forward's result, extra arguments
 
-`forward(params, images, key) -> (logits, model_state)`, and `objective(logits, labels) -> scalar` a
-mean over images; `key` is the step's. The extra arguments are a dict, for the optimizer's `update`.
+`forward(params, images, key) -> (logits, model_state)`; `objective(logits, labels) -> scalar` is a
+mean over images; `key` is the step's. The extra arguments for the optimizer's `update` are a dict.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def plainly(
     labels: jax.Array,
     key: jax.Array,
 ) -> tuple[jax.Array, Any, tuple, dict]:
-    """The gradient, and nothing else."""
+    """Compute the gradient, without extra arguments."""
 
     def loss(params):
         made = forward(params, images, key)
@@ -37,17 +37,17 @@ def plainly(
 
 
 def in_parts(parts: int, unroll: bool = False) -> Callable:
-    """The same, of one part of the batch after another: the activations of one are kept at a time.
+    """Return `plainly` in parts of the batch, one after another, to save memory for activations.
 
     Part i has the examples i, i + parts, i + 2 parts ..., so that parts are the same on any number
-    of devices, and each device has its share of every part. Value and gradient are the means over
-    the parts, which are those of the batch where no example depends on others. Batch norm does:
-    each part is normalized by its own statistics, and what running statistics become is the mean
-    of what each part alone would make of them. Dropout is drawn for each part by its own key.
+    of devices, and each device has its share of every part. Value and gradient are means over the
+    parts. They equal those of the batch, unless examples depend on each other, as in batch norm:
+    each part is normalized by its own statistics, and the new running statistics are the mean of
+    those after each part alone. Each part has its own key for dropout.
 
     Args:
-      parts: how many there are.
-      unroll: whether the loop over them is written out.
+      parts: number of parts.
+      unroll: whether to unroll the loop over them.
     """
 
     def differentiate(forward, objective, params, images, labels, key):
@@ -84,12 +84,12 @@ def with_factors(
     labels: jax.Array,
     key: jax.Array,
 ) -> tuple[jax.Array, Any, tuple, dict]:
-    """The gradient, and `factors`: whose labels -> the factors of each covered layer, by name.
+    """Compute the gradient, and `factors`: labels -> {layer: factors} of the covered layers.
 
-    Whose labels: "empirical", those of the batch, from the backward pass that there is anyway; or
-    "sampled", drawn from the main classifier's softmax, so that the factors are those of the Fisher
-    matrix (Martens & Grosse 2015, sec. 5): a second backward pass, without weight gradients, where
-    `factors` is called.
+    Labels are "empirical", those of the batch, which needs no extra backward pass; or "sampled"
+    from the main classifier's softmax, which gives the factors of the Fisher matrix (Martens &
+    Grosse 2015, sec. 5) by a second backward pass without weight gradients, when `factors` is
+    called.
     """
 
     def watched(params, offsets):

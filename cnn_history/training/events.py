@@ -1,4 +1,4 @@
-"""What happens at a step of a run, and how many steps are made next."""
+"""Evaluations, checkpoints and the end of a run, by step."""
 
 from typing import NamedTuple
 
@@ -6,13 +6,13 @@ from cnn_history.experiment import Plan
 
 
 class Event(NamedTuple):
-    """What happens at a step.
+    """The events of a step.
 
     Attributes:
-      evaluate: whether the test error is measured.
-      save: whether the state is saved.
+      evaluate: whether to measure the test error.
+      save: whether to save the state.
       last: whether the run ends here.
-      count: the steps that the next call of the compiled program makes; 0 at the last.
+      count: number of steps in the next call of the compiled program; 0 at the last step.
     """
 
     evaluate: bool
@@ -22,15 +22,15 @@ class Event(NamedTuple):
 
 
 def at(step: int, plan: Plan, stride: int) -> Event:
-    """Return what happens at `step`.
+    """Return the events of `step`.
 
-    The next call makes `stride` steps where it passes over no event, else one: so two compiled
-    programs suffice, wherever a run was interrupted.
+    The next call makes `stride` steps if there is no event among them, otherwise one. So two
+    compiled programs suffice, wherever a run was interrupted.
 
     Args:
-      step: number of steps that have been made.
-      plan: of the run; its first evaluation is before the first step.
-      stride: steps that one call makes at most.
+      step: number of steps made.
+      plan: plan of the run; its first evaluation is before the first step.
+      stride: most steps per call.
     """
     last = step == plan.steps
     every = plan.eval_every, plan.checkpoint_every

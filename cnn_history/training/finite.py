@@ -1,4 +1,4 @@
-"""Which quantity of a step is the first that is not finite."""
+"""The first quantity of a step that is not finite."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ FORWARD = ("input", "logits", "loss")
 def first_bad(
     images: jax.Array, logits: Any, loss: jax.Array, grads: Any, updates: Any, model_state: Any
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Return (place among `quantities`, -1 for none; the norms of gradient and update).
+    """Return (index in `quantities`, -1 for none; norms of gradient and update).
 
-    The sum of a leaf's squares stands for the leaf, so that one which overflows is none either.
-    Running statistics are looked at because they can overflow where nothing else does: an infinite
-    variance makes a finite 0 of what is divided by it.
+    A leaf is checked by the sum of its squares, so an overflow of this sum counts too. Running
+    statistics are checked because they alone may overflow: dividing by an infinite variance gives a
+    finite 0.
     """
     checked = [_finite(images), _finite(logits), jnp.isfinite(loss)[None]]
     norms = {}
@@ -29,7 +29,7 @@ def first_bad(
 
 
 def quantities(params: Any, model_state: Any) -> list[str]:
-    """Return the names of what is looked at, in the order in which a step makes it."""
+    """Return the names of the checked quantities, in the order in which a step computes them."""
     names = list(FORWARD)
     for kind in ("gradient", "update"):
         names += [f"{kind} of {name}" for name in _names(params)] + [f"norm of the {kind}"]

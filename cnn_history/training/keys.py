@@ -6,7 +6,7 @@ import jax
 
 
 class Keys(NamedTuple):
-    """By use."""
+    """Random keys by use."""
 
     init: jax.Array
     order: jax.Array
@@ -17,5 +17,5 @@ class Keys(NamedTuple):
 
 
 def keys(seed: int) -> Keys:
-    """Return the keys of a seed; one more at the end leaves the others what they were."""
+    """Return the keys of a seed; a key added at the end would not change the others."""
     return Keys(*jax.random.split(jax.random.key(seed), len(Keys._fields)))

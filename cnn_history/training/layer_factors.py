@@ -1,7 +1,7 @@
-"""What K-FAC asks of a layer: second moments of its input, and of the gradient at its output.
+"""K-FAC's factors: second moments of a layer's input, and of the gradient at its output.
 
-Covered are `nn.Dense`, `nn.Conv` and `layers.FullyConnected`. All else that has parameters, such as
-normalizations, `PartialConv` and `TrainableSubsampling`, is not seen.
+Covered are `nn.Dense`, `nn.Conv` and `layers.FullyConnected`. Other layers with parameters, such as
+normalizations, `PartialConv` and `TrainableSubsampling`, are not.
 """
 
 from typing import NamedTuple
@@ -16,25 +16,25 @@ COVERED = (nn.Dense, nn.Conv, FullyConnected)
 
 
 class Watch:
-    """Sees the covered layers of one forward pass, and adds to their outputs what it is told.
+    """Records the covered layers of one forward pass, and adds offsets to their outputs.
 
-    Used as `with nn.intercept_methods(watch):` around the network's `apply`.
+    Use it as `with nn.intercept_methods(watch):` around the network's `apply`.
 
     Args:
-      offsets: by layer, added to its output; the gradient with respect to them is that of the
-        outputs. A layer without one is left alone.
+      offsets: arrays to add to the outputs, by layer; their gradients are those of the outputs.
+        Layers without one are unchanged.
 
     Attributes:
-      modules: the layers, by name, such as `conv2_1/conv1`.
-      inputs: theirs.
-      outputs: theirs.
+      modules: layers by name, such as `conv2_1/conv1`.
+      inputs: inputs by layer.
+      outputs: outputs by layer.
     """
 
     def __init__(self, offsets: dict[str, jax.Array]):
         self.offsets, self.modules, self.inputs, self.outputs = offsets, {}, {}, {}
 
     def __call__(self, layer, arguments, keywords, context):
-        """An interceptor of Flax."""
+        """Call a layer as Flax's interceptor, and record it."""
         made, module = layer(*arguments, **keywords), context.module
         if not isinstance(module, COVERED) or context.method_name != "__call__":
             return made
@@ -64,14 +64,14 @@ def factors(module: nn.Module, x: jax.Array, gradient: jax.Array) -> Factors:
 
     With T positions, a_t the window that the kernel meets at t followed by a 1 for the bias, and
     g_t the gradient at output t, $A = E[\sum_t a_t a_t^T]$, $G = E[\sum_t g_t g_t^T] / T$: $\Omega$
-    and $\Gamma$ of Grosse & Martens 2016, sec. 3.1. Where T = 1 they are those of a dense layer
-    (Martens & Grosse 2015, sec. 3). The kernel's groups share A, the mean of theirs, and G is zero
-    between them: for groups a departure, which keeps one pair of factors a layer.
+    and $\Gamma$ of Grosse & Martens 2016, sec. 3.1. With T = 1 they are those of a dense layer
+    (Martens & Grosse 2015, sec. 3). Departure: to keep one pair of factors per layer, a kernel's
+    groups share A, the mean of theirs, and G is zero between groups.
 
     Args:
       module: a covered layer.
       x: its input, [n, ..., c].
-      gradient: of the batch's mean loss with respect to its output, [n, ..., g].
+      gradient: gradient of the batch's mean loss with respect to its output, [n, ..., g].
     """
     wide = jnp.promote_types(gradient.dtype, jnp.float32)  # images may be narrower than the layer
     a = _windows(module, x.astype(wide))
@@ -98,7 +98,7 @@ def _moments(x: jax.Array) -> jax.Array:
 
 
 def _windows(module: nn.Module, x: jax.Array) -> jax.Array:
-    """Return what the kernel meets at each position, [n, positions, groups, weights of a unit]."""
+    """Return the kernel's window at each position, [n, positions, groups, weights of a unit]."""
     if isinstance(module, nn.Dense):
         return x.reshape(x.shape[0], -1, 1, x.shape[-1])
     if isinstance(module, FullyConnected):
@@ -108,9 +108,9 @@ def _windows(module: nn.Module, x: jax.Array) -> jax.Array:
 
 
 def _sliding(x, window, strides, padding, groups) -> jax.Array:
-    """Return the windows of a convolution, as the views of x shifted by each place in the window.
+    """Return the windows of a convolution, from a shifted view of x for each place in the window.
 
-    (An identity kernel, `conv_general_dilated_patches`, gives the same, with channels outermost.)
+    (`conv_general_dilated_patches`, with an identity kernel, puts channels outermost.)
     """
     n, *sides, channels = x.shape
     if isinstance(padding, str):

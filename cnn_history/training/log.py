@@ -42,7 +42,7 @@ class Log:
         Args:
           metrics: receives the lines.
           bar: shows progress.
-          plan: the run's.
+          plan: the plan of the run.
           split: the training split, for messages.
           quantities: the quantities of a step, as `finite.quantities` names them.
           examples: step -> the numbers of its examples.

@@ -1,4 +1,4 @@
-"""The training loop: the home of side effects."""
+"""The training loop, with all side effects."""
 
 import contextlib
 import functools
@@ -47,7 +47,7 @@ def run(config: ml_collections.ConfigDict, folder: bucket.Folder) -> dict:
 
 def _run(config: ml_collections.ConfigDict, place: bucket.Place, stop: StopRequest) -> dict:
     with contextlib.ExitStack() as locked, contextlib.ExitStack() as opened:
-        with stop.at_once(together=True):  # no other process is at anything that is to be saved
+        with stop.at_once(together=True):  # no process has anything to save
             if done := _finished(config, place):
                 return done
             experiment = build.experiment(config)
@@ -66,7 +66,7 @@ def _run(config: ml_collections.ConfigDict, place: bucket.Place, stop: StopReque
 
 
 def _train(run: Session, stop: StopRequest) -> None:
-    """Make the steps up to the last one, which is evaluated and saved; raise Stop on a signal."""
+    """Train up to the last step, then evaluate and save it; raise Stop on a signal."""
     while True:
         event, asked = run.event(), stop.agreed()
         if event.evaluate and (run.learns_from_evaluation or not asked):

@@ -1,8 +1,8 @@
-"""A signal that the main thread does not get to hear: it waits for another process.
+"""Signals that arrive while the main thread waits for another process.
 
-Python calls its handlers between two instructions of the main thread, and a collective is one
-instruction, however long another process keeps it waiting. But what the runtime does first, at
-once and in any thread, is to write the signal's number into a pipe, which a thread can read.
+Python calls signal handlers between two instructions of the main thread, and a collective is one
+instruction, however long it waits. But Python first writes the signal's number into a pipe, at once
+and from any thread. The thread in this module reads that pipe.
 """
 
 import contextlib
@@ -40,17 +40,17 @@ def end_all(status: int, line: str) -> None:
 
 
 class Overdue(threading.Thread):
-    """While entered, a signal ends all processes if this one makes no headway after it.
+    """While entered, a signal ends all processes if this one makes no progress after it.
 
-    What it is about then is lost, and all since the last checkpoint.
+    Everything since the last checkpoint is then lost.
     """
 
     def __init__(self, signals: Collection[int], end: Callable[[int], None]):
-        """Watch nothing yet.
+        """Set up, without watching yet.
 
         Args:
-          signals: that count.
-          end: is called with the number of a signal that is overdue, in this thread.
+          signals: signals to watch.
+          end: called in this thread with the number of an overdue signal.
         """
         super().__init__(daemon=True)
         self._signals, self._end, self._over = frozenset(signals), end, threading.Event()
@@ -72,22 +72,22 @@ class Overdue(threading.Thread):
         os.close(self._write)
 
     def headway(self) -> None:
-        """Note that the main thread goes on."""
+        """Note that the main thread has made progress."""
         self._headway = time.monotonic()
 
     def step(self) -> None:
-        """Note that it has come to another step; how long the last one took is the measure."""
+        """Note a new step; the duration of the last one sets the patience."""
         self.headway()
         self._took = self._headway - self._step if self._step else 0.0
         self._step = self._headway
 
     def obeyed(self) -> None:
-        """Watch no longer: all processes know of a signal, and save."""
+        """Stop watching: all processes know of the signal and save."""
         self._over.set()
 
     @contextlib.contextmanager
     def unknown(self) -> Iterator[None]:
-        """Have more patience: nobody knows how long this takes."""
+        """Wait longer, for work of unknown duration."""
         self._least = UNKNOWN
         try:
             yield
@@ -96,7 +96,7 @@ class Overdue(threading.Thread):
             self._least = PATIENCE
 
     def run(self) -> None:
-        """Read the pipe, and end by the first signal once it is overdue."""
+        """Read the pipe, and end by the first overdue signal."""
         number = since = 0
         while not self._over.wait(processes.POLL):
             with contextlib.suppress(BlockingIOError):  # none has come

@@ -1,7 +1,7 @@
-"""Cooperating processes: how they find each other, and whether they are at the same work.
+"""Cooperating processes: joining, and checks that they do the same work.
 
-They tell each other texts through the service that process 0 keeps for all, without a device, and
-wait for them in Python: so a signal is heard, and the end of another process (`together`).
+They exchange texts through process 0's service, without a device, and wait for them in Python, so
+that signals and the end of another process (`together`) are noticed.
 """
 
 import contextlib
@@ -36,15 +36,15 @@ _exchanges = itertools.count()  # the same number in every process: all exchange
 
 
 def join(processes: str, process: int | None, coordinator: str | None) -> None:
-    """Join the other processes of the program; to be called before jax touches a device.
+    """Join the other processes; call this before jax uses a device.
 
     Args:
-      processes: how many there are, "1" for none but this, "auto" where the cluster says it.
-      process: this one's number, from 0.
+      processes: number of processes, "1" for this one alone, or "auto" to ask the cluster.
+      process: number of this process, from 0.
       coordinator: HOST:PORT at which process 0 listens.
 
     Raises:
-      UserError: the numbers do not fit together, or no cluster is found. If the others do not come
+      UserError: the numbers are inconsistent, or there is no cluster. If the others do not join
         within PATIENCE seconds, the program ends with a line and status 1.
     """
     if processes == ALONE:
@@ -91,13 +91,13 @@ def _explicit(processes: str, process: int | None, coordinator: str | None) -> d
 
 
 def _all_of_slurm() -> list[int] | None:
-    """Return all devices of the host: under Slurm jax takes one for each task, and we start one."""
+    """Return all devices of the host; under Slurm, jax would take only one per task."""
     count = os.environ.get("SLURM_GPUS_ON_NODE")
     return list(range(int(count))) if count else None
 
 
 def _within_patience(work: Callable[[], None], address: str) -> None:
-    """Do some work in a thread, so that signals are heard; end with a line if it takes too long."""
+    """Run `work` in a thread, so that signals arrive; end with a line if it takes too long."""
     raised = []
 
     def run():
@@ -121,7 +121,7 @@ def _within_patience(work: Callable[[], None], address: str) -> None:
 
 @contextlib.contextmanager
 def _stdout_to_stderr():
-    """The first exchange makes the runtime talk, on what is for a verb's result alone."""
+    """Redirect the runtime's messages of the first exchange to standard error."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
@@ -133,38 +133,38 @@ def _stdout_to_stderr():
 
 
 def chief() -> bool:
-    """Say whether this is the process that writes what one alone may write."""
+    """Return whether this process is number 0, which writes the shared files."""
     return jax.process_index() == 0
 
 
 def count() -> int:
-    """Return how many processes there are, before a device is touched too."""
+    """Return the number of processes; works before a device is used."""
     return distributed.global_state.num_processes or 1
 
 
 def number() -> int:
-    """Return this process's number, likewise."""
+    """Return the number of this process; works before a device is used."""
     return distributed.global_state.process_id or 0
 
 
 def tell(name: str, text: str) -> None:
-    """Tell all processes a text under a name that is new."""
+    """Publish a text to all processes under a new name."""
     distributed.global_state.client.key_value_set(name, text)
 
 
 def told(folder: str) -> dict[str, str]:
-    """Return what has been told under names in a folder."""
+    """Return the texts published in a folder, by name."""
     found = distributed.global_state.client.key_value_dir_get(f"{folder}/")
     return {name.rpartition("/")[2]: text for name, text in found}
 
 
 def end(status: int, line: str) -> None:
-    """Tell all processes, this one too, to end with a status and a line; `together` hears it."""
+    """Make all processes, including this one, end with a status and a line (`together`)."""
     tell(f"{ENDS}/{number()}", f"{status} {line}")
 
 
 def everywhere(text: str) -> list[str]:
-    """Return the texts of all processes, in the processes' order; each waits for the last."""
+    """Return the texts of all processes in their order, once all have called this."""
     if count() == 1:
         return [text]
     folder = f"cnn_history/exchange/{next(_exchanges)}"
@@ -180,10 +180,10 @@ def from_chief(value: int) -> int:
 
 
 class Largest:
-    """The largest of the numbers that the processes give, call by call, without waiting.
+    """The largest of the processes' numbers in each call, without waiting.
 
-    One process gets its number at once; several get the numbers of the call before, since those of
-    this one are still on their way among the devices.
+    A single process gets its number at once. Several get the result of the call before, because
+    the devices are still exchanging the current numbers.
     """
 
     def __init__(self):
@@ -205,7 +205,7 @@ def agree(**what: str) -> None:
     """Raise UserError, in every process, unless all of them have the same texts.
 
     Args:
-      **what: by name, such as `config`; the name of what differs is told.
+      **what: texts by name, such as `config`; the message names the one that differs.
     """
     first, *others = map(json.loads, everywhere(json.dumps(what)))
     for name in what:

@@ -1,4 +1,4 @@
-"""The functions of a run, compiled for its mesh: pure, with the experiment bound in."""
+"""The pure functions of an experiment, compiled for its mesh."""
 
 import functools
 from collections.abc import Callable
@@ -105,7 +105,7 @@ def make(
         )
 
     def second_derivatives(state: State, data: dict, cursor: dict, params: Any) -> Any:
-        """The diagonal of the Hessian, on examples drawn for this step."""
+        """Return the diagonal of the Hessian, on examples drawn for this step."""
         draw = jax.random.fold_in(jax.random.fold_in(state.key, state.step), curvature.EXAMPLES)
         raw, labels = feed.sample(data, cursor, draw, curvature.EXAMPLES)
         variables = {"params": trained.put(params, state.params), **state.model_state}

@@ -31,13 +31,13 @@ class Asked(BaseException):
 class StopRequest:
     """While entered, SIGNALS are noted instead of ending the program.
 
-    A second one has its usual effect, so an impatient Ctrl-C works. One of several processes which
-    then waits for another too long ends all of them unsaved (`overdue`).
+    A second signal has its usual effect, so an impatient Ctrl-C works. If a process then waits too
+    long for another, all processes end without saving (`overdue`).
 
     Attributes:
       signal: the signal that arrived, or None.
-      saved: the newest step that is saved, or None.
-      watch: is told of the headway that is made.
+      saved: the newest saved step, or None.
+      watch: the Overdue thread, which is told of progress.
     """
 
     def __init__(self):

@@ -1,4 +1,4 @@
-"""Everything that training carries from step to step."""
+"""The state that training carries from step to step."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ import jax
 
 @flax.struct.dataclass
 class State:
-    """Arrays only, so that it can be donated, sharded and saved as it is.
+    """A tree of arrays only, so that it can be donated, sharded and saved.
 
     Attributes:
-      step: number of steps made, skipped ones among them, int32 scalar.
+      step: number of steps made, including skipped ones, int32 scalar.
       params: the parameters.
       model_state: the network's other collections, such as `batch_stats`.
-      opt_state: the optimizer's.
-      key: the run's root key; what a step draws is keyed by `fold_in(key, step)`.
-      skipped: number of steps that were not finite and left nothing behind, int32 scalar.
+      opt_state: the optimizer's state.
+      key: the run's root key; steps use `fold_in(key, step)`.
+      skipped: number of skipped steps, which were not finite, int32 scalar.
     """
 
     step: jax.Array

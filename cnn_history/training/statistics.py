@@ -1,6 +1,6 @@
-"""Running statistics as the true average over training batches, in place of a moving one.
+"""Running statistics as true averages over training batches, instead of moving averages.
 
-Ioffe & Szegedy 2015, algorithm 2, steps 7 to 10; the authors of ResNet released theirs so.
+Ioffe & Szegedy 2015, algorithm 2, steps 7 to 10; also in ResNet's release.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,12 +10,12 @@ import jax
 
 
 def recompute(of_batch: Callable[[Any], Any], batches: Iterable) -> Any:
-    """Return the mean, over at least one batch, of the statistics that `of_batch` gives of each.
+    """Return the mean of the statistics of one or more batches.
 
     Args:
-      of_batch: batch -> statistics, a tree: what `batch_stats` is after a forward pass of the
-        network with fixed parameters, in training, whose norms keep the last batch alone.
-      batches: of training examples.
+      of_batch: batch -> tree of statistics: `batch_stats` after a training forward pass with fixed
+        parameters, for norms that keep only the last batch.
+      batches: batches of training examples.
     """
     total, count = None, 0
     for batch in batches:

@@ -1,4 +1,4 @@
-"""One step of training: pure, to be jitted by the caller."""
+"""One step of training, a pure function for the caller to jit."""
 
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -29,35 +29,33 @@ def train_step(
     layers: Sequence[str] = (),
     skips: int = 0,
 ) -> tuple[State, Metrics]:
-    """Return the state after one update, and what is to be known of it.
+    """Return the state after one update, and metrics.
 
-    What is not finite (input, logits, loss, gradient, update or running statistics) is never
-    applied: the old state is returned, `applied` is 0, and `first_bad` the first such quantity's
-    place among `finite.quantities`. Nor is a batch that was made for another step than the state's,
-    which keeps all later batches out once one was refused, whether the caller looks at once, one
-    step later, or after a scan.
+    A step is refused if a quantity is not finite (input, logits, loss, gradient, update or running
+    statistics): it returns the old state, `applied` is 0, and `first_bad` is the quantity's index
+    in `finite.quantities`. A batch made for another step than the state's is refused too. So after
+    one refusal all later batches are refused, whenever the caller checks.
 
-    The first `skips` steps that are not finite are skipped instead: the old state goes on to the
-    next step, and so do later batches. How many were, the state remembers.
+    The first `skips` steps that are not finite are skipped instead: training continues with the old
+    state and the next batch. The state counts them.
 
-    What the optimizer may want beyond the gradient reaches it as optax's extra arguments, and one
-    that does not ask for them never sees them: `value`, `grad` and `value_fn`, params -> the loss
-    of this batch with this step's dropout, whose running statistics are thrown away; what
-    `differentiate` found; and `extra`. Functions cost nothing until they are called.
+    Optimizers that ask for optax's extra arguments get `value`, `grad`, `value_fn` (params -> the
+    loss of this batch with this step's dropout, without new running statistics), the results of
+    `differentiate`, and `extra`. Functions among them cost nothing unless called.
 
     Args:
-      state: not changed, though it may be donated.
+      state: the state; it may be donated.
       batch: `image` [n, h, w, c] as the network takes it, `label` int [n], and `step`, the number
-        of the update that it was made for.
+        of the update for which it was made.
       apply: the network's `apply(variables, images, train=, rngs=, mutable=)`.
       loss: (logits, labels) -> [n]; of a network with auxiliary heads, `(logits, heads)`.
       optimizer: updates the parameters.
       applied_rate: optimizer state -> the learning rate of its last update.
-      differentiate: as those of `training/differentiate.py`.
+      differentiate: one of `training/differentiate.py`.
       extra: further extra arguments for the optimizer, such as `curvature_fn`.
-      layers: that are trained, `fc` or `conv2_1/conv1`; empty for all. The optimizer's state is of
-        these alone.
-      skips: how many steps of a run may be skipped.
+      layers: layers to train, such as `fc` or `conv2_1/conv1`; empty for all. The optimizer's
+        state covers only these.
+      skips: number of steps of a run that may be skipped.
     """
     key = jax.random.fold_in(state.key, state.step)
 

@@ -1,9 +1,9 @@
-"""What ends one of several processes ends all of them, with the same status and line.
+"""Ends all processes with the same status and line if one ends.
 
-A process that meets an error alone says so to the others, which may be waiting for it inside a
-collective, where they hear no exception: a thread of each listens, and ends its process. The one
-with the service, process 0, goes last. A process that is killed says nothing: the runtime finds it
-lost by its heartbeat, and aborts the others.
+A process with an error tells the others. They may be waiting for it inside a collective, where no
+exception arrives, so a thread in each process listens and ends it. Process 0, which has the
+service, ends last. A killed process tells nothing; the runtime misses its heartbeat and aborts the
+others.
 """
 
 import contextlib
@@ -32,9 +32,9 @@ OWN = ("RESOURCE_EXHAUSTED", "INVALID_ARGUMENT", "UNIMPLEMENTED")
 
 @contextlib.contextmanager
 def joined(count: str, process: int | None, coordinator: str | None) -> Iterator[None]:
-    """Join the other processes, and end with all of them; one alone ends as it does.
+    """Join the other processes, and end together with them; a single process ends as usual.
 
-    Arguments are those of `processes.join`.
+    The arguments are those of `processes.join`.
     """
     processes.join(count, process, coordinator)
     if processes.count() == 1:
@@ -91,7 +91,7 @@ class _End(threading.Thread):
         self._leave(status, line)
 
     def _leave(self, status: int, line: str) -> None:
-        """End this process, by whichever thread comes first."""
+        """End this process; the first thread to call this decides status and line."""
         self._leaving.acquire()
         print(f"{self._verb}: {line}", file=sys.stderr, flush=True)
         sys.stdout.flush()
@@ -107,10 +107,10 @@ class _End(threading.Thread):
 
 
 def _wait_for_abort() -> None:
-    """Say that a process was lost, when the work breaks off, and let jax end us.
+    """Report that a process was lost, and wait for jax to abort this one.
 
-    The connection breaks first; which process it was, the runtime knows HEARTBEAT seconds later,
-    says so, and aborts with status 134. With process 0 its service is gone, and it aborts at once.
+    The connection breaks first. HEARTBEAT seconds later, the runtime names the lost process and
+    aborts with status 134. If process 0 is lost, its service is gone, and the abort is immediate.
     """
     message = "another process was lost: the one that the runtime names below, or 0 where its"
     message += " service cannot be reached."
@@ -121,7 +121,7 @@ def _wait_for_abort() -> None:
 
 @contextlib.contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """End by a signal wherever no run has begun: while others are waited for, too."""
+    """Let signals end the program before a run has begun, also while waiting for others."""
 
     def stopped(number):
         return Stop(number, "nothing is unsaved")

@@ -1,4 +1,4 @@
-"""Which layers of a network are trained; the others stay as they are, with what they remember."""
+"""Training of some layers, while the others keep parameters and running statistics."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from flax import traverse_util
 
 
 def pick(tree: Any, layers: Sequence[str]) -> Any:
-    """Return a tree by names with these layers alone, `fc` or `conv2_1/conv1`; empty for all."""
+    """Return a tree with only these layers, such as `fc` or `conv2_1/conv1`; empty for all."""
     if not layers:
         return tree
     flat = traverse_util.flatten_dict(tree)
@@ -16,15 +16,15 @@ def pick(tree: Any, layers: Sequence[str]) -> Any:
 
 
 def put(part: Any, whole: Any) -> Any:
-    """Return the whole tree with the values of a part of it."""
+    """Return the tree `whole` with the values of its part replaced."""
     flat = {**traverse_util.flatten_dict(whole), **traverse_util.flatten_dict(part)}
     return traverse_util.unflatten_dict(flat)
 
 
 def frozen(apply: Callable, layers: Sequence[str]) -> Callable:
-    """Return a network's `apply` in which norms outside these layers go by running statistics.
+    """Return a network's `apply` in which norms outside these layers use running statistics.
 
-    In training too, as they will in a test: what stands behind them is trained on what it will see.
+    They do so in training too, so that later layers are trained on the inputs of tests.
     """
     if not layers:
         return apply
