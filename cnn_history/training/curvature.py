@@ -2,8 +2,10 @@
 
 It makes the paper's three approximations. Gauss-Newton: f'' of the squashing functions is dropped,
 so that no second derivative is negative. Layer by layer: only the diagonal of a layer's states is
-propagated, $\\partial^2 E / \\partial x_i^2 = \\sum_k u_{ki}^2 \\, \\partial^2 E / \\partial a_k^2$.
-Shared weights: $h_{kk} = \\sum_{(i,j) \\in V_k} \\partial^2 E / \\partial u_{ij}^2$, without the terms
+propagated,
+$\\partial^2 E / \\partial x_i^2 = \\sum_k u_{ki}^2 \\, \\partial^2 E / \\partial a_k^2$.
+Shared weights:
+$h_{kk} = \\sum_{(i,j) \\in V_k} \\partial^2 E / \\partial u_{ij}^2$, without the terms
 between the connections that share one weight (eq. 20).
 
 Together they mean backpropagation with the square of every factor. This module does so for each
