@@ -133,7 +133,8 @@ def _answer(measured: dict) -> str:
         f"but gradients are not zero. The mean slope of tanh is {large['slope'].mean():.3f}, and "
         f"the gradient grows from 1 to {large['input_gradient'].mean():.2g} at the input. Xavier: "
         f"the standard deviation of layer 10 is {last('tanh, Xavier'):.2f} for tanh and "
-        f"{last('ReLU, Xavier'):.3f} for ReLU. He's keeps ReLU at {last('ReLU, He'):.2f}."
+        f"{last('ReLU, Xavier'):.3f} for ReLU. He's initialization keeps ReLU at "
+        f"{last('ReLU, He'):.2f}."
     )
 
 

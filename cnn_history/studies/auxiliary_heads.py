@@ -135,10 +135,10 @@ def answer(seen: dict[tuple[str, str], Watched]) -> str:
     times, gains = _times(seen), _gains(seen)
     said = [
         f"{kind}: before training, heads make the gradient below them {times[kind].mean():.1f} "
-        f"times as large; they lower the main training loss by {ends(gains[kind])}."
+        f"times as large; they lower the main training loss by {ends(gains[kind])}"
         for kind in KINDS
     ]
-    return f"{' '.join(said)} With batch norm, {importance(seen)}."
+    return f"{'; '.join(said)}. With batch norm, {importance(seen)}."
 
 
 def importance(seen: dict[tuple[str, str], Watched]) -> str:
