@@ -121,7 +121,7 @@ def _evaluate() -> None:
 
 
 def _measure() -> ensemble.Measure:
-    """Return what the flags ask for."""
+    """Return the protocol and its options from the flags."""
     scales = SCALES.value
     if scales is not None:
         if not all(scale.isdigit() and int(scale) for scale in scales):
@@ -131,7 +131,7 @@ def _measure() -> ensemble.Measure:
 
 
 def _source(name: str, split: str, data_dir: str) -> datasets.Source:
-    """Return the examples that the flags name, else the run's own."""
+    """Return the examples of the flags, by default the run's own."""
     name, split = DATASET.value or name, SPLIT.value or split
     if not name:
         raise UserError("--dataset: an imported network has no data set of its own; name one.")

@@ -3,10 +3,10 @@
     python -m cnn_history.export_weights --workdir=runs/resnet20 --output=resnet20.safetensors
     python -m cnn_history.export_weights --workdir=runs/resnet20 --output=resnet20.stablehlo
 
-`.safetensors`: the weights, in torchvision's names where torchvision has the network, else in ours;
-classes, preprocessing and provenance stand in the header. `.stablehlo`: a program with the weights
-within, images as `preprocessing` returns them -> logits, that jax alone runs. Either is read back,
-and compared with the network, before it gets its name.
+`.safetensors` has the weights, in torchvision's names if torchvision has the network, otherwise in
+ours, with classes, preprocessing and provenance in the header. `.stablehlo` is a program with the
+weights, preprocessed images -> logits, that jax can run without this package. Either file is read
+back and compared with the network before it gets its name.
 """
 
 import functools
@@ -27,8 +27,8 @@ from cnn_history.files import record, shipped, workdir
 from cnn_history.training import devices
 from cnn_history.weights import convert, export, read
 
-BOUND = 1e-5  # of logits over the largest; the two programs compute the same
-IMAGES = 2  # of noise, that the two are compared on
+BOUND = 1e-5  # largest difference of logits, relative to the largest logit
+IMAGES = 2  # images of noise for this comparison
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Of a run, or of an imported network.")
 OUTPUT = flags.DEFINE_string("output", None, "FILE.safetensors or FILE.stablehlo.")
@@ -62,7 +62,7 @@ def main(argv: list[str]) -> None:
 
 
 def image_of(folder: pathlib.Path, preprocessing: Preprocessing) -> tuple[int, int, int]:
-    """Return (h, w, c) of the images of a network."""
+    """Return (h, w, c) of a network's images."""
     _, channels, _ = workdir.load_inputs(folder)
     return preprocessing.size, preprocessing.size, channels
 
@@ -74,7 +74,7 @@ def write_weights(
     preprocessing: Preprocessing,
     path: pathlib.Path,
 ) -> str:
-    """Write a safetensors file, and hold what is in it against the network; return words of it."""
+    """Write a safetensors file and compare it with the network; return a description."""
     from safetensors.numpy import save_file
 
     names = export.torchvision_names(workdir.read_config(folder).model.name, network)
@@ -96,7 +96,7 @@ def write_weights(
 
 
 def header(folder: pathlib.Path, preprocessing: Preprocessing, whose: str) -> dict[str, str]:
-    """Return what a file says of itself; all but `format`, `model` and `names` is JSON."""
+    """Return the header of a file; all values except `format`, `model` and `names` are JSON."""
     config = workdir.config_json(workdir.read_config(folder))
     summary = workdir.read_summary(folder) or {}
     said = {
@@ -131,7 +131,7 @@ def write_program(
     preprocessing: Preprocessing,
     path: pathlib.Path,
 ) -> str:
-    """Write an exported program, and run what is in it beside the network; return words of it."""
+    """Write an exported program and compare it with the network; return a description."""
     shape, batch = image_of(folder, preprocessing), BATCH.value
     path.write_bytes(export.program(network, variables, shape, batch).serialize())
     exported = jax.export.deserialize(bytearray(path.read_bytes()))

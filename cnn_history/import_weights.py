@@ -4,9 +4,9 @@
 
 Reads files of `torch.save` and `.safetensors` in the names of torchvision, timm, pytorchcv and
 pretrainedmodels, CIFAR residual networks in the common naming (`layer1.0.conv1.weight`), and
-Caffe's `.caffemodel`. What a file is its content tells. Nothing in it is executed, and one that
-does not fit is refused with the name of the tensor. `config.init_from=WORKDIR` starts training from
-it.
+Caffe's `.caffemodel`. The content of a file determines its format. Nothing in it is executed. A
+file that does not fit is refused, with the name of the tensor. `config.init_from=WORKDIR` starts
+training from the work directory.
 """
 
 import hashlib
@@ -92,7 +92,7 @@ def write(
     found: Imported,
     classes: tuple[str, ...],
 ) -> None:
-    """Write the work directory; its config comes last, and makes it one."""
+    """Write the work directory; the config, written last, makes it valid."""
     shape = models.info(name).input
     options, inputs = dict(found.options), found.inputs
     del options["num_classes"]
@@ -122,7 +122,7 @@ def write(
 
 
 def _classes(file: str | None, count: int) -> tuple[str, ...]:
-    """Return the names of the classes in a file; without one, their numbers stand for them."""
+    """Return the names of the classes from a file, or numbers without one."""
     if file is None:
         return tuple(map(str, range(count)))
     try:
@@ -138,7 +138,7 @@ def _classes(file: str | None, count: int) -> tuple[str, ...]:
 
 
 def _numbers(flag: str, given: list[str] | None) -> tuple[float, ...] | None:
-    """Return the numbers of a flag, one for each channel; None where it is not given."""
+    """Return the numbers of a flag, one for each channel; None without the flag."""
     if given is None:
         return None
     try:
@@ -155,7 +155,7 @@ def _numbers(flag: str, given: list[str] | None) -> tuple[float, ...] | None:
 def _inputs(
     inputs: Inputs, mean: tuple[float, ...] | None, std: tuple[float, ...] | None
 ) -> Inputs:
-    """Return the published inputs, or those of the flags."""
+    """Return the published inputs, changed by the flags."""
     if mean is not None:
         beyond = max(mean) > 1 if inputs.largest == 1 else 0 < max(mean) <= 1
         if beyond:

@@ -2,11 +2,11 @@
 
 Each returns a jax initializer `(key, shape, dtype) -> array`. Kernels are `[..., in, out]`: dense
 `[in, out]`, convolution `[h, w, in, out]`; fan_in = h·w·in and fan_out = h·w·out. A grouped
-convolution's `in` is the number of inputs of its group, as a unit sees them; its `out` is all maps,
-of which an input reaches only its group's: fan_out is too large by the number of groups.
+convolution's `in` is the number of inputs of a group. Its `out` is the number of all maps, although
+an input reaches only those of its group, so fan_out is too large by the number of groups.
 
-Biases start as the networks' files say, whatever the kernels' initializer: at 0, but for AlexNet's
-(`models/alexnet.py`, sec. 5) and GoogLeNet's.
+The networks' files initialize biases, whatever the kernels' initializer: at 0, except for AlexNet
+(`models/alexnet.py`, sec. 5) and GoogLeNet.
 
     >>> import jax, jax.numpy as jnp
     >>> from cnn_history import initializers
@@ -28,7 +28,7 @@ Initializer = Callable[..., jax.Array]
 
 
 def constant(value: Annotated[float, FINITE] = 0.0) -> Initializer:
-    """Every weight equal to `value`: units of a layer stay equal for ever (lecture, "W = 0")."""
+    """Every weight equals `value`, so units of a layer stay equal for ever (lecture, "W = 0")."""
     return jax.nn.initializers.constant(value)
 
 

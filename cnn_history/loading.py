@@ -53,22 +53,20 @@ def start_from(
     scaling: str = AS_INIT_FROM,
     data: Mapping[str, Identity] | None = None,
 ) -> tuple[dict, str]:
-    """Return `variables` with the values of another work directory's, and what was taken, in words.
+    """Return `variables` with values from another work directory, and a description of these.
 
-    For `config.init_from`. Running statistics come along wherever their shapes fit. A head for
-    another number of classes keeps its fresh values, and so does one whose classes have other
-    names; the same names in another order are found. Raises UserError if anything else differs in
-    name or shape.
+    For `config.init_from`. Running statistics are taken if their shapes fit. A head for another
+    number of classes, or for classes with other names, keeps its fresh values; the same names may
+    be in another order. Raises UserError for any other difference in names or shapes.
 
     Args:
-      folder: of a run, or of an imported network.
-      variables: fresh ones.
-      train: the training examples, whose classes the network is to know.
+      folder: work directory of a run or an imported network.
+      variables: freshly initialized variables.
+      train: training examples, which determine the classes.
       classifier: name of the layer with a unit for each class.
-      layers: those that take the other's values, as VGG's deeper nets take some of the shallowest
-        one's; empty for all.
-      scaling: of the run's values.
-      data: of the run, by use; what they have to do with the other's is then said, too.
+      layers: layers that take values, as in VGG's deeper nets; empty for all.
+      scaling: name of the run's scaling of values.
+      data: data of the run by use; the description then compares them with the other's.
     """
     place = shipped.folder(folder)
     _, theirs, preprocessing = load(folder)

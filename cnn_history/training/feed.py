@@ -1,10 +1,9 @@
-"""What feeds the steps of a run: data that lie whole on each device, or a stream of batches.
+"""Feeds of training steps: a data set resident on each device, or a stream of batches.
 
-Both are used alike. `take(data, cursor)` is traced into the step, and gives uint8 images and their
-labels: as the data set has them, or, where a feed `cuts`, at the network's size. `data` is what
-every step gets, and `at(start, count)` what those steps get: a cursor into the data, or the batch
-itself. A cursor always has `ids` and `epochs` of its examples, and `step`, the number of the step
-that it was made for.
+Both have the same interface. `take(data, cursor)`, traced into the step, returns uint8 images and
+labels: as in the data set, or at the network's size if the feed `cuts`. `data` is the same for all
+steps. `at(start, count)` returns cursors for some steps: indices into the data, or the batch
+itself. A cursor always has `ids` and `epochs` of its examples, and `step`, the number of its step.
 """
 
 import functools
@@ -25,10 +24,10 @@ from cnn_history.training import devices, keys
 
 
 class FromWhole:
-    """How a step takes its images from those that lie whole on each device.
+    """The traced part of a feed from a resident data set.
 
-    Each image is a row of bytes there: a TPU pads the last two dimensions of an array, and would
-    bring all images into another layout in every step.
+    An image is a row of bytes there: a TPU pads the last two dimensions of an array, and would
+    convert all images to another layout in every step.
     """
 
     cuts = False
@@ -47,7 +46,7 @@ class FromWhole:
     def sample(
         self, data: dict, cursor: dict, key: jax.Array, count: int
     ) -> tuple[jax.Array, jax.Array]:
-        """Return `count` examples at random, likewise; traced."""
+        """Return (images, labels) of `count` random examples; traced."""
         del cursor
         examples = len(data["label"])
         ids = jax.random.choice(key, examples, (min(count, examples),), replace=False)
@@ -66,7 +65,7 @@ class FromWhole:
         return data, self._cursors(count, lambda name, shape, where: _shape(shape, np.int32, where))
 
     def _cursors(self, count: int, made: Callable) -> dict[str, Any]:
-        """Return what is made of the name, the shape and the sharding of each part of a cursor."""
+        """Return a cursor, with each part made from its name, shape and sharding."""
         several = (count,) if count > 1 else ()
         split = devices.over_batch(self._mesh, axis=len(several))
         batch = (*several, self._batch_size)
@@ -78,7 +77,7 @@ class FromWhole:
 
 
 class Resident(FromWhole):
-    """uint8 images and labels, whole on each device; a cursor names those of a step."""
+    """A resident data set, uint8 images and labels on each device; cursors are indices."""
 
     def __init__(self, order: Order, experiment: Experiment, mesh: Mesh):
         """Put them on the devices.
@@ -95,7 +94,7 @@ class Resident(FromWhole):
         self._order = order
 
     def at(self, start: int, count: int) -> dict[str, Any]:
-        """Return the cursors of `count` steps from `start`; without axis for one."""
+        """Return the cursors of `count` steps from `start`; one step has no axis for steps."""
         ids, epochs = self._order(start * self._batch_size, (start + count) * self._batch_size)
         values = {
             "ids": ids,
@@ -107,15 +106,15 @@ class Resident(FromWhole):
         )
 
     def examples(self, step: int) -> np.ndarray:
-        """Return which examples a step takes, by number, int32 [batch]."""
+        """Return the indices of a step's examples, int32 [batch]."""
         return _of_step(self._order, step, self._batch_size)
 
     def close(self) -> None:
-        """Nothing is under way."""
+        """Do nothing: there are no threads."""
 
 
 class FromStream:
-    """How a step takes its images from a batch that comes with it."""
+    """The traced part of a feed whose cursors are batches."""
 
     cuts, stride = True, 1
 
@@ -132,7 +131,7 @@ class FromStream:
     def sample(
         self, data: dict, cursor: dict, key: jax.Array, count: int
     ) -> tuple[jax.Array, jax.Array]:
-        """Return up to `count` examples of the batch, which is at random itself; traced."""
+        """Return (images, labels) of up to `count` examples of the random batch; traced."""
         del key
         images, labels = self.take(data, cursor)
         return images[:count], labels[:count]
@@ -149,7 +148,7 @@ class FromStream:
 
 
 class Streamed(FromStream):
-    """Batches that a stream decodes; each process makes the rows of its own devices."""
+    """Batches decoded by a stream; each process decodes the rows of its own devices."""
 
     def __init__(
         self,
@@ -182,7 +181,7 @@ class Streamed(FromStream):
         self._stream, self._next = None, None
 
     def at(self, start: int, count: int) -> dict[str, Any]:
-        """Return the batch of one step; the next step's is decoded meanwhile."""
+        """Return the batch of one step, while the next one is decoded."""
         assert count == self.stride, "a stream gives one step at a time"
         if start != self._next:
             self.close()
@@ -194,11 +193,11 @@ class Streamed(FromStream):
         return {**placed, "step": devices.put(np.int32(start), devices.replicated(self._mesh))}
 
     def examples(self, step: int) -> np.ndarray:
-        """As that of Resident; for a damaged one another stands in."""
+        """Return the indices of a step's examples; damaged ones are replaced by others."""
         return _of_step(self._order, step, self._batch_size)
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the decoding threads."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None
@@ -215,7 +214,7 @@ def _of_step(order: Order, step: int, batch_size: int) -> np.ndarray:
 def over_examples(
     function: Callable[[dict], dict], chosen: examples.Examples, batch_size: int, mesh: Mesh
 ) -> dict:
-    """Return what a function makes of batches `{"image", "label"}`, each example once.
+    """Apply a function to batches `{"image", "label"}`, each example once; return the results.
 
     Examples that cannot be decoded are left out; `ids` are those of the others, by number. Raises
     Unreadable where there are no others.
@@ -233,7 +232,7 @@ def one_by_one(
     skip: stream.Skip,
     check: Callable[[int, int], None],
 ) -> dict:
-    """Return the same of images as they are, of whatever sizes: each is a batch of NumPy's arrays.
+    """Apply a function to one image at a time, of any size, as a batch of NumPy arrays.
 
     Those of one aspect follow each other, so that what is compiled for it is compiled once. `check`
     raises images.Damaged where (h, w) are not for the function: such images are left out as well.
@@ -265,12 +264,12 @@ Feed, Takes = Resident | Streamed, FromWhole | FromStream
 
 
 def abstract(experiment: Experiment, mesh: Mesh) -> Takes:
-    """Return how steps get the training examples, without any: their shapes alone."""
+    """Return the traced part of the training feed, which needs no examples, only their shapes."""
     return (FromStream if examples.streamed(experiment.train) else FromWhole)(experiment, mesh)
 
 
 def feed(experiment: Experiment, images: Images, skip: stream.Skip, mesh: Mesh) -> Feed:
-    """Return the feed of the training examples, by their size.
+    """Return the feed of the training examples: resident or streamed, by their size.
 
     Args:
       experiment: whose they are.
