@@ -296,7 +296,7 @@ def _on_canvases(
 
 
 class _Shown(NamedTuple):
-    """What a protocol is given of a data set.
+    """The inputs of a protocol from a data set.
 
     Attributes:
       protocol: (probabilities, images, size=) -> probabilities.

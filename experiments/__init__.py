@@ -1,1 +1,1 @@
-"""Experiments: one config file a table or figure."""
+"""Experiments: one config file per table or figure."""

@@ -21,7 +21,7 @@ def get_config(arg=None):
 
     config.dataset = options.dataset or "digits"
     config.scaling = "lenet_1998"
-    config.augmentation.name = "translate"  # 1,437 images alone are learnt by heart
+    config.augmentation.name = "translate"  # without it, 1,437 images are memorized
 
     config.batch_size = 32
     config.steps = steps(passes=40, examples=TRAIN_EXAMPLES, batch_size=32)

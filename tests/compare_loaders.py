@@ -90,7 +90,7 @@ def photo_by_photo(parts, threads):
 
 
 def with_pillows_resizer(parts, threads):
-    """The same where cykooz.resizer has no wheel."""
+    """The same without cykooz.resizer, which lacks wheels for some platforms."""
     used, resizing.resize = resizing.resize, resizing.by_pillow
     try:
         yield from photo_by_photo(parts, threads)

@@ -124,7 +124,7 @@ def hvp(case, params, images):
 
 
 def jacobians(case, params, images):
-    """Of the logits by the smallest leaf, forwards and backwards."""
+    """Derivatives of the logits by the smallest leaf, in forward and reverse mode."""
     leaves, tree = jax.tree.flatten(params)
     i = min(range(len(leaves)), key=lambda i: leaves[i].size)
 
@@ -194,7 +194,7 @@ def eval_shape(case, params, images):
 
 
 def export(case, params, images, batch=None):
-    """Of the loss and its gradient, written and read again where they are executed."""
+    """Export of the loss and its gradient, read back and executed."""
 
     def both(state, params, images):
         return jax.value_and_grad(case._replace(state=state).loss)(params, images)

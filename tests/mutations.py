@@ -1,4 +1,4 @@
-"""What may go wrong in a config: each of its fields with another type, range or name."""
+"""Mutations of a config: each field with a wrong type, range or name."""
 
 import copy
 import math

@@ -1,4 +1,4 @@
-"""Reference values that lie beside the checkout; where they do not, their tests are skipped."""
+"""Reference values beside the checkout; without them, their tests are skipped."""
 
 import os
 import pathlib

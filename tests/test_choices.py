@@ -1,4 +1,4 @@
-"""What a signature declares, and what is refused by it."""
+"""The options that a signature declares, and the values that it refuses."""
 
 import functools
 from collections.abc import Callable, Sequence

@@ -116,7 +116,7 @@ WRONG_OPTIONS = {
 
 @pytest.mark.parametrize("name", WRONG_OPTIONS)
 def test_a_study_says_which_option_it_cannot_take(name):
-    """By a command's way, before anything is compiled, and so at once."""
+    """Wrong configs are refused as by a command, before anything is compiled."""
     for option, values in WRONG_OPTIONS[name].items():
         for value in values:
             options = mutations.changed(study_options(name), (option,), value)

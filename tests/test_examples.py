@@ -1,4 +1,4 @@
-"""The example in each family's docstring prints what it says; the package works as a wheel."""
+"""The example in each family's docstring is correct; the package works as a wheel."""
 
 import doctest
 import importlib

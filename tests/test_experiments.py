@@ -1,4 +1,4 @@
-"""Every experiment, and what the config files promise."""
+"""Every experiment, and the statements in the config files."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""The verb as it is called, and what programs without this package make of its files."""
+"""The verb, and its files in programs without this package."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The verb as it is called, and the work directory that it writes."""
+"""The verb, and the work directory that it writes."""
 
 import functools
 import pickle

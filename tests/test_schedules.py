@@ -148,7 +148,7 @@ def test_at_which_call_a_plateau_drops_here_and_in_peers():
 
 
 def test_threshold_and_cooldown_are_those_of_pytorch():
-    """Whose patience is one less than ours, for errors of which a third are a little better."""
+    """Its patience is one less than ours; a third of the errors are slightly better."""
     errors = np.random.default_rng(0).uniform(0.3, 0.31, 60)
     errors[::7] *= np.linspace(1, 0.8, 9)
     for threshold, cooldown in ((0.0, 0), (0.02, 0), (0.02, 4), (0.0, 3)):

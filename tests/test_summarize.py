@@ -1,4 +1,4 @@
-"""The verb as it is called."""
+"""The verb `summarize`."""
 
 import json
 import subprocess

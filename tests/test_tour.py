@@ -37,7 +37,7 @@ def test_every_question_has_code_and_an_answer():
 
 @pytest.mark.slow
 def test_it_runs_and_prints_what_it_holds():
-    """What networks are counted to have is exact; trained numbers differ by processor."""
+    """Counts of networks are exact; trained numbers differ by processor."""
     done = subprocess.run(
         [sys.executable, "-c", RUN, str(NOTEBOOK)],
         cwd=CHECKOUT,

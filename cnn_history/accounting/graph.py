@@ -1,4 +1,4 @@
-"""How the layers of a network feed each other, from the traced computation."""
+"""The graph of a network's layers, from the traced computation."""
 
 from typing import NamedTuple
 

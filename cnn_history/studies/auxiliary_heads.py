@@ -50,7 +50,7 @@ class Net(GoogLeNet):
 
 
 class NormalizedNet(Net):
-    """The same with batch normalization after every convolution, and no LRN."""
+    """`Net` with batch normalization after every convolution, and without LRN."""
 
     norm_after_convolutions: ClassVar[bool] = True
 

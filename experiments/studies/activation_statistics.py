@@ -1,11 +1,11 @@
-"""Activations and gradients of ten layers at their start: the lecture's slides on weight
+"""Activations and gradients of ten layers before training: the lecture's slides on weight
 initialization.
 
     ./launch.sh study --config=experiments/studies/activation_statistics.py \\
         --workdir=runs/activations
 
-Ten layers of 500 units: tanh under 0.01 randn, 1.0 randn and Xavier's; ReLU under Xavier's and
-He's.
+Ten layers of 500 units: tanh with 0.01 randn, 1.0 randn and Xavier's initialization; ReLU with
+Xavier's and He's.
 """
 
 import functools

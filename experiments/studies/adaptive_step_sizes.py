@@ -1,4 +1,4 @@
-"""How far AdaGrad, RMSProp and both Adams step: at first, after a long time, along two axes.
+"""Steps of AdaGrad, RMSProp and both forms of Adam: first, after a long time, along two axes.
 
     ./launch.sh study --config=experiments/studies/adaptive_step_sizes.py \\
         --workdir=runs/adaptive_step_sizes

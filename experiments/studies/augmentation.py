@@ -1,4 +1,4 @@
-"""What the papers' augmentations make of a photo: a contact sheet, and how much is seen at once.
+"""The papers' augmentations of a photo: a contact sheet, and the share of the photo in a view.
 
 ./launch.sh study --config=experiments/studies/augmentation.py --workdir=runs/augmentation
 """

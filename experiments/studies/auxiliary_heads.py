@@ -1,4 +1,4 @@
-"""What GoogLeNet's auxiliary classifiers do for its lower layers, with and without batch norm.
+"""The effect of GoogLeNet's auxiliary classifiers on lower layers, with and without batch norm.
 
     ./launch.sh study --config=experiments/studies/auxiliary_heads.py --workdir=runs/heads
 

@@ -1,4 +1,4 @@
-"""What batch normalization does for gradients, rates, initialization and test error.
+"""Effects of batch normalization on gradients, rates, initialization and test error.
 
     ./launch.sh study --config=experiments/studies/batch_normalization.py --workdir=runs/batch_norm
 

@@ -1,4 +1,4 @@
-"""What a member of an ensemble is shown by each protocol, of photos and of images in memory."""
+"""The views that each protocol gives a member of an ensemble, of photos and of arrays."""
 
 import dataclasses
 import types

@@ -1,4 +1,4 @@
-"""What is no number is no class."""
+"""A prediction of NaN counts as an error."""
 
 import json
 

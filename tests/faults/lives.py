@@ -47,7 +47,7 @@ def streamed(folder: pathlib.Path) -> tuple[str, ...]:
 
 @dataclasses.dataclass
 class Life:
-    """How a process ended: `status` is minus the signal's number where one killed it."""
+    """The end of a process; `status` is minus the number of a signal that killed it."""
 
     status: int
     seconds: float

@@ -1,4 +1,4 @@
-"""Checkpoints are read beside a run that writes and removes them."""
+"""Checkpoints are read while a run writes and deletes them."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""The trained networks of the package, by name: as good as their files say, wherever one is."""
+"""The package's trained networks have the errors in their files, from any folder."""
 
 import json
 

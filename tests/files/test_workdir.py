@@ -1,4 +1,4 @@
-"""What a work directory says of itself where it is not as expected."""
+"""Messages for work directories that are damaged or of an earlier version."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_a_config_without_a_network_is_damaged(tmp_path):
 
 
 def test_the_parts_of_a_run_say_what_each_was_made_with(tmp_path):
-    """What was resumed as it was is one part; steps that were lost belong to the later one."""
+    """A run resumed without changes is one part; lost steps belong to the later part."""
     first, longer = ({"steps": n, "versions": {"jax": "1"}, "devices": "2 cpu"} for n in (10, 20))
 
     def resumed(step, now):

@@ -1,4 +1,4 @@
-"""Lectures and claims: what is on record, what is computed, what a broken part does to it."""
+"""Claims: recorded verdicts, computed values, and the effects of broken parts."""
 
 import dataclasses
 import importlib
@@ -36,7 +36,7 @@ TRAINED = [  # or measured from the same activations
 
 
 def test_every_claim_supports_its_verdict():
-    """All that need no training; the rest are in a run of the verb, and below."""
+    """All claims without training; a run of the verb checks the others."""
     fast = [claim for id, claim in CLAIMS.items() if id not in (*LINES, *TRAINED)]
     for result in map(evaluate, fast):
         assert result.supported, (result.claim.id, result.finding)

@@ -1,4 +1,4 @@
-"""What `evaluate` prints."""
+"""The tables that `evaluate` prints."""
 
 from cnn_history import papers
 from cnn_history.reporting import tables

@@ -1,4 +1,4 @@
-"""What a run keeps beside its parameters: the plateau's memory, averages, second derivatives."""
+"""State other than parameters: the plateau's state, averages, second derivatives."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""The step compiled for eight devices: what they say to each other is what was asked for."""
+"""The step compiled for eight devices has only the intended collectives."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Real processes that find each other by what a cluster tells them, as its variables have it."""
+"""Real processes that find each other by a cluster's environment variables."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""What happens at a step, and how many steps are made next: by a table, and by whole runs."""
+"""The events of steps and the lengths of calls: by a table, and by whole runs."""
 
 import itertools
 import types

@@ -1,4 +1,4 @@
-"""What is not finite: named, never applied, and skipped where that is allowed."""
+"""Values that are not finite are named, never applied, and skipped if allowed."""
 
 import jax
 import jax.numpy as jnp

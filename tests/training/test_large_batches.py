@@ -1,4 +1,4 @@
-"""What large batches need: parts one after another, a sharded optimizer, rates that follow."""
+"""Large batches: micro-batches, a sharded optimizer, and scaled rates."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""What stands on the disk when a run ends."""
+"""The files on the disk when a run ends."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""A signal to a process that another one keeps waiting."""
+"""A signal to a process that waits for another one."""
 
 import contextlib
 import os

@@ -23,7 +23,7 @@ def test_mean_of_what_each_batch_gives():
 
 @pytest.mark.parametrize("averaging", ["none", "polyak"])
 def test_a_run_tests_with_the_true_average_of_the_next_batches(tmp_path, monkeypatch, averaging):
-    """Of the first norm, whose input is a convolution of the images, by NumPy.
+    """The statistics of the first norm, whose input is a convolution of the images, by NumPy.
 
     Where averaged parameters are evaluated it is theirs, of a pass, without being asked for.
     """

@@ -1,4 +1,4 @@
-"""The pure step, on a network of one weight, so that everything can be told by hand."""
+"""The pure step on a network with one weight, where everything can be computed by hand."""
 
 import functools
 

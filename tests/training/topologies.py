@@ -42,7 +42,7 @@ FIRST_STEP, LATER_STEPS = 1e-5, 1e-10  # relative, float32; absolute, float64
 
 
 class Topology(NamedTuple):
-    """How many processes, and how many devices each of them has."""
+    """A number of processes, and the number of devices of each."""
 
     processes: int
     devices: int

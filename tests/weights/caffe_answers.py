@@ -1,4 +1,4 @@
-"""What official Caffe computes for networks of made-up weights, and those weights as files."""
+"""Networks with random weights as files, and the results of official Caffe for them."""
 
 import functools
 import importlib.util

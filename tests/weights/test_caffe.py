@@ -196,7 +196,7 @@ def test_a_prototxt_says_the_constants(tmp_path, read):
 
 
 def test_bn_inceptions_release_fills_our_network(read):
-    """By names and shapes; BatchNorm and Scale as two layers, or as the one of its fork."""
+    """Tensors by name and shape, with BatchNorm and Scale as two layers, or as the fork's one."""
     for forked in (True, False):
         options = {"channels": "release"}
         shapes = {

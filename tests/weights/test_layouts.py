@@ -1,4 +1,4 @@
-"""The files that people have: containers, layouts within them, and the names of other collections.
+"""Weight files in use: containers, layouts within them, and the names of other collections.
 
 `compare_peers` holds our logits against those of the peers' own code.
 """
@@ -265,7 +265,7 @@ CONTAINERS = {
 @pytest.mark.parametrize("suffix", [".pth", ".bin", ".caffemodel", ".safetensors"])
 @pytest.mark.parametrize("kind", CONTAINERS)
 def test_other_containers_are_called_by_their_names(tmp_path, kind, suffix):
-    """Whatever they are called, and none is said to be damaged."""
+    """They are recognized under any name, and none is reported as damaged."""
     write, said = CONTAINERS[kind]
     path = tmp_path / f"weights{suffix}"
     write(path)

@@ -1,4 +1,4 @@
-"""Files: what they may look like, and that nothing in them is executed."""
+"""Accepted forms of weight files, none of which is executed."""
 
 import copy
 import io

@@ -17,7 +17,7 @@ def test_every_tensor_has_its_place(name):
 @needs_torchvision
 @pytest.mark.parametrize("name", ["vgg11", "vgg16_bn"])
 def test_logits_are_torchvisions(name, monkeypatch):
-    """Of a column without norms and of one with; fc6 and fc7 are narrow, and lie as the wide do."""
+    """A column without norms and one with; fc6 and fc7 are narrow, in the usual layout."""
     monkeypatch.setattr(models.vgg, "FC6", parity.NARROW[0])
     monkeypatch.setattr(models.vgg, "FC7", parity.NARROW[1])
     theirs = parity.narrow(name)

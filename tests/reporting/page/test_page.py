@@ -1,4 +1,4 @@
-"""The page: all that was found is on it, nothing of it is markup, and what is missing is said."""
+"""The page shows all material, escapes it, and names what is missing."""
 
 import html.parser
 import json
@@ -14,7 +14,7 @@ from tests.reporting.page import site
 
 
 class Parsed(html.parser.HTMLParser):
-    """What a browser sees: elements with their attributes, text, and the data of scripts."""
+    """The parsed page: elements with their attributes, text, and the data of scripts."""
 
     def __init__(self, text):
         super().__init__()
@@ -71,7 +71,7 @@ def test_everything_that_was_found_is_shown(built):
 
 
 def test_hostile_text_is_text(built):
-    """Of labels, names of runs and files, configs, captions: no element comes from them."""
+    """No element comes from labels, names of runs and files, configs or captions."""
     parsed, _, _ = built
     assert parsed.text.count(site.HOSTILE) >= 4
     assert "<b>bold & hostile</b>: <img src=x onerror=alert(1)>" in parsed.text  # a figure's name
