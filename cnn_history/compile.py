@@ -1,11 +1,11 @@
-"""Compile a run's programs for a TPU slice that is not here, and say what they need there.
+"""Compile a run's programs for TPUs or GPUs that are not here, and say what they need there.
 
     python -m cnn_history.compile --config=experiments/resnet_imagenet.py:depth=50 \
         --topology=v5e:2x4 --config.dtype=bfloat16
 
-The TPU's own compiler (libtpu, the extra `compile`) runs on any machine; nothing is trained, and no
-data are read. Memory, operations and bytes are those of one device and of one step. ResNet-50 takes
-minutes on two cores.
+The TPU's own compiler (libtpu, the extra `compile`) runs on any machine, and so does XLA's for GPUs
+(the extra `compile_gpu`); nothing is trained, and no data are read. Memory, operations and bytes
+are those of one device and of one step. ResNet-50 takes minutes on two cores.
 """
 
 import json
@@ -26,7 +26,9 @@ CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Experiment, experiments/NAME.py[:ARG]; its fields: ./launch.sh config."
 )
 TOPOLOGY = flags.DEFINE_string(
-    "topology", None, "Slice, KIND:SIDES: v5e:2x4, v6e:2x4, v5p:2x2x2, v4:2x2x1 ..."
+    "topology",
+    None,
+    "Slice, KIND:SIDES: v5e:2x4, v6e:2x4, v5p:2x2x2, v4:2x2x1 ..., or GPUs: h100:8, h200:8 ...",
 )
 PROGRAMS = flags.DEFINE_multi_enum(
     "programs", list(programs.PROGRAMS), programs.PROGRAMS, "Which ones; the step always."
@@ -41,8 +43,7 @@ flags.mark_flags_as_required(["config", "topology"])
 
 def main(argv: list[str]) -> None:
     output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
-    topology.parse(TOPOLOGY.value)
-    topology.check_installed()
+    topology.check_installed(topology.parse(TOPOLOGY.value)[0])
     jax.config.update("jax_platforms", "cpu")  # whatever is here: it only traces
     jax.config.update("jax_enable_compilation_cache", False)  # seconds are those of compiling
     with interruption.ends_at_once():
@@ -64,7 +65,8 @@ def _account(config: ConfigDict) -> dict:
         )
     kept = json.loads(config.to_json())
     kept.pop("data_dir")
-    return {**found, "versions": record.versions() | topology.version(), "config": kept}
+    compiler = topology.version(topology.parse(TOPOLOGY.value)[0])
+    return {**found, "versions": record.versions() | compiler, "config": kept}
 
 
 def making(config: ConfigDict, **changed) -> Callable[[jax.sharding.Mesh], Experiment]:

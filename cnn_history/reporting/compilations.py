@@ -26,19 +26,25 @@ def show(found: dict) -> None:
             print(f"\n{name} does not fit, by {_size(over)}.")
     if "largest" in found:
         print("\n" + _largest(found["largest"]))
-    if not found["fits"]:
+    if "collectives" not in found:
         return
+    if found["flops"] is not None:
+        print(_bounds(found))
+    print("\nCollectives of a step")
+    tables.rows([{**one, "bytes": _size(one["bytes"])} for one in found["collectives"]])
+    if found["layout"]:
+        print("\nWhat layouts cost a step, the largest")
+        tables.rows([{**one, "bytes": _size(one["bytes"])} for one in found["layout"]])
+
+
+def _bounds(found: dict) -> str:
     bound = found["bound"]
-    print(
+    return (
         f"\nA step computes {found['flops'] / 1e9:,.4g} GFLOP and moves "
         f"{found['bytes_accessed'] / 1e9:,.4g} GB on each device: bound by {bound['by']}. It can "
         f"reach at most {bound['most_of_peak']:.1%} of the published peak and at most "
-        f"{bound['most_of_bandwidth']:.1%} of the bandwidth; these are bounds, not forecasts.\n"
+        f"{bound['most_of_bandwidth']:.1%} of the bandwidth; these are bounds, not forecasts."
     )
-    print("Collectives of a step")
-    tables.rows([{**one, "bytes": _size(one["bytes"])} for one in found["collectives"]])
-    print("\nWhat layouts cost a step, the largest")
-    tables.rows([{**one, "bytes": _size(one["bytes"])} for one in found["layout"]])
 
 
 def _needs(name: str, one: dict) -> dict:
@@ -78,7 +84,7 @@ def _row(found: dict) -> list[str]:
     group = config["model"].get("norm", {}).get("batch_norm", {}).get("group_size")
     start = [found["model"], config["dtype"], found["topology"], f"{found['images_per_device']:,}"]
     start += ["" if group is None else f"of {group}" if group else "of all"]
-    if not step["fits"]:
+    if "collectives" not in step:
         over = _size(step["peak_bytes"] - step["hbm_bytes"])
         rest = [_size(step["peak_bytes"]), "", f"no, by {over}", *[""] * 6]
         return [*start, *rest, f"{found['seconds'] / 60:.1f}"]
@@ -91,10 +97,20 @@ def _row(found: dict) -> list[str]:
         *start,
         _size(step["peak_bytes"]),
         _size(step["temp_bytes"]),
-        "yes",
-        f"{found['flops'] / 1e9:,.1f}",
-        f"{found['bytes_accessed'] / 1e9:,.2f}",
-        f"{found['bound']['by']} (≤ {found['bound']['most_of_peak']:.0%} of peak)",
+        "yes" if step["fits"] else "no",
+        *_counted(found),
         *(f"{counts[use]}" + (f" ({later[use]} async)" if later[use] else "") for use in counts),
         f"{found['seconds'] / 60:.1f}",
+    ]
+
+
+def _counted(found: dict) -> list[str]:
+    if found["flops"] is None:  # of GPUs
+        return [""] * 3
+    bound = found["bound"]
+    flops, moved = found["flops"] / 1e9, found["bytes_accessed"] / 1e9
+    return [
+        f"{flops:,.4g}",
+        f"{moved:,.4g}",
+        f"{bound['by']} (≤ {bound['most_of_peak']:.0%} of peak)",
     ]

@@ -1,8 +1,9 @@
-"""What is published of the chips that slices are made of.
+"""What is published of the chips that slices are made of, and of GPUs.
 
 Source: Google Cloud, "TPU architecture", the pages of each version
 (https://cloud.google.com/tpu/docs/v4, /v5e, /v5p, /v6e; read in November 2026). The peak is that of
 matrix products in bfloat16; XLA rounds the factors of float32 to bfloat16 too, unless told not to.
+NVIDIA's data sheets of the H100 SXM and the H200 SXM, for dense products.
 """
 
 from typing import NamedTuple
@@ -20,6 +21,7 @@ class Chip(NamedTuple):
       bandwidth: most bytes a second from and to the HBM.
       dimensions: of the torus or mesh that its slices are cut from.
       devices: that jax sees in it.
+      target: of a GPU, what XLA is to know of it, beside memory and bandwidth: a file in `targets`.
     """
 
     kind: str
@@ -28,6 +30,7 @@ class Chip(NamedTuple):
     bandwidth: float
     dimensions: int
     devices: int = 1
+    target: str = ""
 
 
 CHIPS = {
@@ -37,5 +40,7 @@ CHIPS = {
         Chip("v5e", 16 * GB, 197e12, 819e9, 2),
         Chip("v5p", 95 * GB, 459e12, 2765e9, 3),
         Chip("v6e", 32 * GB, 918e12, 1640e9, 2),
+        Chip("h100", 80 * GB, 989e12, 3350e9, 1, target="h100.txtpb"),
+        Chip("h200", 141 * GB, 989e12, 4800e9, 1, target="h100.txtpb"),  # more memory alone
     )
 }

@@ -26,9 +26,10 @@ def compiled(trace: Callable[[], jax.stages.Traced], chip: Chip, state: Any, dev
       devices: their number.
 
     Returns:
-      `fits`, `peak_bytes`, `hbm_bytes`, `seconds` (of tracing and compiling). Where it fits,
+      `fits`, `peak_bytes`, `hbm_bytes`, `seconds` (of tracing and compiling). Where it compiles,
       `argument_bytes`, `temp_bytes`, `flops`, `bytes_accessed`, `bound`, `collectives`, `layout`
-      too.
+      too. For a GPU it compiles whether it fits or not, and `flops`, `bytes_accessed`, `bound` are
+      None.
     """
     began = time.monotonic()
     memory = chip.memory // chip.devices
@@ -48,16 +49,18 @@ def compiled(trace: Callable[[], jax.stages.Traced], chip: Chip, state: Any, dev
         }
     seconds = round(time.monotonic() - began, 1)
     needed, costs, text = program.memory_analysis(), program.cost_analysis(), program.as_text()
-    flops, accessed = round(costs["flops"]), round(costs["bytes accessed"])
+    counted = {"flops": None, "bytes_accessed": None, "bound": None}  # XLA does not tell of GPUs
+    if costs:
+        flops, accessed = round(costs["flops"]), round(costs["bytes accessed"])
+        limits = bound(flops, accessed, chip)
+        counted = {"flops": flops, "bytes_accessed": accessed, "bound": limits}
     return {
-        "fits": True,
+        "fits": needed.peak_memory_in_bytes <= memory,
         "peak_bytes": needed.peak_memory_in_bytes,
         "argument_bytes": needed.argument_size_in_bytes,
         "temp_bytes": needed.temp_size_in_bytes,
         "hbm_bytes": memory,
-        "flops": flops,
-        "bytes_accessed": accessed,
-        "bound": bound(flops, accessed, chip),
+        **counted,
         "collectives": hlo.collectives(text, *_sizes(state), devices),
         "layout": hlo.layout_costs(text),
         "seconds": seconds,

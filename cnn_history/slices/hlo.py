@@ -98,8 +98,9 @@ def collectives(
 ) -> list[dict]:
     """Return how often devices talk to each other, by kind and use.
 
-    An instruction counts once, also in a loop. One that carries an array as large as a kernel, or a
-    vector that is no norm's, is the gradient's; XLA merges small ones into it. One that carries
+    An instruction counts once, also in a loop. One that carries an array as large as a kernel, a
+    vector that is no norm's, or several arrays in one, is the gradient's; XLA merges small ones
+    into it. One that carries
     nothing but numbers for each channel of a norm is one of statistics, or of what goes back
     through them, and is the gradient of scale and shift too; and so is one that gathers the moments
     of each device.
@@ -142,7 +143,7 @@ def _use(kind: str, sizes: set[int], kernels: set[int], channels: set[int], told
         return STATISTICS if sizes <= told else OTHER
     if kind != "all-reduce" or max(sizes, default=0) <= 1:
         return OTHER
-    if sizes & (kernels - channels - {1}):
+    if sizes & (kernels - channels - {1}) or max(sizes) > max(channels, default=1):
         return GRADIENT
     return STATISTICS if sizes <= {1, *channels} else OTHER
 

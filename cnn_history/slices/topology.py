@@ -1,7 +1,8 @@
-"""Descriptions of slices, as libtpu has them on a machine without TPUs."""
+"""Descriptions of slices and servers on a machine without TPUs or GPUs, for XLA to compile for."""
 
 import contextlib
 import importlib.metadata
+import importlib.resources
 import importlib.util
 import math
 import os
@@ -20,7 +21,9 @@ NAME = re.compile(r"(?P<kind>\w+):(?P<sides>\d+(x\d+)*)")
 # Read by libtpu as it is loaded. By its lock file, a second process would end with an error. It
 # would also ask a server of Google's cloud what machine this is.
 ENVIRONMENT = {"ALLOW_MULTIPLE_LIBTPU_LOAD": "true", "TPU_SKIP_MDS_QUERY": "1"}
-GET_LIBTPU = "EXTRAS=compile ./launch.sh compile ..., or pip install -e '.[compile]'"
+EXTRA = {"tpu": "compile", "cuda": "compile_gpu"}
+NEEDED = {"tpu": "libtpu", "cuda": "jax_cuda13_plugin"}
+SERVER = 8  # GPUs of one host
 
 
 def parse(name: str) -> tuple[Chip, tuple[int, ...]]:
@@ -28,7 +31,7 @@ def parse(name: str) -> tuple[Chip, tuple[int, ...]]:
     match = NAME.fullmatch(name)
     if not match:
         raise UserError(
-            f"--topology: '{name}' is not KIND:SIDES, such as v5e:2x4 or v5p:2x2x2, of "
+            f"--topology: '{name}' is not KIND:SIDES, such as v5e:2x4, v5p:2x2x2 or h100:8, of "
             f"{', '.join(CHIPS)}."
         )
     if match["kind"] not in CHIPS:
@@ -42,37 +45,65 @@ def parse(name: str) -> tuple[Chip, tuple[int, ...]]:
             f"--topology: a slice of {chip.kind} has {chip.dimensions} sides, such as "
             f"{chip.kind}:{example}, not {len(sides)}."
         )
-    if not math.prod(sides):
+    if not (count := math.prod(sides)):
         raise UserError(f"--topology: '{name}' has a side of 0 chips.")
+    if chip.target and count > SERVER and count % SERVER:
+        raise UserError(f"--topology: {count} GPUs are not servers of {SERVER}.")
     return chip, sides
 
 
-def check_installed() -> None:
-    """Raise UserError where libtpu is not installed, with the command that brings it."""
-    if importlib.util.find_spec("libtpu") is None:
-        raise UserError(f"the TPU's compiler is not installed (libtpu); {GET_LIBTPU}")
+def platform(chip: Chip) -> str:
+    """Return the name of the platform that a chip is compiled for."""
+    return "cuda" if chip.target else "tpu"
+
+
+def check_installed(chip: Chip) -> None:
+    """Raise UserError where a chip's compiler is not installed, with the command that brings it."""
+    needed, extra = NEEDED[platform(chip)], EXTRA[platform(chip)]
+    if importlib.util.find_spec(needed) is None:
+        raise UserError(
+            f"the compiler for {chip.kind} is not installed ({needed}); "
+            f"EXTRAS={extra} ./launch.sh compile ..., or pip install -e '.[{extra}]'"
+        )
 
 
 def devices(name: str) -> Sequence[jax.Device]:
     """Return the devices of a slice, for which programs can be compiled alone.
 
-    Raises UserError for a topology that is not there, and where libtpu is not installed.
+    Raises UserError for a topology that is not there, and where its compiler is not installed.
     """
-    parse(name)
-    check_installed()
+    chip, (first, *_) = parse(name)
+    check_installed(chip)
     from jax.experimental import topologies
 
     os.environ.update(ENVIRONMENT)
+    told = {}
+    if chip.target:
+        hosts, name = max(first // SERVER, 1), ""
+        told = {"target_config": _target(chip), "topology": f"1x{hosts}x{first // hosts}"}
     try:
         with quiet():
-            return topologies.get_topology_desc(name, platform="tpu").devices
+            return topologies.get_topology_desc(name, platform=platform(chip), **told).devices
     except jax.errors.JaxRuntimeError as error:
         raise UserError(f"--topology: there is no {name}: {_reason(error)}") from error
 
 
-def version() -> dict[str, str]:
+def _target(chip: Chip) -> str:
+    """Return what XLA is told of a GPU, as it writes it itself: a text of a protocol buffer."""
+    text = (importlib.resources.files(__package__) / "targets" / chip.target).read_text()
+    for field, value in (
+        ("device_memory_size", chip.memory),
+        ("memory_bandwidth", round(chip.bandwidth)),
+        ("device_description_str", f'"NVIDIA {chip.kind.upper()}"'),
+    ):
+        text = re.sub(rf"{field}: .*", f"{field}: {value}", text)
+    return text
+
+
+def version(chip: Chip) -> dict[str, str]:
     """Return the version of the compiler."""
-    return {"libtpu": importlib.metadata.version("libtpu")}
+    package = NEEDED[platform(chip)]
+    return {package: importlib.metadata.version(package)}
 
 
 def _reason(error: Exception) -> str:

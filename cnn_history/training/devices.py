@@ -15,7 +15,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from cnn_history.files import private
 
-TPUS = "/dev/accel*", "/dev/vfio/[0-9]*"  # as their drivers name them
+# Device files of TPUs and NVIDIA's GPUs; the last is that of Windows.
+ACCELERATORS = "/dev/accel*", "/dev/vfio/[0-9]*", "/dev/nvidia*", "/dev/dxg"
 COMPILED = "~/.cache/cnn_history/compiled_for_{}"  # number of processors
 
 
@@ -31,7 +32,7 @@ def start() -> None:
     when loading (a program compiled on one processor would keep half the speed on two).
     """
     jax.config.update("jax_cpu_enable_async_dispatch", False)
-    look_for_no_tpu()
+    look_for_what_is_here()
     named = os.environ.get("JAX_COMPILATION_CACHE_DIR", "")
     if "://" in named:
         return  # in the cloud, with permissions of its own
@@ -50,15 +51,18 @@ def start() -> None:
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-def look_for_no_tpu() -> None:
-    """Keep jax from searching for a TPU if libtpu is installed but there is none.
+def look_for_what_is_here() -> None:
+    """Keep jax from searching for TPUs or GPUs if their compilers are installed but they are absent.
 
-    libtpu is installed for `compile`. jax would load it in every process, which takes seconds and
-    prints warnings. The user's choice of a platform and other accelerators' plugins have priority.
+    The compilers are installed for `compile`. jax would load them in every process, which takes
+    seconds and prints warnings. The user's choice of a platform and other accelerators' plugins
+    have priority.
     """
-    if jax.config.jax_platforms or not _installed("libtpu") or _installed("jax_plugins"):
+    compilers = [_installed("libtpu"), _installed("jax_cuda13_plugin")]
+    others = _installed("jax_plugins") and not compilers[1]
+    if jax.config.jax_platforms or others or not any(compilers):
         return
-    if not any(map(glob.glob, TPUS)) and not os.environ.get("TPU_NAME"):
+    if not any(map(glob.glob, ACCELERATORS)) and not os.environ.get("TPU_NAME"):
         jax.config.update("jax_platforms", "cpu")
 
 

@@ -16,6 +16,7 @@ from tests.training.runs import CHECKOUT
 
 LENET = "--config=experiments/lenet5_digits.py"
 HERE = importlib.util.find_spec("libtpu") is not None
+FOR_GPUS = importlib.util.find_spec("jax_cuda13_plugin") is not None
 REFUSED = {
     ("--topology=v5e:2x2",): "--config is needed",
     (LENET,): "--topology is needed",
@@ -23,6 +24,7 @@ REFUSED = {
     (LENET, "--topology=v5f:2x2"): "unknown kind 'v5f'; did you mean 'v5",
     (LENET, "--topology=v5p:2x2"): "a slice of v5p has 3 sides",
     (LENET, "--topology=v5e:0x2"): "a side of 0 chips",
+    (LENET, "--topology=h100:12"): "12 GPUs are not servers of 8",
     (LENET, "--topology=v5e:2x2", "--output=no/such/file"): "the folder 'no/such' does not exist",
 }
 NEED_THE_COMPILER = {
@@ -41,11 +43,13 @@ def test_one_line_names_it(cases):
         assert message in said
 
 
-@pytest.mark.skipif(HERE, reason="it is installed")
+@pytest.mark.skipif(HERE or FOR_GPUS, reason="it is installed")
 def test_without_the_compiler_the_line_says_how_to_get_it():
-    ((status, said),) = forks.run("compile", [[LENET, "--topology=v5e:2x2"]])
-    assert (status, len(said.strip().splitlines())) == (2, 1)
-    assert "EXTRAS=compile ./launch.sh" in said
+    cases = {"v5e:2x2": "compile", "h200:8": "compile_gpu"}
+    found = forks.run("compile", [[LENET, f"--topology={name}"] for name in cases])
+    for (status, said), extra in zip(found, cases.values(), strict=True):
+        assert (status, len(said.strip().splitlines())) == (2, 1)
+        assert f"EXTRAS={extra} ./launch.sh" in said
 
 
 def test_bounds():
@@ -108,3 +112,16 @@ def test_two_lenets_are_compiled_at_once(tmp_path):
     gradient = [one for one in found["collectives"] if one["use"] == "gradient"]
     assert [one["kind"] for one in gradient] == ["all-reduce"]
     assert gradient[0]["bytes"] == pytest.approx(4 * 61_706, abs=16)  # and the loss along with it
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FOR_GPUS, reason="XLA's compiler for GPUs is not installed (compile_gpu)")
+def test_lenet_is_compiled_for_gpus():
+    command = [sys.executable, "-m", "cnn_history.compile", LENET, "--topology=h200:4"]
+    command += ["--format=json", "--programs=step"]
+    ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, timeout=1200)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    found = json.loads(ended.stdout)
+    assert (found["device_kind"], found["devices"], found["fits"]) == ("NVIDIA H200", 4, True)
+    gradient = [one for one in found["collectives"] if one["use"] == "gradient"]
+    assert sum(one["bytes"] for one in gradient) == pytest.approx(4 * 61_706, abs=16)

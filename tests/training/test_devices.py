@@ -94,6 +94,8 @@ def test_groups_of_a_devices_examples_are_the_statistics_of_that_device():
         (("libtpu",), True, None, None),
         (("libtpu",), False, "tpu", "tpu"),
         (("libtpu", "jax_plugins"), False, None, None),
+        (("libtpu", "jax_plugins", "jax_cuda13_plugin"), False, None, "cpu"),
+        (("jax_plugins", "jax_cuda13_plugin"), True, None, None),
         ((), False, None, None),
     ],
 )
@@ -101,14 +103,14 @@ def test_libtpu_without_a_tpu_is_left_alone(
     installed, there, chosen, expected, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(devices, "_installed", lambda package: package in installed)
-    monkeypatch.setattr(devices, "TPUS", (str(tmp_path / "accel*"),))
+    monkeypatch.setattr(devices, "ACCELERATORS", (str(tmp_path / "accel*"),))
     monkeypatch.delenv("TPU_NAME", raising=False)
     if there:
         (tmp_path / "accel0").touch()
     before = jax.config.jax_platforms
     jax.config.update("jax_platforms", chosen)
     try:
-        devices.look_for_no_tpu()
+        devices.look_for_what_is_here()
         assert jax.config.jax_platforms == expected
     finally:
         jax.config.update("jax_platforms", before)
