@@ -52,7 +52,7 @@ def start() -> None:
 
 
 def look_for_what_is_here() -> None:
-    """Keep jax from searching for TPUs or GPUs if their compilers are installed but they are absent.
+    """Keep jax from searching for absent TPUs or GPUs whose compilers are installed.
 
     The compilers are installed for `compile`. jax would load them in every process, which takes
     seconds and prints warnings. The user's choice of a platform and other accelerators' plugins
