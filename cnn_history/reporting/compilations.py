@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from cnn_history.reporting import markdown, tables
 
 MIB, GIB = 2**20, 2**30
-COLUMNS = ("network", "dtype", "slice", "images a device", "norms", "peak", "temporaries", "fits")
+COLUMNS = (
+    "row",
+    "network",
+    "dtype",
+    "slice",
+    "images a device",
+    "norms",
+    "peak",
+    "temporaries",
+    "fits",
+)
 COLUMNS += ("GFLOP a step", "GB a step", "bound by", "gradient", "statistics", "other", "minutes")
 
 
@@ -74,9 +84,8 @@ def table(paths: Sequence[pathlib.Path]) -> str:
     """Return the table of files that `compile --output` has written, as Markdown; "" for none."""
     if not paths:
         return ""
-    found = [json.loads(path.read_text()) for path in paths]
-    found.sort(key=lambda row: (row["model"], row["config"]["dtype"], row["topology"]))
-    return markdown.table(COLUMNS, [_row(row) for row in found])
+    rows = [[path.stem, *_row(json.loads(path.read_text()))] for path in paths]
+    return markdown.table(COLUMNS, rows)
 
 
 def _row(found: dict) -> list[str]:
