@@ -63,7 +63,8 @@ def main(argv: list[str]) -> None:
     document = _beginning(effort)
     done = _go_on(output, document)
     parts, began = suite.parts(names - done), time.monotonic()
-    what = f"{SUITE.value}: {', '.join(sorted(names - done))}, {effort.rounds} rounds"
+    rounds = f"{effort.rounds} round{'s' * (effort.rounds > 1)}"
+    what = f"{SUITE.value}: {', '.join(sorted(names - done))}, {rounds}"
     commands.announce(f"{what}, on {document['device']}; results go to {output or 'the console'}")
     document["ceilings"] = suite.ceilings(names - done, effort)
     for i, part in enumerate(parts, start=1):

@@ -61,7 +61,7 @@ def _before(name: str, options: dict) -> str:
     try:
         kept = json.loads((KEPT / name / RESULTS).read_text())
         same = kept["config"] == json.loads(json.dumps(options))
-        return f" ({kept['seconds']:.0f} s on {kept['devices']})" if same else ""
+        return f"; it took {kept['seconds']:.0f} s on {kept['devices']} before" if same else ""
     except (OSError, ValueError, KeyError):
         return ""
 
