@@ -129,8 +129,8 @@ def random_area(
     areas = h * w * (area[0] + (area[1] - area[0]) * draws[3 : 3 + ATTEMPTS])
     low, high = np.log(aspect[0]), np.log(aspect[1])
     aspects = xp.exp(low + (high - low) * draws[3 + ATTEMPTS :])
-    widths = xp.maximum(xp.round(xp.sqrt(areas * aspects)), 1)
-    heights = xp.maximum(xp.round(xp.sqrt(areas / aspects)), 1)
+    widths = xp.maximum(xp.rint(xp.sqrt(areas * aspects)), 1)
+    heights = xp.maximum(xp.rint(xp.sqrt(areas / aspects)), 1)
     fits = (widths <= w) & (heights <= h)
     first = xp.argmax(fits)  # of equals the first
     fallback_width, fallback_height = min(w, h * aspect[1]), min(h, w / aspect[0])
@@ -169,12 +169,21 @@ def decode(
     h, w = images.size(data)
     part = crop(draws, h, w, size)
     shrinks = min(part.height, part.width) / size
-    pixels, divisor = images.shrunk(data, channels, shrinks)
+    below = math.ceil(part.top + part.height + max(part.height / size, 1.0))
+    pixels, divisor = images.shrunk(data, channels, shrinks, below)
     top, left, height, width = (float(place) / divisor for place in part[:4])
-    rows, top, bottom = _window(top, height, pixels.shape[0], size)
+    rows, top, bottom = _window(top, height, -(-h // divisor), size)
     columns, left, right = _window(left, width, pixels.shape[1], size)
     made = resizing.resize(pixels[rows, columns], (left, top, right, bottom), size)
-    return made[:, ::-1] if part.mirrored else made
+    return _mirrored(made) if part.mirrored else made
+
+
+def _mirrored(image: np.ndarray) -> np.ndarray:
+    """Return [h, w, c] mirrored, and copied: by channels in a fifth of the time."""
+    made = np.empty_like(image)
+    for channel in range(image.shape[-1]):
+        made[..., channel] = image[:, ::-1, channel]
+    return made
 
 
 def _window(start: float, length: float, side: int, size: int) -> tuple[slice, float, float]:

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image, ImageChops
 
+from cnn_history.datasets import upper_rows
 from cnn_history.datasets.source import Encoded
 
 MAX_PIXELS = 1 << 26  # 200 MB decoded: a bound on what one file can take of the memory
@@ -57,7 +58,9 @@ def decode(data: bytes, channels: int) -> np.ndarray:
     return shrunk(data, channels, 1)[0]
 
 
-def shrunk(data: bytes, channels: int, most: float) -> tuple[np.ndarray, int]:
+def shrunk(
+    data: bytes, channels: int, most: float, rows: int | None = None
+) -> tuple[np.ndarray, int]:
     """Return the pixels of a JPEG file at a half, a quarter or an eighth, and 2, 4 or 8.
 
     A pixel is then exactly so many of the file's, the last of an odd side as well. Those three are
@@ -67,6 +70,8 @@ def shrunk(data: bytes, channels: int, most: float) -> tuple[np.ndarray, int]:
       data: the file.
       channels: 1 or 3.
       most: what the sides may be divided by.
+      rows: of the file from the top, that are needed; all if None. Others may be left out, and
+        what is damaged below them goes unseen.
 
     Raises:
       Damaged: as `decode`.
@@ -83,6 +88,11 @@ def shrunk(data: bytes, channels: int, most: float) -> tuple[np.ndarray, int]:
                     divisor = 1  # where 3/8 gives as many pixels as a half
                 least = (-(-side // divisor) for side in (height, width))
                 kind = COLOURS[channels][0]
+                if rows is not None:
+                    shape = height, width
+                    upper = upper_rows.decode(data, rows, shape, channels, kind, divisor)
+                    if upper is not None:
+                        return upper, divisor
                 return simplejpeg.decode_jpeg(data, kind, False, False, *least), divisor
         except Damaged:
             raise
