@@ -51,7 +51,7 @@ def source(split: str, data_dir: str) -> Source:
 
     def encoded(index: int) -> Encoded:
         name, label = files[index]
-        return Encoded(_read(root / split / name), label, name_of(index))
+        return Encoded(_read(os.path.join(root, split, name)), label, name_of(index))
 
     def name_of(index: int) -> str:
         return shown(f"{split}/{files[index][0]}")
@@ -92,7 +92,7 @@ def photos(path: pathlib.Path, channels: int, classes: tuple[str, ...]) -> Sourc
         raise ValueError(f"'{shown(path)}' holds no *.JPEG (or .jpg, .png, ...).")
 
     def encoded(index: int) -> Encoded:
-        return Encoded(_read(root / names[index]), 0, shown(names[index]))
+        return Encoded(_read(os.path.join(root, names[index])), 0, shown(names[index]))
 
     return Source(
         name="photos",
@@ -107,9 +107,10 @@ def photos(path: pathlib.Path, channels: int, classes: tuple[str, ...]) -> Sourc
     )
 
 
-def _read(path: pathlib.Path) -> bytes:
+def _read(path: str) -> bytes:
     try:
-        return path.read_bytes()
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
     except OSError as error:
         raise images.Unreadable(f"{shown(error.filename)}: {error.strerror}") from error
 

@@ -10,6 +10,7 @@ record that is lost.
 """
 
 import contextlib
+import functools
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -59,10 +60,13 @@ def training(
       threads: of which each makes examples; as many as processors if None.
     """
 
+    @functools.lru_cache(AHEAD + 2)
+    def taken(step: int) -> tuple[np.ndarray, np.ndarray]:
+        return order(step * batch_size, (step + 1) * batch_size)
+
     def example(i: int) -> Batch:
         step, row = divmod(i, len(rows))
-        position = (start + step) * batch_size + rows[row]
-        (index,), (epoch,) = order(position, position + 1)
+        index, epoch = (one[rows[row]] for one in taken(start + step))
         draws = crops.draws(seed, int(epoch), int(index))
         image, label = _this_or_next(source, int(index), crop, draws, size, skip)
         return {"image": image, "label": np.int32(label), "ids": index, "epochs": epoch}
