@@ -25,7 +25,7 @@ from cnn_history.errors import UserError, blame, field
 from cnn_history.experiment import Experiment, Plan
 from cnn_history.files import shipped, workdir
 from cnn_history.lookup import nearest
-from cnn_history.training import devices, trained
+from cnn_history.training import curvature, devices, trained
 from cnn_history.training import differentiate as differentiation
 
 # Number of batches, at most one pass, for norm statistics of averaged parameters.
@@ -70,6 +70,7 @@ def experiment(
     layers = trained_layers(config, params)
     with field("optimizer"):
         jax.eval_shape(rule.init, trained.pick(params, layers))
+    _check_curvature(config, network, objective, image, variables)
     _check_channels(config, prepare, train)
     _check_batches(config, mesh.size)
     return Experiment(
@@ -330,6 +331,23 @@ def _check_input(
     with blame("config.model, config.image_size"):
         init = functools.partial(network.init, train=False)
         return image, jax.eval_shape(init, jax.random.key(0), image)
+
+
+def _check_curvature(
+    config: ConfigDict, network: nn.Module, loss: Callable, image: jax.ShapeDtypeStruct, variables
+) -> None:
+    """Raise UserError if the rule takes second derivatives that this network does not offer."""
+    name = config.optimizer.name
+    if not optimizers.OPTIMIZERS[name].curvature:
+        return
+    diagonal = functools.partial(curvature.diagonal, network.apply, loss)
+    try:
+        jax.eval_shape(diagonal, variables, image, jax.ShapeDtypeStruct((1,), jnp.int32))
+    except ValueError as error:
+        raise UserError(
+            f"config.optimizer.name: {name} does not go with this {config.model.name}, as {error} "
+            "Take another rule, or another norm or activation."
+        ) from error
 
 
 def _check_channels(config: ConfigDict, prepare: Callable, data: datasets.Source) -> None:

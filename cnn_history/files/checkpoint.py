@@ -40,6 +40,10 @@ class Damaged(ValueError):
     """There are checkpoints, but all are damaged."""
 
 
+class OtherStructure(ValueError):
+    """A checkpoint's arrays are not those that are asked for, as another version had others."""
+
+
 class NotSaved(Exception):
     """A checkpoint could not be written; older ones are unchanged."""
 
@@ -100,9 +104,19 @@ class Checkpoints:
         self._latest = step
 
     def restore(self, abstract: Any) -> Any:
-        """Return the newest tree, with the shapes, dtypes and shardings of `abstract`."""
+        """Return the newest tree, with the shapes, dtypes and shardings of `abstract`.
+
+        Raises OtherStructure if the tree's names or shapes differ from those of `abstract`.
+        """
         path = self._folder / str(self._latest) / STATE
-        return self._files.restore(path, args=ocp.args.StandardRestore(abstract))
+        try:
+            return self._files.restore(path, args=ocp.args.StandardRestore(abstract))
+        except ValueError as error:
+            raise OtherStructure(
+                f"the checkpoint '{path.parent}' holds another state than this version's: resume "
+                "it with the version that saved it, or go on from its parameters with "
+                "--config.init_from in a new work directory."
+            ) from error
 
     def _save(self, step: int, state: Any) -> None:
         if _on_this_machine(self._folder):

@@ -6,9 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from cnn_history.choices import NOT_NEGATIVE
+from cnn_history.layers import forms
 from cnn_history.layers.norm import Norm
 
 
+@forms.replaceable
 def local_response_norm(
     x: jax.Array, k: float = 2.0, n: int = 5, alpha: float = 1e-4, beta: float = 0.75
 ) -> jax.Array:

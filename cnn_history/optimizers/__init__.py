@@ -49,6 +49,7 @@ class Rule(NamedTuple):
       make: (learning_rate, **options) -> transformation. If it takes `weight_decay` and `decayed`,
         its own formula includes L2.
       factors: whether `update` takes `factors` from `differentiate.with_factors`.
+      curvature: whether `update` takes `curvature_fn`, the diagonal of `training.curvature`.
       whole_batch: whether it needs more than the gradient, and so a batch in one part.
       line_search: whether it searches for the length of its step; it takes no rate, and nothing
         may change the gradient before it or the step after it.
@@ -57,6 +58,7 @@ class Rule(NamedTuple):
 
     make: Callable[..., optax.GradientTransformation]
     factors: bool = False
+    curvature: bool = False
     whole_batch: bool = False
     line_search: bool = False
     rate_is: str = ""
@@ -77,6 +79,7 @@ OPTIMIZERS = {
     # The paper estimates once per pass, so the default for configs is many steps.
     "stochastic_diagonal_lm": Rule(
         functools.partial(stochastic_diagonal_lm, every=1000),
+        curvature=True,
         rate_is="divided by mu plus the curvature of each weight",
     ),
     "newton": Rule(

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jax.extend import core
 
 from cnn_history import layers
+from cnn_history.layers import forms
 
 EXAMPLES = 500  # number of examples in the paper's estimate
 
@@ -35,6 +36,9 @@ SELECTING = {
 }
 BILINEAR = {"conv_general_dilated", "dot_general"}
 CALLS = {"jit": "jaxpr", "custom_jvp_call": "call_jaxpr"}
+# Traced as a call of this name. In its primitives, a state reaches an output by two ways, whose
+# factors have to be added before they are squared.
+ONE_LAYER = "local_response_norm"
 
 
 def diagonal(
@@ -53,7 +57,8 @@ def diagonal(
       images: [n, h, w, c].
       labels: int [n].
 
-    Raises ValueError for a network with a primitive that is in none of the tables.
+    Raises ValueError for a network with a primitive that is in none of the tables; it names the
+    primitive and its layer.
     """
     outputs = []
 
@@ -78,12 +83,26 @@ def diagonal(
 
 
 def squared(function: Callable, params: Any) -> tuple[jax.Array, Callable]:
-    """Return the array `function(params)`, and a map of its second derivatives to the params'."""
+    """Return the array `function(params)`, and a map of its second derivatives to the params'.
+
+    Raises ValueError for a primitive that is in none of the tables.
+    """
     leaves, structure = jax.tree.flatten(params)
-    with layers.as_written():  # only primitives in the tables
+    # Only primitives in the tables, and calls of one layer.
+    with layers.as_written(), forms.replaced(**{ONE_LAYER: _named}):
         traced = jax.make_jaxpr(lambda leaves: function(structure.unflatten(leaves)))(leaves)
     (out,), back = _trace(traced, leaves, [True] * len(leaves))
     return out, lambda second: structure.unflatten(back([second]))
+
+
+def _named(function: Callable, x: jax.Array, *args, **options) -> jax.Array:
+    """Call a layer's function so that a trace shows it as one call of its name."""
+
+    def call(x):
+        return function(x, *args, **options)
+
+    call.__name__ = function.__name__
+    return jax.jit(call)(x)
 
 
 def _trace(traced: core.ClosedJaxpr, args: list, wanted: list[bool]) -> tuple[list, Callable]:
@@ -97,12 +116,22 @@ def _trace(traced: core.ClosedJaxpr, args: list, wanted: list[bool]) -> tuple[li
         name = equation.primitive.name
         inputs = [v.val if isinstance(v, core.Literal) else values[v] for v in equation.invars]
         want = [not isinstance(v, core.Literal) and v in reached for v in equation.invars]
-        if name in CALLS:
+        if equation.params.get("name") == ONE_LAYER:
+            function = core.jaxpr_as_fun(equation.params["jaxpr"])
+            outputs = function(*inputs)
+            pull = functools.partial(_pull_window, _width(equation), function, *inputs)
+        elif name in CALLS:
             outputs, pull = _trace(_closed(equation.params[CALLS[name]]), inputs, want)
         else:
             function = functools.partial(equation.primitive.bind, **equation.params)
             outputs = function(*inputs)
             outputs = outputs if equation.primitive.multiple_results else [outputs]
+            if any(want) and name not in ELEMENTWISE | SELECTING | BILINEAR:
+                layer = str(equation.source_info.name_stack) or "the network"
+                raise ValueError(
+                    f"second derivatives cannot be taken back through the primitive '{name}' of "
+                    f"{layer}."
+                )
             pull = functools.partial(_pull, name, function, inputs, want)
         values.update(zip(equation.outvars, outputs, strict=True))
         if any(want):
@@ -143,9 +172,29 @@ def _pull(name: str, function: Callable, inputs: list, want: list[bool], seconds
             spread, gather = jax.vjp(lambda x: jnp.broadcast_to(x, second.shape), inputs[i])
             out, back = jax.vjp(of_one, spread)
             pulled += gather(jnp.square(back(jnp.ones_like(out))[0]) * second)
-        elif name in SELECTING or name in BILINEAR:
+        else:
             out, back = jax.vjp(of_one, inputs[i])
             pulled += back(second.astype(out.dtype))
-        else:
-            raise ValueError(f"second derivatives cannot be taken back through '{name}'.")
     return pulled
+
+
+def _width(equation: core.JaxprEqn) -> int:
+    """Return how many neighbouring maps the window of a call's only sum has."""
+    inner = (each.params.get("window_dimensions") for each in equation.params["jaxpr"].eqns)
+    (window,) = filter(None, inner)
+    return window[-1]
+
+
+def _pull_window(width: int, function: Callable, x: jax.Array, seconds: list) -> list:
+    """Return the second derivatives of a function's input whose outputs read `width` maps.
+
+    Outputs `width` maps apart read no map in common: the gradient of their sum has one factor in
+    each place, that of the output which reads it.
+    """
+    (second,), (out, back) = seconds, jax.vjp(lambda x: function(x)[0], x)
+    pulled = 0
+    for first in range(width):
+        apart = (jnp.arange(out.shape[-1]) % width == first).astype(out.dtype)
+        factor = back(jnp.broadcast_to(apart, out.shape))[0]
+        pulled += factor * back(apart * second.astype(out.dtype))[0]
+    return [pulled]

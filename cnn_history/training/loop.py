@@ -15,7 +15,7 @@ from cnn_history.datasets.skipped import TooManySkipped
 from cnn_history.errors import Ending, UserError
 from cnn_history.experiment import Experiment
 from cnn_history.files import bucket, checkpoint, private, record, shipped, workdir
-from cnn_history.files.checkpoint import Damaged, NotSaved
+from cnn_history.files.checkpoint import Damaged, NotSaved, OtherStructure
 from cnn_history.reporting import figures
 from cnn_history.training import processes
 from cnn_history.training.session import Session
@@ -39,7 +39,7 @@ def run(config: ml_collections.ConfigDict, folder: bucket.Folder) -> dict:
             return _run(config, place, stop)
         except Asked as asked:
             raise Stop(asked.number, "nothing is unsaved") from None
-        except (TooManySkipped, Unreadable, Damaged) as error:
+        except (TooManySkipped, Unreadable, Damaged, OtherStructure) as error:
             raise UserError(error) from error
         except (OSError, NotSaved) as error:
             raise Broken(1, f"the run in '{folder}' broke off: {error}") from error

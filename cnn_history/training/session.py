@@ -53,7 +53,8 @@ class Session:
         """Open a run.
 
         Raises UserError if the run is past its last step, or the network that it starts from does
-        not fit; Damaged if no checkpoint is complete.
+        not fit; Damaged if no checkpoint is complete; OtherStructure if the run's state is of
+        another version.
 
         Args:
           experiment: the parts of the run.

@@ -2,6 +2,7 @@
 
 import threading
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -72,6 +73,16 @@ def test_a_step_that_is_removed_meanwhile_is_whole_or_chosen_again(
         assert int(restore_variables(tmp_path)["step"]) == read
     assert [path.name for path in (tmp_path / checkpoint.FOLDER).iterdir()] == ["1"]
     assert not capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "asked", [{"v": np.zeros(3)}, {"w": {"v": np.zeros(3)}}, {"w": np.zeros(4)}], ids=str
+)
+def test_a_state_of_another_version_is_named(asked, tmp_path):
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save(1, {"w": jnp.zeros(3)})
+        with pytest.raises(checkpoint.OtherStructure, match="another state than this version's"):
+            checkpoints.restore({k: jax.tree.map(jnp.asarray, v) for k, v in asked.items()})
 
 
 def test_a_step_is_read_where_no_links_can_be_made(tmp_path, monkeypatch):

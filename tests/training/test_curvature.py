@@ -1,5 +1,7 @@
 """Second derivatives taken back by squares: each rule, LeNet's layers by hand, an exact case."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -7,12 +9,19 @@ import numpy as np
 import optax
 import pytest
 
-from cnn_history import initializers, layers, losses, models
+from cnn_history import build, initializers, layers, losses, models
+from cnn_history.config import ACTIVATIONS, choose
+from cnn_history.errors import UserError
 from cnn_history.training import curvature
+from experiments import resnet_cifar10
+from tests.models import checks
 
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))
+MAPS = RNG.normal(size=(2, 1, 2, 13))
 IMAGE, KERNEL = RNG.normal(size=(1, 4, 4, 2)), RNG.normal(size=(2, 2, 2, 3))
+# Networks with each kind of layer, in every run of the tests; all others are slow.
+SAMPLE = ("alexnet", "vgg11_lrn", "googlenet", "resnet20", "preact_resnet110")
 
 
 def convolve(x, kernel):
@@ -39,6 +48,8 @@ RULES = {
     "scatter": (lambda a: jnp.zeros((3, 6)).at[:, np.array([4, 0, 1, 5])].set(a), A),
     "mean": (lambda a: jnp.mean(a, 0), A),
     "reshape": (lambda a: jnp.transpose(a.reshape(2, 6)), A),
+    "normalized responses": (lambda x: layers.local_response_norm(x, 2.0, 5, 0.7), MAPS),
+    "normalized by 4": (lambda x: layers.local_response_norm(x, n=4, alpha=2.0, beta=0.4), MAPS),
 }
 
 
@@ -56,9 +67,50 @@ def test_goes_back_by_the_square_of_each_factor(name):
 
 
 def test_a_function_without_a_rule_is_refused():
-    _, back = curvature.squared(jnp.sort, jnp.asarray(A))
-    with pytest.raises(ValueError, match="back through 'sort'"):
-        back(jnp.asarray(A))
+    with pytest.raises(ValueError, match="through the primitive 'sort'"):
+        curvature.squared(jnp.sort, jnp.asarray(A))
+
+
+def traced(network, size):
+    """Trace the second derivatives of a network on two images."""
+    images = jax.ShapeDtypeStruct((2, *size), jnp.float32)
+    variables = jax.eval_shape(lambda x: network.init(jax.random.key(0), x, train=False), images)
+    found = jax.eval_shape(
+        functools.partial(curvature.diagonal, network.apply, losses.cross_entropy()),
+        variables,
+        images,
+        jax.ShapeDtypeStruct((2,), jnp.int32),
+    )
+    assert jax.tree.structure(found) == jax.tree.structure(variables["params"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n if n in SAMPLE else pytest.param(n, marks=pytest.mark.slow) for n in models.NETWORKS],
+)
+def test_every_network_has_a_rule_for_each_of_its_primitives(name):
+    traced(checks.shallow(models.create(name)), models.info(name).input)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"norm": norm} for name, norm in layers.NORMS.items() if name != "group_norm"),
+        *({"activation": activation} for activation in ACTIVATIONS.values()),
+    ],
+)
+def test_every_norm_and_activation_has_a_rule(options):
+    traced(models.create("vgg11_bn", **options), models.info("vgg11_bn").input)
+
+
+def test_a_norm_without_a_rule_is_refused_with_its_layer():
+    chosen = resnet_cifar10.get_config("smoke,dataset=digits")
+    chosen.optimizer.name = "stochastic_diagonal_lm"
+    chosen.model.norm = choose("norm", "group_norm")
+    with pytest.raises(UserError, match="lm does not go with this resnet20") as e:
+        build.experiment(chosen)
+    assert "norm" in str(e.value).partition(" of ")[2]
+    assert "\n" not in str(e.value)
 
 
 class Net(nn.Module):
