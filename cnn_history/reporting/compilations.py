@@ -23,11 +23,10 @@ COLUMNS += ("GFLOP a step", "GB a step", "bound by", "gradient", "statistics", "
 
 def show(found: dict) -> None:
     """Print what `compile` found."""
-    device = "chip" if found["devices_per_chip"] == 1 else f"1/{found['devices_per_chip']} chip"
     print(
-        f"{found['model']} on {found['chips']} chips of {found['device_kind']} "
+        f"{found['model']} on {found['devices']} chips of {found['device_kind']} "
         f"({found['topology']}): {found['batch_size']:,} images, "
-        f"{found['images_per_device']:,} a device ({device}).\n"
+        f"{found['images_per_device']:,} a chip.\n"
     )
     tables.rows([_needs(name, one) for name, one in found["programs"].items()])
     for name, one in found["programs"].items():

@@ -37,8 +37,6 @@ def account(topology_name: str, make: Make, chosen: Collection[str] = programs.P
         "topology": topology_name,
         "device_kind": there[0].device_kind,
         "devices": len(there),
-        "devices_per_chip": chip.devices,
-        "chips": len(there) // chip.devices,
         "model": experiment.model,
         "dataset": experiment.train.name,
         "image_size": experiment.size,

@@ -4,6 +4,9 @@ Source: Google Cloud, "TPU architecture", the pages of each version
 (https://cloud.google.com/tpu/docs/v4, /v5e, /v5p, /v6e; read in November 2026). The peak is that of
 matrix products in bfloat16; XLA rounds the factors of float32 to bfloat16 too, unless told not to.
 NVIDIA's data sheets of the H100 SXM and the H200 SXM, for dense products.
+
+The memory of a TPU is what its compiler (libtpu 0.0.42.1) leaves to a program, as its refusals say:
+15.75 of the 16 GiB of a v5e.
 """
 
 from typing import NamedTuple
@@ -16,11 +19,11 @@ class Chip(NamedTuple):
 
     Attributes:
       kind: its name in a topology.
-      memory: bytes of its HBM.
+      memory: bytes of its HBM that a program can use.
       flops: most floating-point operations a second, in bfloat16.
       bandwidth: most bytes a second from and to the HBM.
       dimensions: of the torus or mesh that its slices are cut from.
-      devices: that jax sees in it.
+      configuration: of a TPU with two cores, the one in which jax sees them as one device.
       target: of a GPU, what XLA is to know of it, beside memory and bandwidth: a file in `targets`.
     """
 
@@ -29,17 +32,17 @@ class Chip(NamedTuple):
     flops: float
     bandwidth: float
     dimensions: int
-    devices: int = 1
+    configuration: str = ""
     target: str = ""
 
 
 CHIPS = {
     chip.kind: chip
     for chip in (
-        Chip("v4", 32 * GIB, 275e12, 1200e9, 3, devices=2),  # a device for each of its cores
-        Chip("v5e", 16 * GB, 197e12, 819e9, 2),
-        Chip("v5p", 95 * GB, 459e12, 2765e9, 3),
-        Chip("v6e", 32 * GB, 918e12, 1640e9, 2),
+        Chip("v4", round(30.75 * GIB), 275e12, 1200e9, 3, configuration="megacore"),
+        Chip("v5e", round(15.75 * GIB), 197e12, 819e9, 2),
+        Chip("v5p", round(95.74 * GIB), 459e12, 2765e9, 3),
+        Chip("v6e", round(31.25 * GIB), 918e12, 1640e9, 2),
         Chip("h100", 80 * GB, 989e12, 3350e9, 1, target="h100.txtpb"),
         Chip("h200", 141 * GB, 989e12, 4800e9, 1, target="h100.txtpb"),  # more memory alone
     )

@@ -7,12 +7,14 @@ from typing import Any
 
 import jax
 
+from cnn_history.errors import UserError
 from cnn_history.slices import hlo
 from cnn_history.slices.chips import Chip
 
 TOO_LARGE = "RESOURCE_EXHAUSTED"
-# The TPU's compiler: "Ran out of memory in memory space hbm. Used 17.80G of 15.75G hbm."
-USED = re.compile(r"memory space hbm\. Used ([\d.]+)([KMG]) of ([\d.]+)([KMG]) hbm")
+# The TPU's compiler (libtpu 0.0.42.1): "Ran out of memory on HBM, the total memory required for HLO
+# temporaries (17.57G) exceeds available HBM (15.75G)."
+NEEDED = re.compile(r"temporaries \(([\d.]+)([KMG])\) exceeds available HBM \(([\d.]+)([KMG])\)")
 UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 
@@ -26,27 +28,24 @@ def compiled(trace: Callable[[], jax.stages.Traced], chip: Chip, state: Any, dev
       devices: their number.
 
     Returns:
-      `fits`, `peak_bytes`, `hbm_bytes`, `seconds` (of tracing and compiling). Where it compiles,
+      `fits`, `peak_bytes`, `hbm_bytes`, `seconds` (of tracing and compiling). Where a program does
+      not fit a TPU, `peak_bytes` is what its temporaries alone need. Where it compiles,
       `argument_bytes`, `temp_bytes`, `flops`, `bytes_accessed`, `bound`, `collectives`, `layout`
       too. For a GPU it compiles whether it fits or not, and `flops`, `bytes_accessed`, `bound` are
       None.
     """
     began = time.monotonic()
-    memory = chip.memory // chip.devices
     try:
         program = trace().lower().compile()
     except jax.errors.JaxRuntimeError as error:
-        used = USED.search(str(error))
-        if TOO_LARGE not in str(error) or not used:
+        if TOO_LARGE not in str(error):
             raise
-        needs, has = (float(used[i]) * UNITS[used[i + 1]] for i in (1, 3))
+        needs = NEEDED.search(str(error))
+        if needs is None:
+            raise UserError(f"the compiler: {str(error).partition(chr(10))[0]}") from error
+        peak, memory = (round(float(needs[i]) * UNITS[needs[i + 1]]) for i in (1, 3))
         seconds = round(time.monotonic() - began, 1)
-        return {
-            "fits": False,
-            "peak_bytes": round(needs),
-            "hbm_bytes": round(has),
-            "seconds": seconds,
-        }
+        return {"fits": False, "peak_bytes": peak, "hbm_bytes": memory, "seconds": seconds}
     seconds = round(time.monotonic() - began, 1)
     needed, costs, text = program.memory_analysis(), program.cost_analysis(), program.as_text()
     counted = {"flops": None, "bytes_accessed": None, "bound": None}  # XLA does not tell of GPUs
@@ -55,11 +54,11 @@ def compiled(trace: Callable[[], jax.stages.Traced], chip: Chip, state: Any, dev
         limits = bound(flops, accessed, chip)
         counted = {"flops": flops, "bytes_accessed": accessed, "bound": limits}
     return {
-        "fits": needed.peak_memory_in_bytes <= memory,
+        "fits": needed.peak_memory_in_bytes <= chip.memory,
         "peak_bytes": needed.peak_memory_in_bytes,
         "argument_bytes": needed.argument_size_in_bytes,
         "temp_bytes": needed.temp_size_in_bytes,
-        "hbm_bytes": memory,
+        "hbm_bytes": chip.memory,
         **counted,
         "collectives": hlo.collectives(text, *_sizes(state), devices),
         "layout": hlo.layout_costs(text),

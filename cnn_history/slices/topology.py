@@ -77,7 +77,7 @@ def devices(name: str) -> Sequence[jax.Device]:
     from jax.experimental import topologies
 
     os.environ.update(ENVIRONMENT)
-    told = {}
+    told = {"chip_config_name": chip.configuration} if chip.configuration else {}
     if chip.target:
         hosts, name = max(first // SERVER, 1), ""
         told = {"target_config": _target(chip), "topology": f"1x{hosts}x{first // hosts}"}

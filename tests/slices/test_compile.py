@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 
+import jax
 import pytest
 
+from cnn_history.errors import UserError
 from cnn_history.slices import compilation
 from cnn_history.slices.chips import CHIPS
 from tests import forks
@@ -65,6 +67,31 @@ def test_bounds():
     assert compilation.bound(481e9, 1e9, chip)["most_of_bandwidth"] == pytest.approx(0.5, abs=1e-3)
 
 
+# As libtpu 0.0.42.1 words it, of LeNet-5 at 400,000 images a chip.
+REFUSED_BY_THE_COMPILER = (
+    "RESOURCE_EXHAUSTED: Ran out of memory on HBM, the total memory required for HLO temporaries "
+    "(17.57G) exceeds available HBM (15.75G)."
+)
+
+
+def _fails(message):
+    def trace():
+        raise jax.errors.JaxRuntimeError(message)
+
+    return lambda: compilation.compiled(trace, CHIPS["v5e"], None, 4)
+
+
+def test_what_does_not_fit_is_told_from_what_fails():
+    found = _fails(REFUSED_BY_THE_COMPILER)()
+    assert not found["fits"]
+    assert found["peak_bytes"] == pytest.approx(17.57 * 2**30, abs=1)
+    assert found["hbm_bytes"] == CHIPS["v5e"].memory
+    with pytest.raises(UserError, match="some other reason"):
+        _fails("RESOURCE_EXHAUSTED: some other reason\nand a list")()
+    with pytest.raises(jax.errors.JaxRuntimeError):
+        _fails("INTERNAL: a fault")()
+
+
 # A call that neither looks for signals nor keeps the interpreter, as the compiler is.
 BUSY = """
 import hashlib
@@ -112,6 +139,38 @@ def test_two_lenets_are_compiled_at_once(tmp_path):
     gradient = [one for one in found["collectives"] if one["use"] == "gradient"]
     assert [one["kind"] for one in gradient] == ["all-reduce"]
     assert gradient[0]["bytes"] == pytest.approx(4 * 61_706, abs=16)  # and the loss along with it
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HERE, reason="the TPU's compiler is not installed (EXTRAS=compile)")
+@pytest.mark.parametrize("topology", ["v4:2x2x1", "v5e:2x2", "v5p:2x2x1", "v6e:2x2"])
+def test_every_kind_compiles_and_refuses_what_is_too_large(topology):
+    command = [sys.executable, "-m", "cnn_history.compile", LENET, f"--topology={topology}"]
+    command += ["--format=json", "--programs=step"]
+    for size, fits in ((32, True), (64_000_000, False)):
+        larger = [*command, f"--config.batch_size={size}"]
+        ended = subprocess.run(larger, cwd=CHECKOUT, capture_output=True, timeout=1200)
+        assert (ended.returncode, ended.stderr) == (0, b"")
+        found = json.loads(ended.stdout)
+        assert (found["devices"], found["fits"]) == (4, fits)
+        assert found["hbm_bytes"] == CHIPS[topology.partition(":")[0]].memory
+        assert (found["peak_bytes"] < found["hbm_bytes"]) == fits
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HERE, reason="the TPU's compiler is not installed (EXTRAS=compile)")
+def test_the_largest_batch_fits_and_one_a_sixteenth_larger_does_not():
+    command = [sys.executable, "-m", "cnn_history.compile", LENET, "--topology=v5e:2x2"]
+    command += ["--format=json", "--programs=step"]
+    ended = subprocess.run([*command, "--search"], cwd=CHECKOUT, capture_output=True, timeout=1200)
+    assert ended.returncode == 0, ended.stderr
+    largest = json.loads(ended.stdout)["largest"]
+    assert largest["compilations"] <= 8
+    assert largest["images"] < largest["too_many"] <= largest["images"] * 17 / 16 + 1
+    for images, fits in ((largest["images"], True), (largest["too_many"], False)):
+        larger = [*command, f"--config.batch_size={4 * images}"]
+        ended = subprocess.run(larger, cwd=CHECKOUT, capture_output=True, timeout=1200)
+        assert json.loads(ended.stdout)["fits"] == fits
 
 
 @pytest.mark.slow
