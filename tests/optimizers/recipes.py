@@ -1,12 +1,13 @@
 """Each paper's recipe with each rule in place of its own: built, checked, and one step traced.
 
-./launch.sh python -m tests.optimizers.recipes    # the table of docs/experiments.md, in 15 minutes
+./launch.sh python -m tests.optimizers.recipes [RECIPES]    # rows of docs/experiments.md's table
 """
 
 import importlib
 import os
 import pathlib
 import re
+import sys
 
 from cnn_history import optimizers
 from cnn_history.errors import UserError
@@ -15,6 +16,7 @@ from tests import prepared
 DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "experiments.md"
 RECIPES = ("alexnet", "zfnet", "vgg", "googlenet", "bn_inception", "inception_v3", "resnet")
 RIGHT = "yes"
+BETWEEN = re.compile("(<!-- recipes -->\n)(.*?)(\n<!-- end -->)", re.S)
 
 
 def outcome(recipe: str, rule: str) -> str:
@@ -30,29 +32,30 @@ def outcome(recipe: str, rule: str) -> str:
     return RIGHT
 
 
-def table(outcomes: dict[tuple[str, str], str]) -> str:
-    """Return the rules by recipes, and a line for each refusal."""
-    lines = ["| rule | " + " | ".join(RECIPES) + " |", "|---" * (1 + len(RECIPES)) + "|"]
-    for rule in optimizers.OPTIMIZERS:
-        said = (outcomes[recipe, rule] for recipe in RECIPES)
-        cells = [RIGHT if what == RIGHT else "refused" for what in said]
-        lines.append(f"| {rule} | " + " | ".join(cells) + " |")
-    refused = [f"* {recipe}: {what}" for (recipe, _), what in outcomes.items() if what != RIGHT]
-    return "\n".join([*lines, "", *refused])
+def document(text: str, recipe: str, outcomes: dict[str, str]) -> str:
+    """Return the document with a recipe's outcomes: its row, and a line for each refusal."""
+    found = BETWEEN.search(text)
+    lines = [each for each in found[2].split("\n") if each.startswith(("| ", "* "))][1:]
+    kept = [each for each in lines if each.split()[1].strip(":") != recipe]
+    cells = [RIGHT if what == RIGHT else "refused" for what in outcomes.values()]
+    kept.append(f"| {recipe} | " + " | ".join(cells) + " |")
+    kept += [f"* {recipe}: {what}" for what in outcomes.values() if what != RIGHT]
+    head = ["| recipe | " + " | ".join(outcomes) + " |", "|---" * (1 + len(outcomes)) + "|"]
+    rows, lines = (sorted(each for each in kept if each[0] == mark) for mark in "|*")
+    table = "\n".join([*head, *rows, "", *lines])
+    return text[: found.start(2)] + table + text[found.end(2) :]
 
 
-def main():
-    """Trace all, print each outcome, and write the document's table anew."""
-    outcomes = {}
-    for recipe in RECIPES:
+def main(*recipes: str):
+    """Trace, print each outcome, and write a recipe's part of the document when it is through."""
+    for recipe in recipes or RECIPES:
+        outcomes = {}
         for rule in optimizers.OPTIMIZERS:
-            outcomes[recipe, rule] = outcome(recipe, rule)
-            print(f"{recipe}, {rule}: {outcomes[recipe, rule]}", flush=True)
-    between = re.compile("(<!-- recipes -->\n).*?(\n<!-- end -->)", re.S)
-    written = between.sub(lambda found: found[1] + table(outcomes) + found[2], DOCUMENT.read_text())
-    DOCUMENT.write_text(written)
+            outcomes[rule] = outcome(recipe, rule)
+            print(f"{recipe}, {rule}: {outcomes[rule]}", flush=True)
+        DOCUMENT.write_text(document(DOCUMENT.read_text(), recipe, outcomes))
 
 
 if __name__ == "__main__":
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    main()
+    main(*sys.argv[1:])

@@ -81,6 +81,15 @@ def test_a_recipe_with_another_rule_is_built_or_refused(recipe, rule):
         assert "\n" not in what
 
 
+def test_a_recipe_takes_its_own_place_in_the_document():
+    text = "Before\n<!-- recipes -->\n\n<!-- end -->\nAfter"
+    for recipe, lbfgs in (("vgg", "yes"), ("alexnet", "yes"), ("vgg", "lbfgs: too large.")):
+        text = recipes.document(text, recipe, {"sgd": "yes", "lbfgs": lbfgs})
+    between = ["| recipe | sgd | lbfgs |", "|---|---|---|", "| alexnet | yes | yes |"]
+    between += ["| vgg | yes | refused |", "", "* vgg: lbfgs: too large."]
+    assert text.split("\n")[2:-2] == between
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("rule", optimizers.OPTIMIZERS)
