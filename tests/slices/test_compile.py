@@ -16,7 +16,7 @@ from cnn_history.slices.chips import CHIPS
 from tests import forks
 from tests.training.runs import CHECKOUT
 
-LENET = "--config=experiments/lenet5_digits.py"
+LENET, MNIST = "--config=experiments/lenet5_digits.py", "--config=experiments/lenet5_mnist.py"
 HERE = importlib.util.find_spec("libtpu") is not None
 FOR_GPUS = importlib.util.find_spec("jax_cuda13_plugin") is not None
 REFUSED = {
@@ -145,9 +145,9 @@ def test_two_lenets_are_compiled_at_once(tmp_path):
 @pytest.mark.skipif(not HERE, reason="the TPU's compiler is not installed (EXTRAS=compile)")
 @pytest.mark.parametrize("topology", ["v4:2x2x1", "v5e:2x2", "v5p:2x2x1", "v6e:2x2"])
 def test_every_kind_compiles_and_refuses_what_is_too_large(topology):
-    command = [sys.executable, "-m", "cnn_history.compile", LENET, f"--topology={topology}"]
+    command = [sys.executable, "-m", "cnn_history.compile", MNIST, f"--topology={topology}"]
     command += ["--format=json", "--programs=step"]
-    for size, fits in ((32, True), (64_000_000, False)):
+    for size, fits in ((128, True), (64_000_000, False)):
         larger = [*command, f"--config.batch_size={size}"]
         ended = subprocess.run(larger, cwd=CHECKOUT, capture_output=True, timeout=1200)
         assert (ended.returncode, ended.stderr) == (0, b"")
@@ -160,7 +160,7 @@ def test_every_kind_compiles_and_refuses_what_is_too_large(topology):
 @pytest.mark.slow
 @pytest.mark.skipif(not HERE, reason="the TPU's compiler is not installed (EXTRAS=compile)")
 def test_the_largest_batch_fits_and_one_a_sixteenth_larger_does_not():
-    command = [sys.executable, "-m", "cnn_history.compile", LENET, "--topology=v5e:2x2"]
+    command = [sys.executable, "-m", "cnn_history.compile", MNIST, "--topology=v5e:2x2"]
     command += ["--format=json", "--programs=step"]
     ended = subprocess.run([*command, "--search"], cwd=CHECKOUT, capture_output=True, timeout=1200)
     assert ended.returncode == 0, ended.stderr
