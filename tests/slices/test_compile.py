@@ -158,22 +158,6 @@ def test_every_kind_compiles_and_refuses_what_is_too_large(topology):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not HERE, reason="the TPU's compiler is not installed (EXTRAS=compile)")
-def test_the_largest_batch_fits_and_one_a_sixteenth_larger_does_not():
-    command = [sys.executable, "-m", "cnn_history.compile", MNIST, "--topology=v5e:2x2"]
-    command += ["--format=json", "--programs=step"]
-    ended = subprocess.run([*command, "--search"], cwd=CHECKOUT, capture_output=True, timeout=1200)
-    assert ended.returncode == 0, ended.stderr
-    largest = json.loads(ended.stdout)["largest"]
-    assert largest["compilations"] <= 8
-    assert largest["images"] < largest["too_many"] <= largest["images"] * 17 / 16 + 1
-    for images, fits in ((largest["images"], True), (largest["too_many"], False)):
-        larger = [*command, f"--config.batch_size={4 * images}"]
-        ended = subprocess.run(larger, cwd=CHECKOUT, capture_output=True, timeout=1200)
-        assert json.loads(ended.stdout)["fits"] == fits
-
-
-@pytest.mark.slow
 @pytest.mark.skipif(not FOR_GPUS, reason="XLA's compiler for GPUs is not installed (compile_gpu)")
 def test_lenet_is_compiled_for_gpus():
     command = [sys.executable, "-m", "cnn_history.compile", LENET, "--topology=h200:4"]
