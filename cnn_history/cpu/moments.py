@@ -49,9 +49,9 @@ class _Moments(Form):
         if groups > 1 or not known or size % parts or not 1 < parts <= MOST_DEVICES:
             return self.function(x)  # groups may be within devices
         alone = self.function(x.reshape(parts, size // parts, *rest))
-        first, rest, var = partition.everywhere(alone)  # each [parts, 1, ..., c]
+        first, more, var = partition.everywhere(alone)  # each [parts, 1, ..., c]
         origin = first[:1]
-        off = first - origin + rest
+        off = first - origin + more
         mean = jnp.mean(off, 0, keepdims=True)
         var = jnp.mean(var + jnp.square(off - mean), 0, keepdims=True)
         return jnp.stack([origin, mean, var])
