@@ -364,12 +364,14 @@ def _check_channels(config: ConfigDict, prepare: Callable, data: datasets.Source
 
 
 def _check_batches(config: ConfigDict, devices: int) -> None:
-    """Raise UserError if devices, micro-batches or batch norm's groups do not divide a batch."""
-    for name in ("batch_size", "eval_batch_size"):
-        if config[name] % devices:
-            raise UserError(
-                f"config.{name}: {config[name]} is not a multiple of the {devices} devices."
-            )
+    """Raise UserError if devices, micro-batches or groups of norms do not divide a batch.
+
+    Of an evaluation, the last batch is filled up, and so may be all of them.
+    """
+    if config.batch_size % devices:
+        raise UserError(
+            f"config.batch_size: {config.batch_size} is not a multiple of the {devices} devices."
+        )
     count = config.batch_size // devices
     if count % config.micro_batches:
         raise UserError(

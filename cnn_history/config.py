@@ -163,6 +163,7 @@ FIELDS = {
     # Batches for the norms' test statistics, as true averages; 0: moving averages, or for averaged
     # parameters, true averages over 50 batches or one pass.
     "statistics_batches": Field(0, COUNT),
+    # Images at a time, rounded up to a multiple of the devices.
     "eval_batch_size": Field(500, POSITIVE, changeable=True, imported=True),
     "log_every": Field(100, POSITIVE, changeable=True),
     "eval_every": Field(1000, POSITIVE, changeable=True),

@@ -118,7 +118,6 @@ def predictions(
       TooManySkipped, Unreadable: images cannot be decoded.
     """
     check(measure)
-    batch_size = -(-batch_size // mesh.size) * mesh.size
     members = [member(folder, source, measure, skip, mesh, best) for folder in folders]
     networks = ", ".join(workdir.read_config(folder).model.name for folder in folders)
     what = f"{len(source):,} images of {source.name}"

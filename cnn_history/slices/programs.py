@@ -27,7 +27,8 @@ def traced(
     data, which is a constant in a program, is zero here.
     """
     made, takes = _made(experiment, mesh)
-    split, batch = devices.over_batch(mesh), experiment.plan.eval_batch_size
+    split = devices.over_batch(mesh)
+    batch = devices.rounded_up(experiment.plan.eval_batch_size, mesh)
     size, test = experiment.size, experiment.test
     streamed = feed.examples.streamed(test)
     shape = (size, size, test.shape[-1]) if streamed else test.shape

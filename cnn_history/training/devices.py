@@ -143,6 +143,11 @@ def put(tree, sharding: NamedSharding):
     return jax.tree.map(place, tree)
 
 
+def rounded_up(count: int, mesh: Mesh) -> int:
+    """Return the smallest multiple of the number of devices that is not below `count`."""
+    return -(-count // mesh.size) * mesh.size
+
+
 def rows(sharding: NamedSharding, count: int) -> np.ndarray:
     """Return the indices of `count` rows that this process's devices hold, ascending."""
     cuts = sharding.addressable_devices_indices_map((count,)).values()

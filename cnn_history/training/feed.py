@@ -216,9 +216,10 @@ def over_examples(
 ) -> dict:
     """Apply a function to batches `{"image", "label"}`, each example once; return the results.
 
-    Examples that cannot be decoded are left out; `ids` are those of the others, by number. Raises
-    Unreadable where there are no others.
+    The batch size is rounded up to a multiple of the devices. Examples that cannot be decoded are
+    left out; `ids` are those of the others, by number. Raises Unreadable where there are no others.
     """
+    batch_size = devices.rounded_up(batch_size, mesh)
     split = devices.over_batch(mesh)
     rows = devices.rows(split, batch_size)
     batches = chosen.batches(batch_size, rows)

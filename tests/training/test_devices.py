@@ -1,5 +1,6 @@
-"""Groups of batch norm on eight devices (runs: test_topologies.py); a TPU that is not there."""
+"""Eight devices: groups of batch norm, batches of an evaluation; and a TPU that is not there."""
 
+import json
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import jax
 import pytest
 
 from cnn_history.training import devices
+from tests.training import runs
 from tests.training.runs import CHECKOUT
 
 GROUPS = """
@@ -85,6 +87,21 @@ def test_groups_of_a_devices_examples_are_the_statistics_of_that_device():
     command = [sys.executable, "-c", GROUPS]
     result = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr
+
+
+def test_batches_of_an_evaluation_are_filled_up_to_all_devices(tmp_path):
+    """On 8 devices, 64 test images by 30, so by 32, have the error that one device finds by 30."""
+    command = ["--config=experiments/lenet5_digits.py:smoke", "--config.eval_batch_size=30"]
+    command += ["--config.steps=10", "--config.eval_every=10", f"--workdir={tmp_path}"]
+    eight = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    status, _, said = runs.run("train", *command, **eight)
+    assert status == 0, said
+    last = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])
+    assert (last["split"], last["step"]) == ("test", 10)
+    status, out, said = runs.run("evaluate", f"--workdir={tmp_path}", "--format=json")
+    assert status == 0, said
+    alone = json.loads(out)
+    assert (alone["count"], alone["top1_error"]) == (64, last["top1_error"])
 
 
 @pytest.mark.parametrize(
