@@ -1,8 +1,8 @@
 """LeNet-5 on MNIST: LeCun et al. 1998, fig. 9, "LeNet-5", 0.95 % test error.
 
 The lecture's network, 20 passes as in the paper, by momentum and mini-batches in place of one
-example at a time by stochastic diagonal Levenberg-Marquardt. Measured here: 0.91 % ± 0.05 (n=4),
-192 s a run on two CPU cores (results/lenet5_mnist.json).
+example at a time by stochastic diagonal Levenberg-Marquardt. Measured here: 0.87 % ± 0.05
+(n=10), the best 0.80 %; 80 to 110 s on two free CPU cores (results/lenet5_mnist.json).
 
     ./launch.sh train --config=experiments/lenet5_mnist.py --workdir=runs/lenet5_mnist
 """

@@ -8,38 +8,39 @@ import pytest
 from jax.sharding import AbstractMesh, AxisType, PartitionSpec
 
 from cnn_history import models
-from tests import functional_api
+from tests.functional_api import document, transformations
+from tests.functional_api.case import HOLDS
 from tests.models import checks, low_precision
 
-CELLS = json.loads(functional_api.CELLS.read_text())
+CELLS = json.loads(document.CELLS.read_text())
 OTHERS = [
     (name, dtype)
     for name in checks.DISTINCT
-    for dtype in functional_api.DTYPES
+    for dtype in transformations.DTYPES
     if (name, dtype) != ("lenet5", "float32")
 ]
 
 
-@pytest.mark.parametrize("transformation", functional_api.TRANSFORMATIONS)
+@pytest.mark.parametrize("transformation", transformations.TRANSFORMATIONS)
 def test_lenet5_is_the_same_under_every_transformation(transformation):
-    assert functional_api.cell("lenet5", "float32", transformation) == functional_api.HOLDS
+    assert transformations.cell("lenet5", "float32", transformation) == HOLDS
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "dtype"), OTHERS)
 def test_every_network_is_the_same_under_every_transformation(name, dtype):
-    made = {t: functional_api.cell(name, dtype, t) for t in functional_api.TRANSFORMATIONS}
-    assert set(made.values()) == {functional_api.HOLDS}, made
+    made = {t: transformations.cell(name, dtype, t) for t in transformations.TRANSFORMATIONS}
+    assert set(made.values()) == {HOLDS}, made
 
 
 def test_the_document_shows_what_was_measured():
-    text = functional_api.DOCUMENT.read_text()
-    assert text == functional_api.document(text, CELLS)
+    text = document.DOCUMENT.read_text()
+    assert text == document.written(text, CELLS)
     for name, of_network in CELLS["transformations"].items():
         assert name in models.NETWORKS
-        for dtype in functional_api.DTYPES:
-            assert of_network[dtype].keys() == functional_api.TRANSFORMATIONS.keys()
-            assert set(of_network[dtype].values()) == {functional_api.HOLDS}, (name, dtype)
+        for dtype in transformations.DTYPES:
+            assert of_network[dtype].keys() == transformations.TRANSFORMATIONS.keys()
+            assert set(of_network[dtype].values()) == {HOLDS}, (name, dtype)
     for name, of_network in CELLS["meshes"].items():
         wrong = {cell: said for cell, said in of_network.items() if said.startswith("error")}
         assert not wrong, name

@@ -16,7 +16,9 @@ from jax.extend import core
 from cnn_history import layers, losses, models
 from tests.models import checks
 
-BATCHES, EXAMPLES, LARGEST = 8, 16, 80  # pixels, but for auxiliary heads
+BATCHES = 8
+EXAMPLES, FEWER = 16, 4  # in a batch; fewer of images larger than:
+LARGEST = 80  # pixels, but for networks with auxiliary heads, which need their own size
 SLOPE, ERROR = 0.03, 1.5
 # Of its layer's largest gradient. A bias before a norm has none: 1e-7 here, by rounding.
 ZERO = 1e-5
@@ -110,9 +112,10 @@ def measure(name: str) -> tuple[dict[str, Leaf], list[str]]:
     """Return the leaves by their paths, and the paths of those whose true gradient is about 0."""
     (narrow, size), (exact, _) = (made(name, dtype) for dtype in (jnp.bfloat16, jnp.float32))
     info, draw = models.info(name), np.random.default_rng(0)
-    shape = (BATCHES, EXAMPLES, size, size, info.input[-1])
+    examples = FEWER if size > LARGEST else EXAMPLES
+    shape = (BATCHES, examples, size, size, info.input[-1])
     images = draw.normal(size=shape).astype(np.float32)
-    labels = draw.integers(info.classes, size=(BATCHES, EXAMPLES))
+    labels = draw.integers(info.classes, size=(BATCHES, examples))
     state = dict(checks.init(exact, images[0, :1]))
     params = state.pop("params")
     true = jax.jit(functools.partial(gradient, exact, state))
@@ -169,3 +172,25 @@ def row(name: str) -> dict:
         "about 0": aside,
         "wrong": {path: leaf._asdict() for path, leaf in leaves.items() if not leaf.right},
     }
+
+
+def table(rows: dict) -> list[str]:
+    """Return a line for each network with its worst leaves."""
+    columns = ("images", "leaves", "worst slope", "worst error / least", "about 0")
+    columns += ("out of reach", "their slopes, float32 sums", "farthest from these")
+    lines = [" | ".join(("| network", *columns)) + " |", "|---" * (1 + len(columns)) + "|"]
+    for name, of_network in rows.items():
+        slope, ratio = f"{of_network['slope']:.3f}", f"{of_network['ratio']:.2f}"
+        values = name, of_network["image_size"], of_network["leaves"], slope, ratio
+        shown = " | ".join(map(str, (*values, len(of_network["about 0"]))))
+        lines.append(f"| {shown} | {_out_of_reach(of_network['out of reach'])} |")
+    return lines
+
+
+def _out_of_reach(leaves: dict[str, dict[str, float]]) -> str:
+    """Return the number of these leaves, and slopes with float32 sums and beside them."""
+    if not leaves:
+        return "0 | |"
+    least = [leaf["least_slope"] for leaf in leaves.values()]
+    apart = max(abs(leaf["slope"] - leaf["least_slope"]) for leaf in leaves.values())
+    return f"{len(leaves)} | {min(least):.2f} to {max(least):.2f} | {apart:.4f}"

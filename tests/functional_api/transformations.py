@@ -1,72 +1,23 @@
-"""The networks under jax's transformations, precisions and meshes, each beside the plain call.
-
-    ./launch.sh python -m tests.functional_api --networks=lenet5,resnet20 [--table=meshes]
-
-computes cells of the tables of docs/functional_api.md, keeps them in docs/functional_api.json, and
-writes the tables anew. Small networks are executed, all others are traced: shapes and dtypes are
-compared, and programs are lowered where a transformation does that.
-"""
+"""The networks under jax's transformations and precisions, each beside the plain call."""
 
 import functools
 import json
-import os
-import pathlib
-import re
-from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
 from flax import nnx
-from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, AxisType, PartitionSpec
 
-from cnn_history import layers, models
-from tests.models import checks, low_precision
+from cnn_history import models
+from tests.functional_api.case import HOLDS, Case, error_of, plainly
+from tests.models import checks
 
-DOCUMENT = pathlib.Path(__file__).parents[1] / "docs" / "functional_api.md"
-CELLS = DOCUMENT.with_suffix(".json")
 EXECUTED = ("lenet5",)
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float64": jnp.float64}
 # Of the largest value of a leaf: sums in another order, in the precision of the computation.
 TOLERANCES = {"float32": 2e-5, "bfloat16": 5e-2, "float64": 1e-12}
 BATCH = 2
-HOLDS = "holds"
-
-
-class Case(NamedTuple):
-    """A network with its loss, a sum over examples that looks at every logit."""
-
-    network: Any
-    state: dict
-    executed: bool
-
-    def forward(self, params, images):
-        return self.network.apply({"params": params, **self.state}, images, train=False)
-
-    def loss(self, params, images, train=False):
-        made, _ = self.network.apply(
-            {"params": params, **self.state},
-            images,
-            train=train,
-            rngs={"dropout": jax.random.key(1)},
-            mutable=["batch_stats"],
-        )
-        return sum(jnp.sum(jax.nn.softplus(logits / 8)) for logits in jax.tree.leaves(made))
-
-    def in_training(self, params, images):
-        return self.loss(params, images, train=True)
-
-
-def plainly(function: Callable) -> Callable:
-    """The reference: layers as they are written, by jax's own operations."""
-
-    def call(*arguments):
-        with layers.as_written():
-            return jax.jit(lambda *a: function(*a))(*arguments)
-
-    return call
 
 
 def product(a, b):
@@ -306,166 +257,19 @@ def _compared(found, expected, tolerance):
     return HOLDS if worst <= tolerance else f"error {worst:.1e}"
 
 
-def error_of(found, expected) -> float:
-    """Return the largest error of any leaf, in parts of its largest value."""
-
-    def error(a, b):
-        assert a.dtype == b.dtype, (a.dtype, b.dtype)
-        a, b = np.asarray(a, float), np.asarray(b, float)
-        return np.abs(a - b).max() / max(np.abs(b).max(), 1e-6)
-
-    return max(jax.tree.leaves(jax.tree.map(error, found, expected)))
-
-
-# Meshes of 2 x 2 devices, and what lies along their axes.
-KINDS = ("Auto", "Explicit", "manual")
-SPECS = {
-    "batch": PartitionSpec("a"),
-    "batch, both axes": PartitionSpec(("a", "b")),
-    "rows": PartitionSpec(None, "a"),
-    "columns": PartitionSpec(None, None, "a"),
-    "batch and rows": PartitionSpec("b", "a"),
-    "rows and columns": PartitionSpec(None, "a", "b"),
-}
-SIZES = {"lenet5": 32, "lenet5_1998": 32, "nin": 32}  # of the images, where it is not 64
-MESH_BATCH, MESH_TOLERANCE = 8, 1e-5
-REFUSED = "refused"
-
-
-def mesh_cells(name: str) -> dict[str, str]:
-    """Return `holds`, `refused: why` or the error of loss, statistics and gradients, by mesh."""
-    size = SIZES.get(name, min(models.info(name).input[0], 64))
-    shape = (MESH_BATCH, size, size, models.info(name).input[2])
-    images = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-
-    def made(**options):
-        network = checks.shallow(models.create(name, **options))
-        state = dict(checks.init(network, images[:1]))
-        params = state.pop("params")
-
-        def function(params, images):
-            def loss(params, images):
-                case = Case(network, state, executed=True)
-                return case.in_training(params, images)
-
-            return jax.grad(loss, (0, 1))(params, images)
-
-        return function, params
-
-    function, params = made()
-    expected = jax.jit(function)(params, images)
-    cells = {}
-    for kind in KINDS:
-        for spec_name, spec in SPECS.items():
-            axis_type = AxisType.Auto if kind == "manual" else AxisType[kind]
-            mesh = jax.make_mesh((2, 2), ("a", "b"), axis_types=(axis_type,) * 2)
-            places = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, spec)
-            program, reference = function, expected
-            if kind == "manual":
-                if not spec_name.startswith("batch") or "rows" in spec_name:
-                    cells[f"{kind}: {spec_name}"] = "not offered: a part of an image is no image"
-                    continue
-                specs = PartitionSpec(), spec
-                # A device draws dropout, and takes statistics, of the examples that it holds.
-                options = {"dropout": 0.0} if "dropout" in models.options(name) else {}
-                if getattr(models.create(name), "norm", None) is layers.BatchNorm:
-                    count = mesh.size if spec_name.endswith("axes") else 2
-                    size_of_group = MESH_BATCH // count
-                    options["norm"] = functools.partial(layers.BatchNorm, group_size=size_of_group)
-                local = made(**{k: v for k, v in options.items() if k != "norm"})[0]
-                program = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=specs)
-                reference = jax.jit(made(**options)[0])(params, images)
-            try:
-                with jax.set_mesh(mesh):
-                    arguments = map(jax.device_put, (params, images), places)
-                    found = jax.jit(lambda *a, program=program: program(*a))(*arguments)
-                worst = error_of(found, reference)
-                said = HOLDS if worst <= MESH_TOLERANCE else f"error {worst:.1e}"
-            except Exception as error:
-                said = f"{REFUSED}: {type(error).__name__}: {error}".splitlines()[0]
-            cells[f"{kind}: {spec_name}"] = said
-    return cells
-
-
-def out_of_reach(leaves: dict[str, dict[str, float]]) -> str:
-    """Return the number of these leaves, and slopes with float32 sums and beside them."""
-    if not leaves:
-        return "0 | |"
-    least = [leaf["least_slope"] for leaf in leaves.values()]
-    apart = max(abs(leaf["slope"] - leaf["least_slope"]) for leaf in leaves.values())
-    return f"{len(leaves)} | {min(least):.2f} to {max(least):.2f} | {apart:.4f}"
-
-
-def tables(cells: dict) -> dict[str, str]:
-    """Return the document's tables, by their names."""
-    precisions = ["| network | " + " | ".join(TRANSFORMATIONS) + " |"]
-    precisions.append("|---" * (1 + len(TRANSFORMATIONS)) + "|")
-    for name, of_network in cells["transformations"].items():
-        row = []
-        for transformation in TRANSFORMATIONS:
-            said = {dtype: of_network[dtype].get(transformation) for dtype in DTYPES}
-            row.append("yes" if set(said.values()) == {HOLDS} else json.dumps(said))
-        precisions.append(f"| {name} | " + " | ".join(row) + " |")
-    columns = [f"{kind}: {spec}" for kind in KINDS for spec in SPECS]
-    meshes = ["| mesh | " + " | ".join(cells["meshes"]) + " |"]
-    meshes.append("|---" * (1 + len(cells["meshes"])) + "|")
-    for column in columns:
-        said = [of_network[column].split(":")[0] for of_network in cells["meshes"].values()]
-        meshes.append(f"| {column} | " + " | ".join(said) + " |")
-    columns = ("images", "leaves", "worst slope", "worst error / least", "about 0")
-    columns += ("out of reach", "their slopes, float32 sums", "farthest from these")
-    rounded = [" | ".join(("| network", *columns)) + " |", "|---" * (1 + len(columns)) + "|"]
-    for name, row in cells["bfloat16"].items():
-        slope, ratio = f"{row['slope']:.3f}", f"{row['ratio']:.2f}"
-        values = name, row["image_size"], row["leaves"], slope, ratio, len(row["about 0"])
-        rounded.append(f"| {' | '.join(map(str, values))} | {out_of_reach(row['out of reach'])} |")
-    return {
-        "transformations": "\n".join(precisions),
-        "meshes": "\n".join(meshes),
-        "bfloat16": "\n".join(rounded),
-    }
-
-
-def document(text: str, cells: dict) -> str:
-    """Return the document with the tables of these cells."""
-    for name, table in tables(cells).items():
-        between = re.compile(f"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.S)
-        text = between.sub(lambda found, table=table: found[1] + table + found[2], text)
-    return text
-
-
-NETWORKS = flags.DEFINE_list("networks", list(EXECUTED), "Whose cells are computed.")
-TABLE = flags.DEFINE_enum(
-    "table", "transformations", ["transformations", "meshes", "bfloat16"], "Which is computed."
-)
-
-
-def row(name: str) -> dict:
-    """Return a network's cells in the table that the flag says."""
-    if TABLE.value == "meshes":
-        return mesh_cells(name)
-    if TABLE.value == "bfloat16":
-        return low_precision.row(name)
+def row(name: str) -> dict[str, dict[str, str]]:
+    """Return a network's cells, by precision and transformation."""
     return {d: {t: cell(name, d, t) for t in TRANSFORMATIONS} for d in DTYPES}
 
 
-def main(argv):
-    """Compute the cells that the flags say, and write."""
-    del argv
-    if TABLE.value == "meshes":
-        jax.config.update("jax_num_cpu_devices", 4)
-    jax.config.update("jax_disable_most_optimizations", True)
-    for name in NETWORKS.value:
-        made = row(name)
-        print(name, json.dumps(made, indent=1), flush=True)
-        jax.clear_caches()
-        cells = json.loads(CELLS.read_text())
-        cells[TABLE.value][name] = made
-        ordered = {key: dict(sorted(cells[key].items())) for key in sorted(cells)}
-        CELLS.write_text(json.dumps(ordered, indent=1) + "\n")
-        DOCUMENT.write_text(document(DOCUMENT.read_text(), ordered))
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    app.run(main)
+def table(rows: dict) -> list[str]:
+    """Return a line for each network: `yes` where every precision holds."""
+    lines = ["| network | " + " | ".join(TRANSFORMATIONS) + " |"]
+    lines.append("|---" * (1 + len(TRANSFORMATIONS)) + "|")
+    for name, of_network in rows.items():
+        shown = []
+        for transformation in TRANSFORMATIONS:
+            said = {dtype: of_network[dtype].get(transformation) for dtype in DTYPES}
+            shown.append("yes" if set(said.values()) == {HOLDS} else json.dumps(said))
+        lines.append(f"| {name} | " + " | ".join(shown) + " |")
+    return lines
