@@ -46,7 +46,11 @@ PHOTOS = flags.DEFINE_string(
 FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "What is printed.")
 flags.mark_flag_as_required("suite")
 
-MEASURED = ("ceilings", "load_average", "results")  # the rest describes suite, machine, versions
+MEASURED = (
+    "ceilings",
+    "load_average",
+    "results",
+)  # the other keys describe suite, machine and versions
 
 
 def main(argv: list[str]) -> None:
@@ -59,7 +63,7 @@ def main(argv: list[str]) -> None:
     jax.config.update("jax_enable_compilation_cache", False)
     devices.start()
     if suite.on_gpu and jax.default_backend() != "gpu":
-        raise UserError(f"--suite={SUITE.value}: there is no GPU here, but {record.devices()}.")
+        raise UserError(f"--suite={SUITE.value}: needs a GPU; this machine has {record.devices()}.")
     document = _beginning(effort)
     done = _go_on(output, document)
     parts, began = suite.parts(names - done), time.monotonic()
@@ -142,7 +146,7 @@ def _asked() -> tuple[Suite, set[str], Effort]:
         raise UserError("--against=torch: PyTorch is not installed; EXTRAS=torch installs it.")
     photos = PHOTOS.value and pathlib.Path(PHOTOS.value).expanduser()
     if photos and not photos.is_dir():
-        raise UserError(f"--photos: there is no folder '{photos}'.")
+        raise UserError(f"--photos: folder '{photos}' does not exist.")
     effort = Effort(ROUNDS.value, SECONDS.value, bool(AGAINST.value), photos or None)
     return suite, set(NETWORKS.value or suite.names), effort
 

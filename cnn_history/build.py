@@ -30,7 +30,7 @@ from cnn_history.training import differentiate as differentiation
 
 # Number of batches, at most one pass, for norm statistics of averaged parameters.
 AVERAGED_BATCHES = 50
-# Fields that a rule without a learning rate does not use.
+# Fields that rules without a learning rate ignore.
 OF_THE_RATE = ("learning_rate", "rate_batch", "schedule", "warmup", "warmup_from")
 # Fields that change the gradient before the rule, or the step after it.
 AROUND_THE_RULE = ("gradient_clipping", "bias_rate", "filter_radius", "decoupled_weight_decay")
@@ -106,17 +106,17 @@ def check(config: ConfigDict) -> None:
     rule = optimizers.OPTIMIZERS[name]
     if config.micro_batches > 1 and rule.whole_batch:
         raise UserError(
-            f"config.micro_batches: {name} asks for more of a batch than its gradient, and takes "
-            "it whole; set it to 1."
+            f"config.micro_batches: {name} needs more than a batch's gradient, so it cannot split "
+            f"batches; set it to 1."
         )
     for around in AROUND_THE_RULE if rule.line_search else ():
         if config[around] != (default := fields.FIELDS[around].default):
             raise UserError(
-                f"config.{around}: {name} searches for a step that lowers the loss, and this would "
-                f"change the gradient before it or the step after it; set it to {default}."
+                f"config.{around}: {name} searches for a step that lowers the loss; this field "
+                f"would change its gradient or its step; set it to {default}."
             )
     if config.init_layers and not config.init_from:
-        raise UserError("config.init_layers: of which network? config.init_from names its run.")
+        raise UserError("config.init_layers: needs config.init_from, the run with the layers.")
     if config.dtype == "float64" and not jax.config.jax_enable_x64:
         raise UserError("config.dtype: float64 needs JAX_ENABLE_X64=1 in the environment.")
 
@@ -161,13 +161,16 @@ def scaling_of(config: ConfigDict) -> Callable[..., scalings.MeanStd]:
     if config.scaling == scalings.MEAN_STD:
         if not config.mean or len(config.mean) != len(config.std):
             raise UserError(
-                "config.mean, config.std: scaling=mean_std takes a number of each for all channels "
-                "or for each, such as --config.mean='(0.5,)' --config.std='(0.25,)'."
+                "config.mean, config.std: scaling=mean_std needs both, with one number for all "
+                "channels or one per channel, such as --config.mean='(0.5,)' "
+                "--config.std='(0.25,)'."
             )
         given = tuple(np.array(config[name], np.float32) for name in ("mean", "std"))
     elif config.scaling == scalings.AS_INIT_FROM:
         if not config.init_from:
-            raise UserError("config.scaling: as which? config.init_from names its work directory.")
+            raise UserError(
+                "config.scaling: as_init_from needs config.init_from, a work directory."
+            )
         theirs = workdir.load_inputs(shipped.folder(config.init_from))[0]
         given = theirs.mean, theirs.std
     else:
@@ -282,8 +285,7 @@ def trained_layers(config: ConfigDict, params: Any) -> tuple[str, ...]:
     for layer in layers:
         if layer not in names:
             raise UserError(
-                f"config.trained_layers: there is no layer '{layer}' with parameters; "
-                f"{nearest(layer, names)}"
+                f"config.trained_layers: no layer '{layer}' has parameters; {nearest(layer, names)}"
             )
     return layers
 
@@ -294,7 +296,9 @@ def evaluated(config: ConfigDict) -> Callable:
     Layers that are not trained have no average.
     """
     if config.evaluated == "averaged" and config.averaging.name == "none":
-        raise UserError("config.evaluated: nothing is averaged; config.averaging.name says how.")
+        raise UserError(
+            "config.evaluated: nothing is averaged; choose an average by config.averaging.name."
+        )
     chosen = optimizers.EVALUATED[config.evaluated]
     return lambda params, opt_state: trained.put(chosen(params, opt_state), params)
 
@@ -345,8 +349,8 @@ def _check_curvature(
         jax.eval_shape(diagonal, variables, image, jax.ShapeDtypeStruct((1,), jnp.int32))
     except ValueError as error:
         raise UserError(
-            f"config.optimizer.name: {name} does not go with this {config.model.name}, as {error} "
-            "Take another rule, or another norm or activation."
+            f"config.optimizer.name: {name} does not support this {config.model.name}: {error} "
+            f"Choose another rule, or another norm or activation."
         ) from error
 
 
@@ -358,7 +362,7 @@ def _check_channels(config: ConfigDict, prepare: Callable, data: datasets.Source
             shape = np.shape(getattr(preprocessing, name))
             if shape and shape[-1] not in (1, channels):
                 raise UserError(
-                    f"config.scaling: {config.scaling} has a {name} of {shape[-1]} channels, and "
+                    f"config.scaling: {config.scaling} has a {name} of {shape[-1]} channels, but "
                     f"the images have {channels}."
                 )
 

@@ -206,7 +206,7 @@ class Choice(NamedTuple):
         """
         GROUP.check(group, where)
         if "name" not in group:
-            raise UserError(f"{where} lacks its name, which chooses among its groups.")
+            raise UserError(f"{where} needs a name, which chooses one of its groups.")
         TEXT.check(group.name, f"{where}.name")
         for candidate in (group.name, *(name for name in group if name != "name")):
             if candidate not in self.candidates:

@@ -72,7 +72,7 @@ def _chosen() -> dict[str, list[lecture.Claim]]:
     ids = [claim.id for talk in lectures for claim in talk.claims]
     for id in ID.value or ():
         if id not in ids:
-            raise UserError(f"--id: there is no claim '{id}'; {_nearest(id, ids)}")
+            raise UserError(f"--id: unknown claim '{id}'; {_nearest(id, ids)}")
     return {
         talk.title: claims
         for talk in lectures

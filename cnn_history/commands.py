@@ -1,8 +1,8 @@
 """The start and the end of every verb.
 
 Exit status: 0 finished; 2 a wrong flag, config or input, after one line on standard error that
-names it and the fix; 143, 130, 129, 138 stopped by SIGTERM, SIGINT,
-SIGHUP, SIGUSR1 after saving; 1 else.
+names it and the fix; 143, 130, 129, 138 stopped by SIGTERM, SIGINT, SIGHUP, SIGUSR1 after saving; 1
+any other error.
 """
 
 import contextlib
@@ -26,13 +26,13 @@ from cnn_history.training import together
 COMING = 30  # seconds to wait for other processes, to tell them about our wrong flags
 CONFIG = "config"  # the flag of a config file, where a verb has one
 NEEDED = r"Flag --(\w+) must have a value other than None\."  # in absl's words
-CHECKOUT = pathlib.Path(__file__).parents[1]  # it has experiments/, beside the package
+CHECKOUT = pathlib.Path(__file__).parents[1]  # the folder with experiments/ and the package
 
 
 def run(main: Callable[[list[str]], None]) -> None:
     """Parse the flags, call `main(argv)`, and exit with the status documented above."""
-    logging.set_verbosity(logging.ERROR)  # hide the libraries' advice
-    sys.path.append(str(CHECKOUT))  # config files import cnn_history, from any folder
+    logging.set_verbosity(logging.ERROR)  # hides the libraries' advice
+    sys.path.append(str(CHECKOUT))  # lets config files in any folder import cnn_history
 
     def guarded(argv):
         try:
@@ -57,7 +57,7 @@ def writable(flag: str, path: str) -> pathlib.Path:
     """Return the path of a file to write; raise UserError if it could not be written."""
     path = pathlib.Path(path).expanduser()
     if not path.parent.is_dir():
-        raise UserError(f"{flag}: the folder '{path.parent}' does not exist.")
+        raise UserError(f"{flag}: folder '{path.parent}' does not exist.")
     if path.is_dir():
         raise UserError(f"{flag}: '{path}' is a folder; name a file.")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
@@ -113,7 +113,7 @@ def _refuse_to_all(argv: list[str], line: str) -> None:
 def _as_meant(argv: list[str]) -> list[str]:
     """Return the arguments with the values of a config's fields spelled for their types.
 
-    An option that has no effect is said.
+    Warns about an option that has no effect.
     """
     files = [found[1] for flag in argv if (found := re.match(rf"--?{CONFIG}=(.*)", flag))]
     if CONFIG not in flags.FLAGS or not files:
@@ -139,8 +139,12 @@ def read_config(path: str) -> ConfigDict:
     file, _, arg = path.partition(":")
     if not os.path.isfile(file):
         there = [os.path.relpath(path) for path in CHECKOUT.glob("experiments/**/*_*.py")]
-        advice = nearest(file, there) if there else "experiments/ is part of the checkout alone."
-        raise UserError(f"there is no config file '{file}'; {advice}")
+        advice = (
+            nearest(file, there)
+            if there
+            else "experiments/ is only in the checkout, not in the wheel."
+        )
+        raise UserError(f"config file '{file}' does not exist; {advice}")
     try:
         config = runpy.run_path(file)["get_config"](arg or None)
     except (UserError, ValueError) as error:
@@ -169,7 +173,9 @@ def _check_field(config: ConfigDict, path: str) -> None:
     node, seen = config, "config"
     for field in path.split("."):
         if not isinstance(node, ConfigDict):
-            raise UserError(f"--config.{path}: {seen} is a value and has no field '{field}'.")
+            raise UserError(
+                f"--config.{path}: {seen} is a value, not a group; it has no field '{field}'."
+            )
         if field not in node:
             advice = nearest(field, node)
             raise UserError(f"--config.{path}: {seen} has no field '{field}'; {advice}")

@@ -1,11 +1,11 @@
-"""Compile a run's programs for TPUs or GPUs that are not here, and say what they need there.
+"""Compile a run's programs for absent TPUs or GPUs, and report memory and communication.
 
     python -m cnn_history.compile --config=experiments/resnet_imagenet.py:depth=50 \
         --topology=v5e:2x4 --config.dtype=bfloat16
 
-The TPU's own compiler (libtpu, the extra `compile`) runs on any machine, and so does XLA's for GPUs
-(the extra `compile_gpu`); nothing is trained, and no data are read. Memory, operations and bytes
-are those of one device and of one step. ResNet-50 takes minutes on two cores.
+The TPU's own compiler (libtpu, the extra `compile`) and XLA's compiler for GPUs (the extra
+`compile_gpu`) run on any machine. Nothing is trained, and no data are read. Memory, operations and
+bytes are per device and step. ResNet-50 takes minutes on two cores.
 """
 
 import json
@@ -31,10 +31,13 @@ TOPOLOGY = flags.DEFINE_string(
     "Slice, KIND:SIDES: v5e:2x4, v6e:2x4, v5p:2x2x2, v4:2x2x1 ..., or GPUs: h100:8, h200:8 ...",
 )
 PROGRAMS = flags.DEFINE_multi_enum(
-    "programs", list(programs.PROGRAMS), programs.PROGRAMS, "Which ones; the step always."
+    "programs",
+    list(programs.PROGRAMS),
+    programs.PROGRAMS,
+    "Programs to compile; the step is always included.",
 )
 SEARCH = flags.DEFINE_bool(
-    "search", False, "Also search for the largest batch that fits; a few compilations more."
+    "search", False, "Also search for the largest batch that fits, by a few more compilations."
 )
 FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "What is printed.")
 OUTPUT = flags.DEFINE_string("output", None, "File to write the JSON to, in any format.")
@@ -44,8 +47,8 @@ flags.mark_flags_as_required(["config", "topology"])
 def main(argv: list[str]) -> None:
     output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
     topology.check_installed(topology.parse(TOPOLOGY.value)[0])
-    jax.config.update("jax_platforms", "cpu")  # whatever is here: it only traces
-    jax.config.update("jax_enable_compilation_cache", False)  # seconds are those of compiling
+    jax.config.update("jax_platforms", "cpu")  # on any machine: jax only traces here
+    jax.config.update("jax_enable_compilation_cache", False)  # `seconds` must be those of compiling
     with interruption.ends_at_once():
         found = _account(CONFIG.value)
     document = json.dumps(found, indent=2)
@@ -70,13 +73,13 @@ def _account(config: ConfigDict) -> dict:
 
 
 def making(config: ConfigDict, **changed) -> Callable[[jax.sharding.Mesh], Experiment]:
-    """Return what makes the experiment of a config, some fields changed, for a mesh."""
+    """Return a function that makes the config's experiment for a mesh, with some fields changed."""
     config = config.copy_and_resolve_references()
     config.update(changed)
 
     def make(mesh: jax.sharding.Mesh) -> Experiment:
         if config.dtype == "float64":
-            raise UserError("config.dtype: TPUs have no float64; take float32 or bfloat16.")
+            raise UserError("config.dtype: TPUs have no float64; use float32 or bfloat16.")
         data = build.sources(config, datasets.described)
         return build.experiment(config, data=data, mesh=mesh)
 
@@ -84,7 +87,7 @@ def making(config: ConfigDict, **changed) -> Callable[[jax.sharding.Mesh], Exper
 
 
 def _multiple(config: ConfigDict) -> int:
-    """Return of what the images of a device have to be a multiple."""
+    """Return the number that must divide the images per device."""
     grouped = "norm" in config.model and config.model.norm.name == "batch_norm"
     size = config.model.norm.batch_norm.group_size if grouped else 0
     return config.micro_batches * max(size, 1)

@@ -61,7 +61,7 @@ OF_NETWORKS = {
 class Networks:
     """The group of a network: its `name`, and options that differ from the paper's."""
 
-    words = "the name of a network, and its options, as `summarize --help` has them"
+    words = "a network's name and its options, as listed by `summarize --help`"
 
     def check(self, group: Any, where: str) -> None:
         """Raise UserError for an unknown network or option, or a value of another kind."""
@@ -74,7 +74,9 @@ class Networks:
         takes = network_options(name)
         for option, value in group.items():
             if option in ("num_classes", "dtype"):
-                raise UserError(f"{where}.{option}: it follows from the data set and config.dtype.")
+                raise UserError(
+                    f"{where}.{option}: fixed; it follows from the data set and config.dtype."
+                )
             if option != "name" and option not in takes:
                 advice = nearest(option, takes)
                 raise UserError(f"{where}.{option}: {name} has no option '{option}'; {advice}")
@@ -111,10 +113,10 @@ FIELDS = {
     "model": Field({"name": ""}, Networks(), imported=True),
     "dtype": Field("float32", one_of(*DTYPES), imported=True),  # of the computation
     "init_from": Field("", TEXT),  # a work directory whose parameters to start from
-    "init_layers": Field((), several(TEXT)),  # of these layers alone; empty: of all
+    "init_layers": Field((), several(TEXT)),  # take only these layers; empty: all
     "trained_layers": Field(
         (), several(TEXT)
-    ),  # these alone, as `summarize` names them; empty: all
+    ),  # train only these layers, named as in `summarize`; empty: all
     # Data.
     "dataset": Field("", TEXT, imported=True),
     "data_dir": Field("", TEXT, changeable=True, imported=True),  # empty: $TFDS_DATA_DIR
@@ -123,7 +125,8 @@ FIELDS = {
     "image_size": Field(32, POSITIVE, imported=True),
     # How images of another size are adapted.
     "adapter": Field("resize", one_of(*adapters.ADAPTERS), imported=True),
-    # Of values; as_init_from: as in the network to start from; mean_std: by the next two fields.
+    # Scaling of values. as_init_from: that of the network to start from; mean_std: the next two
+    # fields.
     "scaling": Field("unit", one_of(*scalings.SCALINGS, *scalings.GIVEN)),
     "mean": Field((), several(FINITE, 0, 3)),
     "std": Field((), several(ABOVE_0, 0, 3)),
@@ -148,14 +151,18 @@ FIELDS = {
     # Scale the rate by batch_size / rate_batch; 0: do not scale it.
     "rate_batch": Field(0, COUNT),
     "schedule": Field("constant", SCHEDULE),
-    "weight_decay": Field(0.0, NOT_NEGATIVE),  # added to the gradient, as L2 is, unless
-    "decoupled_weight_decay": Field(False, FLAG),  # it shrinks parameters beside it: AdamW, SGDW
-    "decayed": Field("all", one_of(*optimizers.DECAYED)),  # what weight decay touches
-    "warmup": Field(0, COUNT),  # steps in which the rate rises
-    "warmup_from": Field(0.0, NOT_NEGATIVE),  # the rate that it rises from
-    "gradient_clipping": Field(0.0, NOT_NEGATIVE),  # largest norm of the whole gradient; 0: any
-    "bias_rate": Field(1.0, NOT_NEGATIVE),  # of the biases, in learning rates; Caffe's AlexNet: 2
-    # Largest root mean square of a filter; 0: any; ZFNet: 0.1.
+    "weight_decay": Field(0.0, NOT_NEGATIVE),  # added to the gradient (L2), unless decoupled
+    "decoupled_weight_decay": Field(False, FLAG),  # shrink parameters separately: AdamW, SGDW
+    "decayed": Field("all", one_of(*optimizers.DECAYED)),  # parameters with weight decay
+    "warmup": Field(0, COUNT),  # steps during which the rate rises
+    "warmup_from": Field(0.0, NOT_NEGATIVE),  # initial rate of the warm-up
+    "gradient_clipping": Field(
+        0.0, NOT_NEGATIVE
+    ),  # largest norm of the whole gradient; 0: no limit
+    "bias_rate": Field(
+        1.0, NOT_NEGATIVE
+    ),  # rate of the biases, in learning rates; Caffe's AlexNet: 2
+    # Largest root mean square of a filter; 0: no limit; ZFNet: 0.1.
     "filter_radius": Field(0.0, NOT_NEGATIVE),
     "averaging": Field("none", AVERAGE, imported=True),  # of the parameters
     # Evaluation and records, in steps.
@@ -204,7 +211,9 @@ def check(config: ConfigDict) -> None:
     check_options(config, FIELDS, "config", "field")
     for name in FIELDS:
         if name not in config:
-            raise UserError(f"config.{name} is missing; the files in experiments have every field.")
+            raise UserError(
+                f"config.{name} is missing; every field is in the files of experiments."
+            )
 
 
 def complete(config: ConfigDict) -> list[str]:
@@ -241,12 +250,14 @@ def parse_arg(arg: str | None, **defaults) -> ConfigDict:
     for item in filter(None, (arg or "").split(",")):
         name, _, text = item.partition("=")
         if name not in defaults:
-            raise ValueError(f"this config has no option '{name}'; it has {', '.join(defaults)}.")
+            raise ValueError(f"unknown option '{name}'; the options are {', '.join(defaults)}.")
         kind = type(defaults[name])
         try:
             chosen[name] = _truth(text) if kind is bool else kind(text)
         except ValueError:
-            raise ValueError(f"'{item}': {name} takes {kind.__name__}, not '{text}'.") from None
+            raise ValueError(
+                f"'{item}': expected {kind.__name__} for {name}, got '{text}'."
+            ) from None
     return ConfigDict(chosen)
 
 

@@ -20,9 +20,9 @@ from cnn_history.lookup import lookup
 from cnn_history.models.network import Classifier
 from cnn_history.training import devices, feed, processes, progress
 
-PROGRAMS = 16  # kept at a time: one for each scale at least, as the shapes of views come in order
-SHAPES = 1024  # of views, of which is remembered how far they reach on their canvas
-# Photos that a network is applied to as a whole: of 1 to 32, a scale of 512 would take 2.5 GB.
+PROGRAMS = 16  # kept at a time; at least one per scale, because views come scale by scale
+SHAPES = 1024  # shapes of views whose extent on a canvas is remembered
+# Thinnest photos for dense evaluation; at 1 to 32, a scale of 512 would take 2.5 GB.
 THINNEST = 8
 
 
@@ -31,8 +31,8 @@ class Measure(NamedTuple):
 
     Attributes:
       protocol: a name in `evaluation.PROTOCOLS`.
-      scale: shorter side of the images from which views are cut; None for 8/7 of the network's
-        size, or, for a single crop, for the images that the run itself is tested on.
+      scale: shorter side of the images from which views are cut. None: 8/7 of the network's size;
+        for a single crop, the run's own test images.
       scales: scales of a protocol with several; None for its paper's.
       softmax_first: whether to apply softmax at each position, then average over positions.
     """
@@ -70,15 +70,15 @@ def matched(folders: Sequence[pathlib.Path], source: datasets.Source, own: bool)
     with blame(f"--workdir={namesake}"):
         found = identity.matched(source, classes, all(unnamed))
     if all(unnamed) and found.classes != classes:
-        _say(f"the classes of {source.name} are matched to the network's by number")
+        _say(f"the classes of {source.name} are matched to the network's classes by number")
     first, *others = [workdir.read_data(folder) for folder in folders]
     same = first and (first["test"].name, first["test"].split) == (found.name, found.split)
     if same and (differences := identity.differences(first["test"], identity.of(found))):
-        said = f"the test images of '{folders[0]}' were others: {differences}"
+        said = f"the test images of '{folders[0]}' have changed: {differences}"
         if own:
             raise UserError(
-                f"--workdir: {said}. Restore them; or --dataset={found.name} "
-                f"--split={found.split} measures the error on today's."
+                f"--workdir: {said}. Restore them, or measure the error on the new images by "
+                f"--dataset={found.name} --split={found.split}."
             )
         _say(said)
     for folder, data in zip(folders[1:], others, strict=True):
@@ -108,7 +108,7 @@ def predictions(
       folders: work directories of the members.
       source: the examples, with the classes that all members know, in any order.
       measure: the protocol.
-      batch_size: images per batch; rounded up to a multiple of the devices.
+      batch_size: images per batch; rounded up to a multiple of the number of devices.
       skip: called for images that cannot be decoded, which are left out.
       mesh: mesh of the devices.
       best: whether to use the checkpoints with the lowest error.
@@ -148,13 +148,13 @@ def member(
 ) -> tuple[Callable[[dict], dict], examples.Examples | None]:
     """Return (batch -> `probabilities` and `label`, examples) of one work directory.
 
-    The examples are None where the protocol sees whole photos of varying sizes: one at a time.
-    Arguments and errors are those of `predictions`; nothing is compiled.
+    The examples are None if the protocol takes whole photos of varying sizes, one at a time.
+    Arguments and errors are those of `predictions`. Nothing is compiled.
     """
     model, variables, scaling = loading.load(folder, best)
     _, channels, classes = workdir.load_inputs(folder)
     _check_fits(folder, channels, classes, source)
-    own = np.arange(len(classes))  # where the member has each class of the source
+    own = np.arange(len(classes))  # index of each class of the source in the member
     if classes != source.classes:
         with blame(f"--workdir={folder}"):
             own = np.array(identity.places(source, classes, workdir.unnamed(folder)))
@@ -168,7 +168,7 @@ def member(
     cuts = examples.streamed(source)
     shown = _shown(measure, scaling, cuts)
 
-    chosen, one = None, (scaling.size, scaling.size, channels)  # any is scaled
+    chosen, one = None, (scaling.size, scaling.size, channels)  # photos of any size are scaled
     start = shown.start
     if not (cuts and shown.whole):
         with blame("--dataset"):
@@ -179,7 +179,7 @@ def member(
     def evaluated(probabilities, images):
         return shown.protocol(probabilities, start(images), size=scaling.size)
 
-    with blame("--protocol"):  # do the views fit? the network is not asked
+    with blame("--protocol"):  # checks that views fit, without the network
         _check_aspect(measure, *one[:2])
         shape = jax.ShapeDtypeStruct((1, *one), jnp.uint8)
         jax.eval_shape(functools.partial(evaluated, lambda view: view[:, 0, 0]), shape)
@@ -195,7 +195,8 @@ def member(
 
             ask = _on_canvases(positions, measure.softmax_first, exact, variables, mesh)
     else:
-        whole = jax.jit(lambda labels: labels, out_shardings=everywhere)  # another process has some
+        # Some of the labels are on devices of other processes.
+        whole = jax.jit(lambda labels: labels, out_shardings=everywhere)
         options = compiler.options(devices.platform(mesh), training=False)
         compiled = jax.jit(probabilities, out_shardings=everywhere, compiler_options=options)
         ask = functools.partial(compiled, variables)
@@ -208,16 +209,17 @@ def member(
 
 
 def _check_aspect(measure: Measure, h: int, w: int) -> None:
-    """Raise Damaged if an image is so thin that a network applied to all of it takes too much."""
+    """Raise Damaged if an image is too thin for the memory that dense evaluation would need."""
     if evaluation.PROTOCOLS[measure.protocol].by_position:
-        why = f", the thinnest that {measure.protocol} takes; crops150 takes thinner ones"
+        why = f", the limit of {measure.protocol}; use crops150 for thinner images"
         images.check_aspect(h, w, THINNEST, why)
 
 
 def _by_shape(probabilities: Callable, variables: dict, mesh: jax.sharding.Mesh) -> Callable:
-    """Return a function of NumPy's views, compiled for each shape; it lets go of older programs.
+    """Return a function of NumPy views, compiled for each shape; old programs are dropped.
 
-    For few calls each: layers as they are written, and XLA's own options, are quicker to compile.
+    Each program runs few times, so it uses plain layers and XLA's default options, which compile
+    faster.
     """
     everywhere = devices.replicated(mesh)
     compiled = jax.jit(probabilities, out_shardings=everywhere)
@@ -227,7 +229,7 @@ def _by_shape(probabilities: Callable, variables: dict, mesh: jax.sharding.Mesh)
         view = jax.ShapeDtypeStruct(shape, dtype, sharding=everywhere)
         with layers.as_written():
             made = compiled.lower(variables, view).compile()
-        compiled.clear_cache()  # of what was traced: 2 MB for each shape
+        compiled.clear_cache()  # traces, which take 2 MB per shape
         return made
 
     def ask(view):
@@ -243,12 +245,12 @@ def _on_canvases(
     variables: dict,
     mesh: jax.sharding.Mesh,
 ) -> Callable:
-    """Return the same function, with a program for each canvas, not for each shape as `exact` has.
+    """Return the function `exact` with a program for each canvas instead of each shape.
 
-    That one is asked for squares, and where a canvas would not do.
+    `exact` itself serves squares, and shapes for which a canvas does not work.
 
     Args:
-      positions: (variables, view) -> the scores of each position.
+      positions: (variables, view) -> scores by position.
       softmax_first: as in Measure.
       exact: view -> probabilities.
       variables: on the devices.
@@ -257,7 +259,7 @@ def _on_canvases(
     everywhere = devices.replicated(mesh)
 
     def traced(shape, dtype):
-        with layers.as_written():  # a function of its own, so that JAX keeps nothing
+        with layers.as_written():  # a separate function, so that JAX caches nothing
             image = jax.ShapeDtypeStruct(shape, dtype)
             return jax.make_jaxpr(lambda *given: positions(*given))(variables, image)
 
@@ -299,9 +301,9 @@ class _Shown(NamedTuple):
 
     Attributes:
       protocol: (probabilities, images, size=) -> probabilities.
-      start: uint8 [n, h, w, c] -> the images in [0, 1] that its views are cut from.
-      whole: whether it sees all of a photo.
-      streamed: size and adapter of photos that a loader cuts, for one that does not.
+      start: uint8 [n, h, w, c] -> the images in [0, 1] from which views are cut.
+      whole: whether the protocol takes whole photos.
+      streamed: size and adapter of photos that a loader crops, if it does not.
     """
 
     protocol: Callable
@@ -311,7 +313,7 @@ class _Shown(NamedTuple):
 
 
 def _shown(measure: Measure, scaling: prepare.Preprocessing, cuts: bool) -> _Shown:
-    """Return what a protocol is given; `cuts`: a loader brings photos to the network's size."""
+    """Return the inputs of a protocol; `cuts`: a loader brings photos to the network's size."""
     protocol = evaluation.PROTOCOLS[measure.protocol]
     scale, run = measure.scale or adapters.with_margin(scaling.size), protocol.run
     streamed = scale, "square"
@@ -334,16 +336,16 @@ def _shown(measure: Measure, scaling: prepare.Preprocessing, cuts: bool) -> _Sho
 
 
 def check(measure: Measure) -> None:
-    """Raise UserError where options do not fit the protocol."""
+    """Raise UserError if options do not fit the protocol."""
     name = measure.protocol
     with blame("--protocol"):
         protocol = lookup(evaluation.PROTOCOLS, name, "protocol")
     if measure.scale is not None and "scales" in protocol.options:
-        raise UserError(f"--scale: {name} makes its own; --scales=256,... sets them.")
+        raise UserError(f"--scale: {name} has several scales; set them by --scales=256,...")
     if measure.softmax_first and not protocol.by_position:
-        raise UserError(f"--softmax_first: {name} has no positions; dense has.")
+        raise UserError(f"--softmax_first: {name} has no positions; use dense.")
     if measure.scales is not None and "scales" not in protocol.options:
-        raise UserError(f"--scales: {name} has one scale; --scale=256 sets it.")
+        raise UserError(f"--scales: {name} has one scale; set it by --scale=256.")
 
 
 def _check_fits(
@@ -351,13 +353,13 @@ def _check_fits(
 ) -> None:
     if len(classes) != len(source.classes):
         raise UserError(
-            f"--workdir: '{folder}' knows {len(classes)} classes, {source.name} has "
+            f"--workdir: '{folder}' has {len(classes)} classes, but {source.name} has "
             f"{len(source.classes)}."
         )
     if channels != source.shape[-1]:
         raise UserError(
-            f"--workdir: '{folder}' takes images of {channels} channels, those of {source.name} "
-            f"have {source.shape[-1]}."
+            f"--workdir: '{folder}' takes images of {channels} channels, but those of "
+            f"{source.name} have {source.shape[-1]}."
         )
 
 

@@ -43,13 +43,13 @@ SOFTMAX_FIRST = flags.DEFINE_bool(
 DATASET = flags.DEFINE_string("dataset", None, "Data set; the run's own if not given.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the prepared data sets.")
 SPLIT = flags.DEFINE_string(
-    "split", None, "Such as test or train[:1000]; the run's test split if not given."
+    "split", None, "Split, such as test or train[:1000]; the run's test split if not given."
 )
 FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "Output format.")
 OUTPUT = flags.DEFINE_string("output", None, "FILE.npz to write predictions to.")
 PER_CLASS = flags.DEFINE_bool("per_class", False, "Also print the errors of each class.")
 CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint", "newest", ["newest", BEST], "Which checkpoint; config.keep_best keeps the best."
+    "checkpoint", "newest", ["newest", BEST], "Checkpoint to use; config.keep_best keeps the best."
 )
 PROCESSES = commands.process_flags()
 flags.mark_flag_as_required("workdir")
@@ -116,7 +116,7 @@ def _evaluate() -> None:
     if result["not_finite"]:
         raise UserError(
             f"the probabilities of {result['not_finite']} of {result['count']} images are not "
-            "finite: they are counted as errors, and this network is useless."
+            f"finite; these count as errors, so the result says little about the network."
         )
 
 
@@ -125,7 +125,9 @@ def _measure() -> ensemble.Measure:
     scales = SCALES.value
     if scales is not None:
         if not all(scale.isdigit() and int(scale) for scale in scales):
-            raise UserError(f"--scales: expected lengths such as 256,384, got {','.join(scales)}.")
+            raise UserError(
+                f"--scales: expected whole numbers such as 256,384, got {','.join(scales)}."
+            )
         scales = tuple(map(int, scales))
     return ensemble.Measure(PROTOCOL.value, SCALE.value, scales, SOFTMAX_FIRST.value)
 
@@ -134,7 +136,9 @@ def _source(name: str, split: str, data_dir: str) -> datasets.Source:
     """Return the examples of the flags, by default the run's own."""
     name, split = DATASET.value or name, SPLIT.value or split
     if not name:
-        raise UserError("--dataset: an imported network has no data set of its own; name one.")
+        raise UserError(
+            "--dataset: needed, because an imported network has no data set of its own."
+        )
     with blame("--dataset"):
         return datasets.source(name, split, DATA_DIR.value or data_dir)
 

@@ -30,10 +30,10 @@ from cnn_history.weights import convert, export, read
 BOUND = 1e-5  # largest difference of logits, relative to the largest logit
 IMAGES = 2  # images of noise for this comparison
 
-WORKDIR = flags.DEFINE_string("workdir", None, "Of a run, or of an imported network.")
+WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run, or of an imported network.")
 OUTPUT = flags.DEFINE_string("output", None, "FILE.safetensors or FILE.stablehlo.")
 BATCH = flags.DEFINE_integer(
-    "batch", None, "Images at once, for a .stablehlo; any number if not given.", lower_bound=1
+    "batch", None, "Images per batch of a .stablehlo; any number if not given.", lower_bound=1
 )
 flags.mark_flags_as_required(["workdir", "output"])
 
@@ -43,9 +43,11 @@ def main(argv: list[str]) -> None:
     devices.start()
     output = commands.writable("--output", OUTPUT.value)
     if output.suffix not in WRITERS:
-        raise UserError(f"--output: '{output.name}' ends with none of {', '.join(WRITERS)}.")
+        raise UserError(
+            f"--output: expected a name ending with {' or '.join(WRITERS)}, got '{output.name}'."
+        )
     if BATCH.value is not None and output.suffix != PROGRAM:
-        raise UserError(f"--batch is for a {PROGRAM} alone.")
+        raise UserError(f"--batch: only for a {PROGRAM} file.")
     folder = shipped.folder(WORKDIR.value)
     network, variables, preprocessing = loading.load(folder)
     variables = jax.tree.map(np.asarray, variables)
@@ -91,8 +93,8 @@ def write_weights(
         found = export.flat(convert(found, {m: p for p, m in names.items()}, variables))
     ours = export.flat(variables)
     if found.keys() != ours.keys() or not all(np.array_equal(found[n], ours[n]) for n in ours):
-        raise RuntimeError(f"{path} holds other numbers than the network.")
-    return f"in the names of {whose}; read back, each number is the network's."
+        raise RuntimeError(f"{path} differs from the network's weights.")
+    return f"in the names of {whose}; read back and identical."
 
 
 def header(folder: pathlib.Path, preprocessing: Preprocessing, whose: str) -> dict[str, str]:
@@ -141,11 +143,11 @@ def write_program(
     ours = np.asarray(apply(variables, images))
     difference = np.abs(np.asarray(exported.call(images)) - ours).max() / np.abs(ours).max()
     if not difference <= BOUND:
-        raise RuntimeError(f"{path} computes logits that are {difference:.1e} off.")
+        raise RuntimeError(f"{path} computes logits with an error of {difference:.1e}.")
     return (
-        f"for images [{batch or 'n'}, {', '.join(map(str, shape))}]; read back, its logits are "
-        f"{difference:.1e} off at most. jax {jax.__version__} wrote it, calling convention "
-        f"{exported.calling_convention_version}; later ones read it by jax.export.deserialize."
+        f"for images [{batch or 'n'}, {', '.join(map(str, shape))}]; read back, its logits differ "
+        f"by at most {difference:.1e}. Written by jax {jax.__version__}, calling convention "
+        f"{exported.calling_convention_version}; later versions read it by jax.export.deserialize."
     )
 
 

@@ -33,18 +33,20 @@ from cnn_history.weights.convert import not_finite
 EVAL_BATCH_SIZE, CHANNELS = 100, 3
 
 MODEL = flags.DEFINE_string("model", None, "Network: " + ", ".join(sorted(weights.NAMES)) + ".")
-CHECKPOINT = flags.DEFINE_string("checkpoint", None, "File.pth, .safetensors or .caffemodel.")
+CHECKPOINT = flags.DEFINE_string("checkpoint", None, "FILE.pth, .safetensors or .caffemodel.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder to write; it must not hold a run yet.")
-KEY = flags.DEFINE_string("key", None, "Which weights of a file of torch's that holds several.")
+KEY = flags.DEFINE_string("key", None, "Key of the weights in a PyTorch file that holds several.")
 PROTOTXT = flags.DEFINE_string(
-    "prototxt", None, "Definition for a .caffemodel, whose constants are taken, not the file's."
+    "prototxt", None, "Definition of a .caffemodel; its constants replace those in the file."
 )
 MEAN = flags.DEFINE_list(
-    "mean", None, "Of the inputs, R,G,B, in [0, 1]; for a .caffemodel in 0..255."
+    "mean", None, "Mean of the inputs, R,G,B, in [0, 1]; for a .caffemodel in 0..255."
 )
-STD = flags.DEFINE_list("std", None, "Likewise their standard deviation.")
+STD = flags.DEFINE_list("std", None, "Standard deviation of the inputs, in the same form.")
 CLASSES = flags.DEFINE_string(
-    "classes", None, "File with the classes' names, one a line; torchvision's are sorted wnids."
+    "classes",
+    None,
+    "File with the names of the classes, one per line; torchvision sorts classes by wnid.",
 )
 flags.mark_flags_as_required(["model", "checkpoint", "workdir"])
 
@@ -132,7 +134,7 @@ def _classes(file: str | None, count: int) -> tuple[str, ...]:
     names = tuple(line.strip() for line in text.splitlines() if line.strip())
     if len(names) != count:
         raise UserError(
-            f"--classes: '{file}' has {len(names)} names, one a line, and the weights {count}."
+            f"--classes: expected {count} names, one per line, got {len(names)} in '{file}'."
         )
     return names
 
@@ -144,11 +146,11 @@ def _numbers(flag: str, given: list[str] | None) -> tuple[float, ...] | None:
     try:
         numbers = tuple(map(float, given))
     except ValueError:
-        raise UserError(f"--{flag}: '{','.join(given)}' are not numbers.") from None
+        raise UserError(f"--{flag}: expected numbers, got '{','.join(given)}'.") from None
     if len(numbers) != CHANNELS or not all(map(math.isfinite, numbers)):
-        raise UserError(f"--{flag} takes {CHANNELS} finite numbers, such as 0.5,0.5,0.5.")
+        raise UserError(f"--{flag}: expected {CHANNELS} finite numbers, such as 0.5,0.5,0.5.")
     if flag == "std" and min(numbers) <= 0:
-        raise UserError("--std: not every number is positive.")
+        raise UserError("--std: expected positive numbers.")
     return numbers
 
 
@@ -159,7 +161,7 @@ def _inputs(
     if mean is not None:
         beyond = max(mean) > 1 if inputs.largest == 1 else 0 < max(mean) <= 1
         if beyond:
-            raise UserError(f"--mean is of values from 0 to {inputs.largest} for this file.")
+            raise UserError(f"--mean: expected values from 0 to {inputs.largest} for this file.")
         inputs = inputs._replace(mean=mean, source="--mean")
     return inputs if std is None else inputs._replace(std=std)
 

@@ -28,7 +28,7 @@ Initializer = Callable[..., jax.Array]
 
 
 def constant(value: Annotated[float, FINITE] = 0.0) -> Initializer:
-    """Every weight equals `value`, so units of a layer stay equal for ever (lecture, "W = 0")."""
+    """Every weight equals `value`, so units of a layer stay equal forever (lecture, "W = 0")."""
     return jax.nn.initializers.constant(value)
 
 

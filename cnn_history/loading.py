@@ -55,9 +55,9 @@ def start_from(
 ) -> tuple[dict, str]:
     """Return `variables` with values from another work directory, and a description of these.
 
-    For `config.init_from`. Running statistics are taken if their shapes fit. A head for another
-    number of classes, or for classes with other names, keeps its fresh values; the same names may
-    be in another order. Raises UserError for any other difference in names or shapes.
+    Implements `config.init_from`. Running statistics are taken if their shapes fit. A head for
+    another number of classes, or for classes with other names, keeps its fresh values; equal names
+    in another order are matched. Raises UserError for any other difference in names or shapes.
 
     Args:
       folder: work directory of a run or an imported network.
@@ -104,8 +104,8 @@ def start_from(
         if value is None:
             raise UserError(f"config.init_from: '{folder}' has no parameter {name[7:]}.")
         raise UserError(
-            f"config.init_from: {name[7:]} is {list(value.shape)} in '{folder}', "
-            f"and {list(ours.shape)} here."
+            f"config.init_from: {name[7:]} is {list(value.shape)} in '{folder}', but "
+            f"{list(ours.shape)} here."
         )
 
     started = jax.tree_util.tree_map_with_path(choose, variables)
@@ -127,7 +127,7 @@ def _beside(place: pathlib.Path, data: Mapping[str, Identity]) -> str:
     if theirs:
         return f"Compared with that run, {identity.beside(theirs, data)}"
     why = "imported" if "imported" in workdir.read_config(place) else "of an earlier version"
-    return f"Its images are not known, as it is {why}: whether these are others is not checked"
+    return f"It is {why}, so its images are unknown and were not compared with these"
 
 
 def _name(path: tuple) -> str:

@@ -364,7 +364,7 @@ def _field(recipe: Mapping[str, Any], name: str) -> Any:
 
 
 def beside(networks: Sequence[str], dataset: str, classes: int, protocol: str) -> list[Published]:
-    """Return the printed results to compare an evaluation of a network or ensemble with.
+    """Return the printed results that compare with an evaluation of a network or ensemble.
 
     A `folder` of 1,000 classes counts as ImageNet.
 

@@ -47,10 +47,10 @@ def prepare(name: str, root: pathlib.Path) -> pathlib.Path:
     import tensorflow_datasets as tfds
 
     builder = tfds.builder(name, data_dir=root, file_format="array_record")
-    # Archives of different data sets share file names (mnist, fashion_mnist): a folder for each, or
-    # the second would hold the first one's images.
+    # Archives of different data sets share file names (mnist, fashion_mnist). Each gets its own
+    # folder; otherwise, the second would use the first one's images.
     config = tfds.download.DownloadConfig(extract_dir=root / "downloads" / f"extracted_{name}")
-    # AssertionError: archives that one has to fetch by hand, as ImageNet's, are not there.
+    # AssertionError: archives that must be fetched by hand, such as ImageNet's, are missing.
     failures = OSError, AssertionError, tfds.download.DownloadError
     with errors.blame(f"{name} could not be prepared in {root}", failures):
         builder.download_and_prepare(download_config=config)

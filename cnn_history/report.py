@@ -26,10 +26,10 @@ flags.mark_flags_as_required(["runs", "output"])
 def main(argv: list[str]) -> None:
     runs, output = (pathlib.Path(flag.value).expanduser() for flag in (RUNS, OUTPUT))
     if not runs.is_dir():
-        raise UserError(f"--runs: there is no folder '{runs}'.")
+        raise UserError(f"--runs: folder '{runs}' does not exist.")
     with blame("--output", (PermissionError, NotADirectoryError, FileExistsError)):
         if output.exists() and any(output.iterdir()) and not page.is_page(output):
-            raise UserError(f"--output: '{output}' holds something else; name an empty folder.")
+            raise UserError(f"--output: '{output}' holds other files; choose an empty folder.")
         output.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     searched = [folder for folder in (RESULTS, runs) if folder.is_dir()]

@@ -69,7 +69,7 @@ def _before(name: str, options: dict) -> str:
 def _study(options: dict):
     """Remove `study` from the options and return its `run`; raise UserError for wrong options."""
     if "study" not in options:
-        raise UserError("--config: this is not a study; studies are in experiments/studies.")
+        raise UserError("--config: not a study; studies are in experiments/studies.")
     with blame("config.study"):
         run = lookup(studies.STUDIES, options.pop("study"), "study").run
     choices.check_arguments(options, run)

@@ -3,19 +3,18 @@
     ./launch.sh train --config=experiments/alexnet_imagenet.py --workdir=runs/alexnet
     ./launch.sh evaluate --workdir=runs/alexnet --protocol=ten_crop --scale=256
 
-The paper's recipe: batch 128, momentum 0.9, rate 0.01 divided by 10 when the validation error stops
-improving, three times, about 90 passes; weight decay 0.0005 on every parameter; weights from a
-normal distribution of deviation 0.01, biases 1 in conv2, conv4, conv5 and the hidden
-fully-connected layers and 0 elsewhere; dropout 0.5; LRN; 224x224 crops of the central 256x256,
-mirrored, and PCA colour; the mean image subtracted from grey levels.
+The paper's recipe: batch 128, momentum 0.9; rate 0.01, divided by 10 three times, when the
+validation error stops improving; about 90 passes; weight decay 0.0005 on every parameter; weights
+from N(0, 0.01²); biases 1 in conv2, conv4, conv5 and the hidden fully-connected layers, 0
+elsewhere; dropout 0.5; LRN; 224x224 crops of the central 256x256, mirrored at random; PCA colour;
+the mean image subtracted from grey levels.
 
-Departures: 227x227 crops, see models/alexnet.py. The rate drops by a rule where the paper's authors
-did it by hand: after five passes without a new lowest error. Both groups of channels lie on the
-same device.
-Silent: how large the crops' mean image is; it is that of the network's inputs.
+Departures: 227x227 crops (see models/alexnet.py). The authors lowered the rate by hand; here it
+drops after five passes without a new lowest error. Both groups of channels are on one device. ¶ Not
+stated: the size of the mean image. Here it is that of the network's inputs.
 
-Expected: 40.7 % top-1 and 18.2 % top-5 error (validation, one network, ten crops); not run here,
-and its time not measured: that would take an accelerator.
+Expected: 40.7 % top-1 and 18.2 % top-5 error (validation, one network, ten crops). Not run here: it
+needs an accelerator.
 """
 
 from cnn_history.config import (

@@ -3,19 +3,19 @@
     ./launch.sh train --config=experiments/bn_inception_imagenet.py --workdir=runs/bn_inception
     ./launch.sh evaluate --workdir=runs/bn_inception --protocol=crops144
 
-`:rate=5|30` are BN-x5 and BN-x30: that many times Inception's rate of 0.0015.
+`:rate=5` is BN-x5 and `:rate=30` BN-x30: 5 or 30 times Inception's rate of 0.0015.
 
-The paper's recipe: batch 32, momentum, rate 0.0075 or 0.045, which decays exponentially 6 times
-faster than Inception's (4 % every 8 passes); no dropout, no LRN; a fifth of Inception's weight
-decay; less photometric distortion. BN-x30 "reaches 74.8 % after 6·10^6 steps", which are run.
+The paper's recipe: batch 32, momentum, rate 0.0075 or 0.045, decaying exponentially, 6 times faster
+than Inception's (4 % every 8 passes); no dropout, no LRN; a fifth of Inception's weight decay; less
+photometric distortion. The run has 6·10^6 steps, because BN-x30 "reaches 74.8 % after 6·10^6
+steps".
 
-Silent: the value of momentum, 0.9 as GoogLeNet's; Inception's weight decay, 0.0002 as in Caffe's
-release of GoogLeNet, hence 0.00004 here; how much less is distorted, a half of Howard's range; the
-initialization, He et al. 2015's; whether parameters are averaged, no.
-Departure: one synchronous update after another.
+Not stated, and chosen here: momentum 0.9, as for GoogLeNet; weight decay 0.00004, a fifth of the
+0.0002 in Caffe's release of GoogLeNet; half of Howard's range of distortions; the initialization of
+He et al. 2015; no averaging of parameters. ¶ Departure: synchronous updates.
 
 Expected: 25.2 % top-1 and 7.82 % top-5 error by one crop, 21.99 and 5.82 % by 144 (validation, one
-network); not run here, and its time not measured: that would take an accelerator.
+network). Not run here: it needs an accelerator.
 """
 
 from cnn_history.config import (
@@ -35,7 +35,7 @@ DECAY_FASTER = 6
 def get_config(arg=None):
     options = parse(arg, rate=30)
     if options.rate not in (5, 30):
-        raise ValueError(f"rate is 5 or 30, not {options.rate}.")
+        raise ValueError(f"rate: expected 5 or 30, got {options.rate}.")
     config = base()
     config.model.name = "bn_inception"
     config.model.kernel_init = choose("kernel_init", "he", mode="fan_in")

@@ -3,20 +3,19 @@
     ./launch.sh train --config=experiments/googlenet_imagenet.py --workdir=runs/googlenet
     ./launch.sh evaluate --workdir=runs/googlenet --protocol=crops144
 
-The paper's recipe: momentum 0.9, the rate less 4 % every 8 passes; both auxiliary classifiers with
-weight 0.3; dropout 0.4, and 0.7 in the auxiliary classifiers; Polyak averaging for the network that
-is evaluated; parts of 8 to 100 % of the image with aspects of 3/4 to 4/3, photometric distortions;
+The paper's recipe: momentum 0.9; the rate falls by 4 % every 8 passes; both auxiliary classifiers
+with weight 0.3; dropout 0.4, and 0.7 in the auxiliary classifiers; evaluation with Polyak-averaged
+parameters; crops of 8 to 100 % of the image with aspects of 3/4 to 4/3; photometric distortions;
 the mean colour subtracted.
 
-Departure: one synchronous update after another, where the paper's ran asynchronously on many
-machines.
-Silent, and taken from Caffe's release of the network: batch 32, rate 0.01 at the start, weight
-decay 0.0002, 2.4 million iterations (60 passes), Xavier's initialization and biases of 0.2.
-Silent too: the range of values, grey levels here, and what Polyak averaging is of: the parameters
-after every update, the mean of all of them, as Polyak & Juditsky 1992 have it.
+Departure: synchronous updates; the paper's ran asynchronously on many machines. ¶ Not stated, and
+taken from Caffe's release of the network: batch 32, initial rate 0.01, weight decay 0.0002, 2.4
+million iterations (60 passes), Xavier's initialization and biases of 0.2. Not stated, and chosen
+here: input values are grey levels; Polyak averaging is the mean of the parameters after all
+updates, as in Polyak & Juditsky 1992.
 
-Expected: 10.07 % top-5 error by one crop, 9.15 % by ten, 7.89 % by 144 (validation, one network);
-not run here, and its time not measured: that would take an accelerator.
+Expected: 10.07 % top-5 error by one crop, 9.15 % by ten, 7.89 % by 144 (validation, one network).
+Not run here: it needs an accelerator.
 """
 
 from cnn_history.config import (

@@ -3,20 +3,19 @@
     ./launch.sh train --config=experiments/inception_v3_imagenet.py --workdir=runs/inception_v3
     ./launch.sh evaluate --workdir=runs/inception_v3 --protocol=crops144 --scales=342,384,427,469
 
-The paper's recipe: RMSProp with decay 0.9 and epsilon 1.0, rate 0.045 times 0.94 every two passes,
-100 passes, gradients clipped at 2.0, labels smoothed by 0.1, a running average of the parameters
-for evaluation, 299x299 images, one auxiliary classifier with a normalized hidden layer.
+The paper's recipe: RMSProp with decay 0.9 and epsilon 1.0, rate 0.045, multiplied by 0.94 every two
+passes; 100 passes; gradients clipped at 2.0, labels smoothed by 0.1, a running average of the
+parameters for evaluation, 299x299 images, one auxiliary classifier with a normalized hidden layer.
 
-Readings: an update is of one replica's 32 images, of which the paper's 50 replicas made theirs
-asynchronously; the threshold of 2.0 is one for the norm of the whole gradient.
-Silent: the weight of the auxiliary classifier, 0.3 as GoogLeNet's; weight decay, 0.00004 as in the
-release; values in [-1, 1] likewise; the initialization, He et al. 2015's; the average's decay,
-0.9999 after a ramp as in the release; augmentation, GoogLeNet's with half its distortions; the
-scales of 144 crops for 299x299, GoogLeNet's by 4/3.
+Readings: an update uses the 32 images of one replica (the paper's 50 replicas updated
+asynchronously); the threshold of 2.0 applies to the norm of the whole gradient. ¶ Not stated, and
+chosen here: weight 0.3 for the auxiliary classifier, as in GoogLeNet; weight decay 0.00004, values
+in [-1, 1] and an average with decay 0.9999 after a ramp, as in the release; the initialization of
+He et al. 2015; GoogLeNet's augmentation with half its distortions; for 144 crops of 299x299,
+GoogLeNet's scales times 4/3.
 
 Expected: 21.2 % top-1 and 5.6 % top-5 error by one crop, 18.77 and 4.2 % by 144 (validation, one
-network; the paper left out blacklisted images); not run here, and its time not measured: that would
-take an accelerator.
+network; the paper left out blacklisted images). Not run here: it needs an accelerator.
 """
 
 from cnn_history.config import (

@@ -1,29 +1,30 @@
 """LeNet-5 as published on MNIST: LeCun et al. 1998, fig. 9, 0.95 % test error.
 
 The paper's network (table I, trainable subsampling, RBF output with the codes of fig. 3), its
-initialization, its 20 passes and its discriminative loss (eq. 9), by momentum and mini-batches in
-place of one example at a time by stochastic diagonal Levenberg-Marquardt. Measured here: 1.08 % ±
-0.10 (n=10), the best 0.96 %; 80 s on two free CPU cores (results/lenet5_1998_mnist.json).
+initialization, 20 passes and the discriminative loss (eq. 9). It is trained by momentum on
+mini-batches; the paper used stochastic diagonal Levenberg-Marquardt on one example at a time.
+Measured here: 1.08 % ± 0.10 (n=10), best run 0.96 %; 80 s on two idle CPU cores
+(results/lenet5_1998_mnist.json).
 
     ./launch.sh train --config=experiments/lenet5_1998_mnist.py --workdir=runs/lenet5_1998_mnist
 
-`:sdlm` is the paper's training (sec. III-B): one example at a time, 1.2 million updates, each
-weight's rate from second derivatives that are estimated on 500 examples before each pass, μ = 0.02.
-Readings: the 500 are drawn anew for each pass; the loss is eq. 9 with j = 1, which the paper leaves
-open. One departure: weights start from U(±√3/√F), as LeCun et al. 1998, "Efficient BackProp", eq.
-16, have it, and not from U(±2.4/F). From these, states and second derivatives are so small at
-first that nearly all rates are η/μ = 0.025 for a whole pass (the paper's were 7e-5 to 0.016), and
-here the units saturated within a thousand updates. Measured: 1.71 % (n=1), 3,566 s on two CPU
-cores that others used too (results/lenet5_1998_mnist_sdlm.json). In the second pass the error rose
-from 2.5 to 5.0 %: its estimates were far smaller in all layers up to C5, its rates so much higher.
-It fell again with the global rate.
+`:sdlm` is the paper's training (sec. III-B): one example at a time, 1.2 million updates. Each
+weight has its own rate, from second derivatives estimated on 500 examples before each pass; μ =
+0.02. ¶ Readings: the 500 examples are redrawn for each pass; the loss is eq. 9 with j = 1, which
+the paper leaves open. Departure: weights start from U(±√3/√F) (LeCun et al. 1998, "Efficient
+BackProp", eq. 16) instead of U(±2.4/F). With U(±2.4/F), states and second derivatives are so small
+at first that nearly all rates are η/μ = 0.025 for a whole pass (the paper's were 7e-5 to 0.016);
+here the units saturated within a thousand updates. ¶ Measured: 1.71 % (n=1), 3,566 s on two shared
+CPU cores (results/lenet5_1998_mnist_sdlm.json). In the second pass the error rose from 2.5 to 5.0
+%, because the estimates were far smaller in all layers up to C5 and the rates so much higher. It
+fell again with the global rate.
 """
 
 from cnn_history.config import base, choose, parse, smoke, steps
 
 TRAIN_EXAMPLES = 60_000
 
-# Sec. III-B: the global rate, and after how many passes it is multiplied by what.
+# Sec. III-B: the global rate, and its factors by number of passes.
 RATE = 0.0005
 DROPS = {2: 0.4, 5: 0.5, 8: 0.5, 12: 0.2}  # 0.0002, 0.0001, 0.00005, 0.00001
 

@@ -1,8 +1,8 @@
 """LeNet-5 on the 1,797 digits that come with scikit-learn: the default experiment.
 
-The lecture's LeNet-5 (LeCun et al. 1998, fig. 2) on real handwritten digits that need no download,
-8x8 and resized to the 32x32 that the network takes. No paper has a number for it; measured here:
-1.43 % ± 0.41 % test error (n=20), 8 s a run on two free CPU cores (results/lenet5_digits.json).
+The lecture's LeNet-5 (LeCun et al. 1998, fig. 2) on handwritten digits that need no download: 8x8
+images, resized to the network's 32x32. No paper has a number for it. Measured here: 1.43 % ± 0.41 %
+test error (n=20), 8 s per run on two idle CPU cores (results/lenet5_digits.json).
 
     ./launch.sh
 """
@@ -21,7 +21,7 @@ def get_config(arg=None):
 
     config.dataset = options.dataset or "digits"
     config.scaling = "lenet_1998"
-    config.augmentation.name = "translate"  # without it, 1,437 images are memorized
+    config.augmentation.name = "translate"  # without it, the net memorizes its 1,437 images
 
     config.batch_size = 32
     config.steps = steps(passes=40, examples=TRAIN_EXAMPLES, batch_size=32)

@@ -1,8 +1,8 @@
 """LeNet-5 on MNIST: LeCun et al. 1998, fig. 9, "LeNet-5", 0.95 % test error.
 
-The lecture's network, 20 passes as in the paper, by momentum and mini-batches in place of one
-example at a time by stochastic diagonal Levenberg-Marquardt. Measured here: 0.87 % ± 0.05
-(n=10), the best 0.80 %; 80 to 110 s on two free CPU cores (results/lenet5_mnist.json).
+The lecture's network, 20 passes as in the paper. It is trained by momentum on mini-batches; the
+paper used stochastic diagonal Levenberg-Marquardt on one example at a time. Measured here: 0.87 % ±
+0.05 (n=10), the best 0.80 %; 80 to 110 s on two idle CPU cores (results/lenet5_mnist.json).
 
     ./launch.sh train --config=experiments/lenet5_mnist.py --workdir=runs/lenet5_mnist
 """

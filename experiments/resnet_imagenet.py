@@ -7,20 +7,20 @@
 
 `:depth=18|34|50|101|152`, `plain` for the plain nets of 18 and 34 layers, `shortcut=A|B|C`.
 
-The paper's recipe: batch 256, momentum 0.9, rate 0.1 divided by 10 when the error plateaus, up to
-600,000 iterations; weight decay 0.0001; batch normalization after each convolution, no dropout; the
-shorter side in [256, 480], 224x224 crops, mirrored, the per-pixel mean subtracted, AlexNet's
-colours; the initialization of He et al. 2015.
+The paper's recipe: batch 256; momentum 0.9; rate 0.1, divided by 10 when the error plateaus; up to
+600,000 iterations; weight decay 0.0001; batch normalization after each convolution, no dropout;
+shorter side in [256, 480]; 224x224 crops, mirrored at random; the per-pixel mean subtracted;
+AlexNet's colour augmentation; the initialization of He et al. 2015.
 
-Readings: weight decay touches every parameter, as in the authors' code; He's initialization by
-fan-in (their later code: fan-out); shortcut B, in the first comparison of 18 and 34 layers A.
-Batch norm is tested with the mean statistics of 100 batches of training images, after the authors'
-release, where "test-time statistics" are not a moving average.
-Departures: a rule drops the rate, after five passes without a new lowest error; statistics of a
-step are of the whole batch, where theirs were of one GPU's part.
+Readings: weight decay applies to every parameter, as in the authors' code; He's initialization uses
+fan-in (their later code: fan-out); shortcuts are B (A in the paper's first comparison of 18 and 34
+layers). For tests, batch norm uses the mean statistics of 100 training batches: in the authors'
+release, test-time statistics are not a moving average either. ¶ Departures: the rate drops after
+five passes without a new lowest error; a step's statistics cover the whole batch, the authors' only
+one GPU's part.
 
-Expected: 27.88 (A), 24.52, 22.85, 21.75, 21.43 % top-1 error by ten crops (validation); not run
-here, and its time not measured: that would take an accelerator.
+Expected: 27.88 (A), 24.52, 22.85, 21.75, 21.43 % top-1 error by ten crops (validation). Not run
+here: it needs an accelerator.
 """
 
 from cnn_history.config import base, choose, parse, photos, plateau, smoke_on_photos
@@ -31,9 +31,13 @@ DEPTHS, PLAIN_DEPTHS = (18, 34, 50, 101, 152), (18, 34)
 def get_config(arg=None):
     options = parse(arg, depth=50, plain=False, shortcut="B")
     if options.depth not in DEPTHS:
-        raise ValueError(f"depth is one of {', '.join(map(str, DEPTHS))}, not {options.depth}.")
+        raise ValueError(
+            f"depth: expected one of {', '.join(map(str, DEPTHS))}, got {options.depth}."
+        )
     if options.plain and options.depth not in PLAIN_DEPTHS:
-        raise ValueError(f"the paper's plain nets have 18 and 34 layers, not {options.depth}.")
+        raise ValueError(
+            f"depth: the paper's plain nets have 18 and 34 layers, got {options.depth}."
+        )
 
     config = base()
     config.model.name = f"{'plain' if options.plain else 'resnet'}{options.depth}"

@@ -3,20 +3,20 @@
     ./launch.sh train --config=experiments/resnet_large_batch_imagenet.py:batch=8192 \
         --workdir=gs://BUCKET/resnet50
 
-`:batch=256|512|...|8192`, images of all devices together; `micro_batches=N` divides what a device
-cannot hold.
+`:batch=256|512|...|8192`, images in total over all devices; `micro_batches=N` splits a batch that
+does not fit a device.
 
-The paper's recipe: rate 0.1 for 256 images and in proportion for more, reached over five passes
-from 0.1; 90 passes, rate divided by 10 after 30, 60 and 80; momentum 0.9 with the rate inside the
-velocity (their eq. 10, so that it needs no correction where the rate changes); weight decay 0.0001,
-none on batch norm's parameters; batch norm over each worker's 32 images, the scale that ends a
-block starting at 0; crops of random area and aspect; the stride of a bottleneck in its 3x3.
+The paper's recipe: rate 0.1 for 256 images and in proportion for more, reached from 0.1 over five
+passes; 90 passes; rate divided by 10 after 30, 60 and 80; momentum 0.9 with the rate inside the
+velocity (their eq. 10, which needs no correction when the rate changes); weight decay 0.0001, none
+on batch norm's parameters; batch norm over each worker's 32 images; the last scale of a block
+starts at 0; crops of random area and aspect; a bottleneck's stride in its 3x3.
 
-Departures: weight decay spares every vector, the classifier's bias too; the classifier's weights
-are drawn as all others are; values are not divided by each channel's deviation.
+Departures: weight decay applies to no vector, not even the classifier's bias; the classifier's
+weights are drawn like all others; values are not divided by each channel's deviation.
 
-Expected: 23.60 % top-1 error at 256, 23.74 % at 8,192 (validation, one crop); not run here, and its
-time not measured: that would take accelerators.
+Expected: 23.60 % top-1 error at 256, 23.74 % at 8,192 (validation, one crop). Not run here: it
+needs accelerators.
 """
 
 from cnn_history.config import (
@@ -30,14 +30,16 @@ from cnn_history.config import (
 )
 
 EXAMPLES_OF_A_WORKER = 32
-WORKERS_RATE, WORKERS_BATCH = 0.1, 256  # of the one server that all is measured by
+WORKERS_RATE, WORKERS_BATCH = 0.1, 256  # of the paper's reference server
 PASSES, WARMUP, DROPS = 90, 5, (30, 60, 80)
 
 
 def get_config(arg=None):
     options = parse(arg, batch=8192, micro_batches=1)
     if options.batch < EXAMPLES_OF_A_WORKER or options.batch % EXAMPLES_OF_A_WORKER:
-        raise ValueError(f"batch is a multiple of {EXAMPLES_OF_A_WORKER}, not {options.batch}.")
+        raise ValueError(
+            f"batch: expected a multiple of {EXAMPLES_OF_A_WORKER}, got {options.batch}."
+        )
 
     config = base()
     config.model.name = "resnet50_v1_5"

@@ -5,32 +5,31 @@
         --config.init_from=runs/vgg11
     ./launch.sh evaluate --workdir=runs/vgg16 --protocol=dense --scale=256
 
-`:net=vgg11|vgg11_lrn|vgg13|vgg16_c|vgg16|vgg19` are the columns of table 1, `init=glorot|gaussian`
-the initialization, `from_a` takes "the first four convolutional layers and the last three fully-
-connected layers" from the trained net A that `--config.init_from` names, and `jitter` trains with
-the shorter side S in [256, 512] instead of 256.
+`:net=vgg11|vgg11_lrn|vgg13|vgg16_c|vgg16|vgg19` chooses a column of table 1, and
+`init=glorot|gaussian` the initialization. `from_a` takes "the first four convolutional layers and
+the last three fully-connected layers" from the trained net A in `--config.init_from`. `jitter`
+trains with the shorter side S in [256, 512] instead of 256.
 
-The paper's recipe: batch 256, momentum 0.9, rate 0.01 divided by 10 when the validation accuracy
-stops improving, three times, 370,000 iterations (74 passes); weight decay 0.0005; dropout 0.5;
-224x224 crops of images of shorter side S, mirrored, and AlexNet's colours; the mean colour
-subtracted from grey levels; biases 0.
+The paper's recipe: batch 256; momentum 0.9; rate 0.01, divided by 10 three times, when the
+validation accuracy stops improving; 370,000 iterations (74 passes); weight decay 0.0005; dropout
+0.5; 224x224 crops of images with shorter side S, mirrored at random; AlexNet's colour augmentation;
+the mean colour subtracted from grey levels; biases 0.
 
-Initialization. The paper's nets began from "a normal distribution with the zero mean and 10^-2
+Initialization: the paper's nets started from "a normal distribution with the zero mean and 10^-2
 variance", the deeper ones from net A's layers; "after the paper submission we found that it is
 possible to initialise the weights without pre-training by using the random initialisation procedure
-of Glorot & Bengio". The default is Glorot's, with which every net can be trained by itself;
-`init=gaussian` has the deviation 0.01. Read to the letter the deviation would be 0.1, from which
-the first logits of net A on photos have a deviation of 9·10^7 (with 0.01: 9·10^-4).
-Departures: a rule drops the rate, after five passes without a new lowest error. With `jitter` the
-paper starts from the net of S = 384; here nothing is fine-tuned.
-Layers are taken from A by name, conv1_1, conv2_1, conv3_1, conv3_2: in order of depth the shapes
-would not agree.
+of Glorot & Bengio". The default is Glorot's, which trains every net without pre-training;
+`init=gaussian` has a deviation of 0.01. Taken literally, the deviation would be 0.1; the initial
+logits of net A on photos then have a deviation of 9·10^7 (with 0.01: 9·10^-4). ¶ Departures: the
+rate drops after five passes without a new lowest error. With `jitter`, the paper fine-tunes the net
+of S = 384; here training starts anew. Layers are taken from A by name (conv1_1, conv2_1, conv3_1,
+conv3_2), because in order of depth the shapes do not agree.
 
-From Glorot's initialization on grey levels, the rate of 0.01 diverged here within 4 steps at a
-batch of 8; a batch of 256 has not been run.
+With Glorot's initialization on grey levels, the rate of 0.01 diverged within 4 steps at a batch of
+8. A batch of 256 has not been run.
 
-Expected: table 3, 29.6 % top-1 and 10.4 % top-5 for A, 27.0 and 8.8 % for D (S = Q = 256, dense);
-not run here, and its time not measured: that would take an accelerator.
+Expected: table 3, 29.6 % top-1 and 10.4 % top-5 for A, 27.0 and 8.8 % for D (S = Q = 256, dense).
+Not run here: it needs an accelerator.
 """
 
 from cnn_history.config import base, choose, parse, photos, plateau, smoke_on_photos
@@ -47,7 +46,7 @@ def get_config(arg=None):
     options = parse(arg, net="vgg11", init="glorot", from_a=False, jitter=False)
     for name, table in {"net": NETS, "init": INITS}.items():
         if options[name] not in table:
-            raise ValueError(f"{name} is one of {', '.join(table)}, not {options[name]}.")
+            raise ValueError(f"{name}: expected one of {', '.join(table)}, got {options[name]}.")
 
     config = base()
     config.model.name = options.net

@@ -3,18 +3,18 @@
     ./launch.sh train --config=experiments/zfnet_imagenet.py --workdir=runs/zfnet
     ./launch.sh evaluate --workdir=runs/zfnet --protocol=ten_crop --scale=256
 
-The paper's recipe: batch 128, momentum 0.9, rate 0.01 annealed by hand when the validation error
-plateaus, 70 passes; dropout 0.5 in layers 6 and 7; filters of the convolutions whose root mean
-square exceeds 0.1 are scaled back to it; the central 256x256 less the per-pixel mean, of which the
-ten crops of 224x224 are taken (corners and centre, mirrored or not).
+The paper's recipe: batch 128, momentum 0.9, rate 0.01, annealed by hand when the validation error
+plateaus; 70 passes; dropout 0.5 in layers 6 and 7; convolutional filters whose root mean square
+exceeds 0.1 are scaled back to 0.1; one of ten 224x224 crops (corners and centre, mirrored or not)
+of the central 256x256, less the per-pixel mean.
 
 Readings: "all weights are initialized to 10^-2" is the deviation, since equal weights stay equal;
-biases 0 as stated. Annealing divides by 10, as in Krizhevsky et al. 2012,
-three times, after five passes without a new lowest error.
-Silent: weight decay, 0.0005 as in Krizhevsky et al. 2012, whom the section follows.
+biases are 0 as stated. The rate is divided by 10 three times, as in Krizhevsky et al. 2012, after
+five passes without a new lowest error. ¶ Not stated: weight decay; here 0.0005, as in Krizhevsky et
+al. 2012, whom the section follows.
 
 Expected: 38.4 % top-1 and 16.5 % top-5 error (validation, one network; the paper does not say by
-which crops); not run here, and its time not measured: that would take an accelerator.
+which crops). Not run here: it needs an accelerator.
 """
 
 from cnn_history.config import (

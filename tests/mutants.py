@@ -86,7 +86,7 @@ MUTANTS = (
     ),
     Mutant(
         "no decoded crop is mirrored",
-        "return made[:, ::-1] if part.mirrored else made",
+        "return _mirrored(made) if part.mirrored else made",
         "return made",
         "tests/datasets/test_crops.py",
     ),

@@ -105,7 +105,7 @@ def test_a_group_of_an_earlier_version_is_completed():
     ("group", "message"),
     [
         ("steep", "config.slope: expected a group of fields, got 'steep'"),
-        ({}, "config.slope lacks its name"),
+        ({}, "config.slope needs a name"),
         ({"name": 3}, "config.slope.name: expected a string, got 3"),
         ({"name": "stepe"}, "config.slope.name: unknown slope 'stepe'; did you mean 'steep'"),
         ({"name": "flat", "step": {}}, "config.slope.step: unknown slope 'step'"),

@@ -1,8 +1,8 @@
-"""Data sets: a name and a split become a `Source`, from which examples are taken by index.
+"""Data sets: a name and a split give a `Source`, which returns examples by index.
 
-`digits` is embedded; `folder` is a directory of images; every other name is a TensorFlow Datasets
-image-classification data set that has been prepared as array_record. A data set of another kind is
-a file and a line below.
+`digits` is embedded; `folder` is a directory of images; every other name is an image-classification
+data set of TensorFlow Datasets, prepared as array_record. To add another kind of data set, add a
+file and a line below.
 
     >>> from cnn_history import datasets
     >>> images, labels = datasets.source("digits", "test").arrays()
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from cnn_history.datasets import digits, folder, known, tfds_images
 from cnn_history.datasets.source import Source, cut
 
-# split, data_dir -> Source; what is not here is a data set of TensorFlow Datasets.
+# (split, data_dir) -> Source; every other name is a data set of TensorFlow Datasets.
 OWN = {"digits": lambda split, data_dir: digits.source(split), "folder": folder.source}
 
 SPLIT = re.compile(r"(?P<name>\w+)(\[(?P<start>\d*):(?P<stop>\d*)\])?")
@@ -27,14 +27,14 @@ def source(name: str, split: str, data_dir: str = "") -> Source:
     """Return the examples of a split, `NAME` or `NAME[START:STOP]`.
 
     Args:
-      name: of the data set.
+      name: the data set's.
       split: such as `train`, or `train[:45000]` for the first 45,000 examples.
-      data_dir: folder of prepared data sets, empty for $TFDS_DATA_DIR or ~/tensorflow_datasets; or
-        the `folder` itself.
+      data_dir: folder of prepared data sets (empty: $TFDS_DATA_DIR or ~/tensorflow_datasets); for
+        `folder`, the directory of images.
 
     Raises:
-      ValueError: there is no such data set or split, or it is not prepared; the message says what
-        to do.
+      ValueError: the data set or split does not exist, or is not prepared; the message says what to
+        do.
     """
 
     def prepared(part: str) -> Source:
@@ -46,9 +46,9 @@ def source(name: str, split: str, data_dir: str = "") -> Source:
 
 
 def described(name: str, split: str, data_dir: str = "") -> Source:
-    """Return the same; of a well-known data set that is not prepared, its sizes without images.
+    """Return a `source`, or only the sizes of a well-known data set that is not prepared.
 
-    Arguments and errors are those of `source`.
+    Takes the arguments of `source` and raises its errors.
     """
     try:
         return source(name, split, data_dir)

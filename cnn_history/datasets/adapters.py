@@ -1,8 +1,8 @@
-"""Adapters: how an image of any size reaches the network's.
+"""Adapters: how an image of any size is brought to the network's input size.
 
-An adapter says to which size an image is scaled; what is then too much is cut off on all sides, and
-what is missing is filled with zeros. The same table serves images in memory (`unit_range`) and a
-loader that decodes and cuts files (`crop`).
+An adapter chooses the size that an image is scaled to. A scaled image that is too large is cropped
+about its centre; one that is too small is padded with zeros on all sides. Both images in memory
+(`unit_range`) and loaders of files (`crop`) use the same table.
 """
 
 from collections.abc import Callable
@@ -14,12 +14,12 @@ import numpy as np
 from cnn_history.datasets import crops, resizing
 from cnn_history.lookup import lookup
 
-MARGIN = 8 / 7  # the shorter side of a photo, times the network's size: 256 for 224
-WARPED = 32  # photos that are squeezed have sides of a multiple of it
+MARGIN = 8 / 7  # shorter side of a photo over the network's input size: 256 for 224
+WARPED = 32  # warped photos have sides that are multiples of this
 
 
 def pad(h: int, w: int, size: int) -> tuple[int, int]:
-    """As it is, in the middle of zeros; raise ValueError if it is larger."""
+    """Pad the unscaled image with zeros; raise ValueError if it is larger than `size`."""
     if max(h, w) > size:
         raise ValueError(
             f"images of {h}x{w} cannot be padded to {size}x{size}; crop or resize them."
@@ -28,7 +28,7 @@ def pad(h: int, w: int, size: int) -> tuple[int, int]:
 
 
 def crop(h: int, w: int, size: int) -> tuple[int, int]:
-    """As it is, and the centre of it; raise ValueError if it is smaller."""
+    """Take the centre of the unscaled image; raise ValueError if it is smaller than `size`."""
     if min(h, w) < size:
         raise ValueError(
             f"no {size}x{size} can be cut out of images of {h}x{w}; pad or resize them."
@@ -37,25 +37,25 @@ def crop(h: int, w: int, size: int) -> tuple[int, int]:
 
 
 def resize(h: int, w: int, size: int) -> tuple[int, int]:
-    """To the network's size; its aspect becomes that of a square."""
+    """Scale both sides to `size`; the aspect ratio is lost."""
     del h, w
     return size, size
 
 
 def resize_crop(h: int, w: int, size: int) -> tuple[int, int]:
-    """The shorter side to 8/7 of `size`: 256 for 224, and 342 for 299, as torchvision has it."""
+    """Scale the shorter side to 8/7 of `size`, as torchvision does: 256 for 224, 342 for 299."""
     return crops.shorter_side(h, w, with_margin(size))
 
 
 def warp_crop(h: int, w: int, size: int) -> tuple[int, int]:
-    """Both sides to 8/7 of `size`, in 32nds: 256 for 224 and 227, as BVLC's Caffe has it."""
+    """Scale both sides to 8/7 of `size` in 32nds, as BVLC's Caffe does: 256 for 224 and 227."""
     del h, w
     side = WARPED * round(size * MARGIN / WARPED)
     return side, side
 
 
 def square(h: int, w: int, size: int) -> tuple[int, int]:
-    """The shorter side to `size`."""
+    """Scale the shorter side to `size`."""
     return crops.shorter_side(h, w, size)
 
 
@@ -74,24 +74,24 @@ OF_ANY_SIZE = (
     "resize_crop",
     "square",
     "warp_crop",
-)  # those that no image is too large or small for
+)  # adapters that accept images of every size
 
 
 def with_margin(size: int) -> int:
-    """Return the shorter side of the photos that views of `size` are cut from."""
+    """Return the shorter side to which photos are scaled before views of `size` are cropped."""
     return round(size * MARGIN)
 
 
 def check_any_size(name: str) -> None:
-    """Raise ValueError if an adapter is not for images of varying size."""
+    """Raise ValueError if an adapter cannot take images of varying size."""
     if name not in OF_ANY_SIZE:
         raise ValueError(
-            f"'{name}' is not for images of varying size; it is one of {', '.join(OF_ANY_SIZE)}."
+            f"'{name}' does not take images of varying size; use one of {', '.join(OF_ANY_SIZE)}."
         )
 
 
 def for_any_size(name: str) -> crops.CropFunction:
-    """Return an adapter as a crop; raise ValueError if it is not for images of varying size."""
+    """Return an adapter as a crop; raise ValueError if it cannot take images of varying size."""
     check_any_size(name)
 
     def centre(draws, h: int, w: int, size: int) -> crops.Crop:
@@ -103,9 +103,9 @@ def for_any_size(name: str) -> crops.CropFunction:
 
 
 def shown(pixels: np.ndarray, size: int, name: str) -> np.ndarray:
-    """Return what a network sees of a photo under test, uint8 [h, w, c] -> [size, size, c].
+    """Return the network's view of a test photo, uint8 [h, w, c] -> [size, size, c].
 
-    To the bit what torchvision's Resize and CenterCrop make of an image of Pillow's.
+    Equals, bit for bit, torchvision's Resize and CenterCrop applied to a Pillow image.
     """
     scaled = ADAPTERS[name](*pixels.shape[:2], size)
     top, left = (crops.middle(side, size) for side in scaled)
@@ -113,14 +113,14 @@ def shown(pixels: np.ndarray, size: int, name: str) -> np.ndarray:
 
 
 def unit(images: jax.Array) -> jax.Array:
-    """uint8 -> values in [0, 1]; float64 where jax has it on. NumPy's arrays stay NumPy's."""
+    """uint8 -> values in [0, 1]; float64 if jax enables it. NumPy arrays stay NumPy arrays."""
     return images.astype(jnp.result_type(float)) / 255
 
 
 def unit_range(images: jax.Array, size: int, adapter: str) -> jax.Array:
-    """uint8 [..., h, w, c] -> [..., size, size, c] in [0, 1]: what `shown` gives, traceable.
+    """uint8 [..., h, w, c] -> [..., size, size, c] in [0, 1]: a traceable `shown`.
 
-    Values 0..255 of another type are resized likewise, without rounding to levels.
+    Values 0..255 of another type are resized in the same way, but not rounded to grey levels.
     """
     *batch, h, w, c = images.shape
     rows, columns = lookup(ADAPTERS, adapter, "adapter")(h, w, size)

@@ -1,7 +1,7 @@
-"""Augmentations: what becomes of a training image, in three places on its way to the network.
+"""Augmentations of training images, applied at three places on the way to the network.
 
-Which part of it is cut out (`crops`), in a loader's thread where images are large; its colours in
-[0, 1]; and shifts after the mean was subtracted. Colours and shifts are pure functions
+The crop (`crops`) runs in a loader's thread if images are large; colour changes see values in
+[0, 1]; shifts see values less the mean. Colour changes and shifts are pure functions
 `(key, image [h, w, c]) -> image`.
 """
 
@@ -17,24 +17,24 @@ from cnn_history.datasets import crops
 from cnn_history.datasets.statistics import Statistics
 
 PAD = 4  # He et al. 2015, sec. 4.2
-LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601, as the imaging library of Howard 2013 has it
+LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601, as in the imaging library of Howard 2013
 
 ImageFunction = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 def none(key: jax.Array, image: jax.Array) -> jax.Array:
-    """Leave the image as it is."""
+    """Return the image unchanged."""
     del key
     return image
 
 
 class Augmentation(NamedTuple):
-    """The three places.
+    """What is done at each of the three places.
 
     Attributes:
-      crop: instead of the config's adapter; None where the adapter shall do it.
-      colour: of images in [0, 1].
-      shift: of images whose mean has been subtracted.
+      crop: replaces the config's adapter; None keeps the adapter.
+      colour: takes images in [0, 1].
+      shift: takes images whose mean has been subtracted.
     """
 
     crop: crops.CropFunction | None = None
@@ -43,7 +43,7 @@ class Augmentation(NamedTuple):
 
 
 def translate(key: jax.Array, image: jax.Array) -> jax.Array:
-    """Shift by up to 4 pixels each way, the edge repeated.
+    """Shift by up to 4 pixels each way, repeating the edge.
 
     Source: the translations among the distortions of LeCun et al. 1998, sec. III-B.
     """
@@ -51,10 +51,10 @@ def translate(key: jax.Array, image: jax.Array) -> jax.Array:
 
 
 def pad_crop_flip(key: jax.Array, image: jax.Array) -> jax.Array:
-    """Pad 4 zeros on each side, cut the old size at random, mirror every second one.
+    """Pad each side with 4 zeros, crop the old size at random, mirror with probability 1/2.
 
-    Source: He et al. 2015, sec. 4.2, after Lee et al. 2015. The mean has been subtracted before, so
-    that zeros are the mean.
+    Source: He et al. 2015, sec. 4.2, after Lee et al. 2015. The mean is subtracted first, so zero
+    is the mean.
     """
     crop_key, flip_key = jax.random.split(key)
     padded = jnp.pad(image, ((PAD, PAD), (PAD, PAD), (0, 0)))
@@ -70,17 +70,17 @@ def _random_crop(key: jax.Array, padded: jax.Array, shape: tuple[int, int, int])
 def pca_colour(
     key: jax.Array, image: jax.Array, components: jax.Array, std: float = 0.1
 ) -> jax.Array:
-    """Add [p1 p2 p3] [a1 l1, a2 l2, a3 l3] to every pixel, a ~ N(0, std^2) drawn once an image.
+    """Add [p1 p2 p3] [a1 l1, a2 l2, a3 l3] to every pixel, a ~ N(0, std^2) drawn once per image.
 
     p and l are eigenvectors and eigenvalues of the covariance of the training set's RGB values,
-    here in [0, 1]: of values in 0..255 the paper's words would add thousands of grey levels.
-    Another reading, with the roots of the eigenvalues, adds about twice as much.
+    here in [0, 1]. Applied to values in 0..255, the paper's formula would add thousands of grey
+    levels. Another reading takes the square roots of the eigenvalues and adds about twice as much.
 
     Args:
-      key: of the image.
-      image: [h, w, c] in [0, 1]; the result may leave it.
+      key: the image's random key.
+      image: [h, w, c] in [0, 1]; the result may leave that range.
       components: eigenvectors times eigenvalues, in columns [c, c].
-      std: of a.
+      std: standard deviation of a.
 
     Source: Krizhevsky et al. 2012, sec. 4.1.
     """
@@ -88,10 +88,11 @@ def pca_colour(
 
 
 def photometric(key: jax.Array, image: jax.Array, amounts: tuple[float, float]) -> jax.Array:
-    """Change contrast, brightness and colour, in random order, each by a uniform one of `amounts`.
+    """Change contrast, brightness and colour in random order, each by a factor from `amounts`.
 
-    1 leaves the image as it is, and 0 would make it one grey, black, or colourless. As the imaging
-    library does that the paper used: values are cut off at 0 and 1 after each.
+    Factors are uniform in that range. A factor of 1 changes nothing; 0 gives a uniform grey, a
+    black or a colourless image. Values are clipped to [0, 1] after each change, as in the imaging
+    library that the paper used.
 
     Source: Howard 2013, "Some improvements on deep convolutional neural network based image
     classification": amounts 0.5..1.5.
@@ -105,17 +106,17 @@ def photometric(key: jax.Array, image: jax.Array, amounts: tuple[float, float]) 
 
 
 def contrast(image: jax.Array, amount: jax.Array) -> jax.Array:
-    """Move away from (or, below 1, towards) the image's mean grey."""
+    """Move away from the image's mean grey (towards it if `amount` is below 1)."""
     return _blend(_grey(image).mean(), image, amount)
 
 
 def brightness(image: jax.Array, amount: jax.Array) -> jax.Array:
-    """Move away from black, or towards it."""
+    """Move away from black (towards it if `amount` is below 1)."""
     return _blend(0.0, image, amount)
 
 
 def saturation(image: jax.Array, amount: jax.Array) -> jax.Array:
-    """Move away from the image without colours, or towards it."""
+    """Move away from the greyscale image (towards it if `amount` is below 1)."""
     return _blend(_grey(image), image, amount)
 
 
@@ -137,7 +138,7 @@ def alexnet(
     size: int,
     colour_std: Annotated[float, NOT_NEGATIVE] = 0.1,
 ) -> Augmentation:
-    """Any part of the central 256x256, mirrored or not; PCA colour.
+    """A random crop of the central 256x256, mirrored or not; PCA colour.
 
     Source: Krizhevsky et al. 2012, sec. 4.1.
     """
@@ -146,7 +147,7 @@ def alexnet(
 
 
 def zfnet(size: int) -> Augmentation:
-    """One of the ten parts of the central 256x256 (Zeiler & Fergus 2013, sec. 3.1)."""
+    """One of ten crops of the central 256x256 (Zeiler & Fergus 2013, sec. 3.1)."""
     _check_scales(size, (crops.ALEXNET_SHORTER,) * 2)
     return Augmentation(crops.one_of_ten)
 
@@ -157,7 +158,7 @@ def jittered(
     scales: tuple[int, int] = (256, 256),
     colour_std: Annotated[float, NOT_NEGATIVE] = 0.1,
 ) -> Augmentation:
-    """Shorter side of a random scale, any part, mirrored or not; PCA colour.
+    """Random scale of the shorter side, random crop, mirrored or not; PCA colour.
 
     Source: Simonyan & Zisserman 2014, sec. 3.1 (one scale, or 256..512); He et al. 2015, sec. 3.4
     (256..480).
@@ -175,17 +176,18 @@ def distorted(
     amounts: Annotated[tuple[float, float], several(NOT_NEGATIVE, 2, 2)] = (0.5, 1.5),
     colour_std: Annotated[float, NOT_NEGATIVE] = 0.1,
 ) -> Augmentation:
-    """A part of random area and aspect, mirrored or not; photometric distortions, then PCA colour.
+    """A crop of random area and aspect, mirrored or not; photometric distortions, then PCA colour.
 
     Source: Szegedy et al. 2014, sec. 6, with the distortions of Howard 2013. The random
-    interpolations that they "started using relatively late" are left out. Ioffe & Szegedy 2015,
-    sec. 4.2.1, distort less, and do not say how much less. `amounts` of (1, 1) distort nothing.
+    interpolations that they "started using relatively late" are omitted. Ioffe & Szegedy 2015,
+    sec. 4.2.1, distort less, but do not say by how much. `amounts` of (1, 1) turns the distortions
+    off.
     """
     for name, (low, high), top in (("area", area, 1.0), ("aspect", aspect, 100.0)):
         if not 0 < low <= high <= top:
-            raise ValueError(f"{name} is a range within 0..{top:g}, not {low}..{high}.")
+            raise ValueError(f"{name}: expected a range within 0..{top:g}, got {low}..{high}.")
     if not amounts[0] <= amounts[1]:
-        raise ValueError(f"amounts is a range, not {amounts[0]}..{amounts[1]}.")
+        raise ValueError(f"amounts: expected low..high, got {amounts[0]}..{amounts[1]}.")
     colour = _pca(statistics, colour_std)
 
     def distort(key, image):
@@ -204,13 +206,13 @@ def _pca(statistics: Callable[[], Statistics], std: float) -> ImageFunction:
 def _check_scales(size: int, scales: tuple[int, int]) -> None:
     if not size <= scales[0] <= scales[1]:
         raise ValueError(
-            f"an image of {size}x{size} cannot be cut out where the shorter side is scaled to "
+            f"a crop of {size}x{size} does not fit when the shorter side is scaled to "
             f"{scales[0]}..{scales[1]}."
         )
 
 
-# The program gives `statistics`, which measures the training images, and the `size` of the
-# network's, where an augmentation takes them.
+# The program supplies `statistics` (measured on the training images) and `size` (of the network's
+# input) to augmentations that take them.
 AUGMENTATIONS: dict[str, Callable[..., Augmentation]] = {
     "none": Augmentation,
     "translate": functools.partial(Augmentation, shift=translate),

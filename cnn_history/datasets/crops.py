@@ -1,9 +1,9 @@
-"""Which part of an image becomes the network's input, and the two ways to cut it out.
+"""Crops: which part of an image becomes the network's input, and two ways to cut it out.
 
 A crop is a pure function `(draws, h, w, size) -> Crop`: `draws` are DRAWS uniform numbers in
-[0, 1), numpy's in a loader's thread or jax's in a compiled step; `size` is the side of the square
-that the network takes. The part is in the image's own pixels, so that one interpolation does
-scaling and cutting, bilinear and antialiased; the papers name none.
+[0, 1), numpy's in a loader's thread or jax's in a compiled step; `size` is the side of the
+network's square input. A crop is given in the image's own pixels, so one interpolation scales and
+cuts; it is bilinear and antialiased, since the papers name none.
 """
 
 import math
@@ -16,15 +16,15 @@ import numpy as np
 
 from cnn_history.datasets import images, resizing
 
-ATTEMPTS = 10  # at an area and aspect that fit, before the centre is taken
+ATTEMPTS = 10  # draws of an area and aspect before the centre is taken instead
 DRAWS = 3 + 2 * ATTEMPTS
-PLACES = 1 << 20  # in a pixel: sums and differences of such places are exact
+PLACES = 1 << 20  # fractions of a pixel; sums and differences of such positions are exact
 
 ALEXNET_SHORTER = 256  # Krizhevsky et al. 2012, sec. 2; Zeiler & Fergus 2013, sec. 3.1
 
 
 class Crop(NamedTuple):
-    """A rectangle in an image's pixels (fractions of them too), and whether it is mirrored."""
+    """A rectangle in (fractional) pixels of an image, and whether it is mirrored."""
 
     top: Any
     left: Any
@@ -45,17 +45,17 @@ def draws(seed: int, epoch: int, example: int) -> np.ndarray:
 def shorter_side(h: int, w: int, length: int) -> tuple[int, int]:
     """Return (rows, columns) of an image of (h, w) whose shorter side is scaled to `length`.
 
-    The longer one is rounded down, as torchvision's Resize does. Loader, adapters and protocols
-    all ask here.
+    The longer side is rounded down, as torchvision's Resize does. Loader, adapters and protocols
+    all call this function.
     """
     return tuple(side * length // min(h, w) for side in (h, w))
 
 
 def middle(side: int, size: int) -> int:
-    """Return where the middle `size` of a side begins; below 0 where `size` is larger.
+    """Return where the central `size` of a side begins; negative if the side is shorter.
 
-    Half of an odd margin is rounded to the even number, and of what is missing less is put before,
-    both as torchvision's CenterCrop does. Loader, adapters and protocols all ask here.
+    Half of an odd margin is rounded to the even number. An odd padding puts the smaller half first.
+    Both follow torchvision's CenterCrop. Loader, adapters and protocols all call this function.
     """
     return round((side - size) / 2) if side >= size else -((size - side) // 2)
 
@@ -68,16 +68,16 @@ def of_scaled(
 
 
 def _of_square(h: int, w: int, shorter: int, top: Any, left: Any, size: int, mirrored: Any) -> Crop:
-    """Likewise of the central square of an image whose shorter side is scaled."""
+    """Return the same for the central square of an image whose shorter side is scaled."""
     rows, columns = shorter_side(h, w, shorter)
     top, left = middle(rows, shorter) + top, middle(columns, shorter) + left
     return of_scaled(h, w, rows, columns, top, left, size, mirrored)
 
 
 def random_position(draws, h: int, w: int, size: int, scales: tuple[int, int]) -> Crop:
-    """Any `size` x `size` after the shorter side was made one of `scales`; mirrored or not.
+    """Scale the shorter side at random, then crop `size` x `size` at random; mirrored or not.
 
-    `scales` are the smallest and the largest, each whole number between them as likely.
+    `scales` are the smallest and the largest length; all whole numbers between are equally likely.
 
     Source: Simonyan & Zisserman 2014, sec. 3.1; He et al. 2015, sec. 3.4.
     """
@@ -89,7 +89,7 @@ def random_position(draws, h: int, w: int, size: int, scales: tuple[int, int]) -
 
 
 def random_in_centre(draws, h: int, w: int, size: int, shorter: int = ALEXNET_SHORTER) -> Crop:
-    """Any `size` x `size` of the central square, scaled to `shorter`; mirrored or not.
+    """A random `size` x `size` crop of the central square scaled to `shorter`; mirrored or not.
 
     Source: Krizhevsky et al. 2012, sec. 2 (the square) and 4.1.
     """
@@ -99,7 +99,7 @@ def random_in_centre(draws, h: int, w: int, size: int, shorter: int = ALEXNET_SH
 
 
 def one_of_ten(draws, h: int, w: int, size: int, shorter: int = ALEXNET_SHORTER) -> Crop:
-    """One of ten: a corner or the centre of that central square, mirrored or not.
+    """One of ten crops: a corner or the centre of that central square, mirrored or not.
 
     Source: Zeiler & Fergus 2013, sec. 3.1.
     """
@@ -114,13 +114,14 @@ def one_of_ten(draws, h: int, w: int, size: int, shorter: int = ALEXNET_SHORTER)
 def random_area(
     draws, h: int, w: int, size: int, area: tuple[float, float], aspect: tuple[float, float]
 ) -> Crop:
-    """A part of any area and aspect (width to height) within bounds, anywhere; mirrored or not.
+    """A crop of random area, aspect (width to height) and position; mirrored or not.
 
     The paper's patches have a size "distributed evenly between 8% and 100% of the image area", and
-    an aspect "chosen randomly between 3/4 and 4/3". Here area and logarithm of the aspect are drawn
-    evenly, and drawn again, at most ATTEMPTS times, where the part would not lie in the image; then
-    the largest central part of an aspect within bounds is taken. So large areas are rarer than the
-    paper's words say: of a photo of 375x500 the mean share seen is 0.43, where evenly it is 0.54.
+    an aspect "chosen randomly between 3/4 and 4/3". Here the area and the logarithm of the aspect
+    are drawn uniformly, up to ATTEMPTS times, until the crop lies in the image; if none does, the
+    largest central crop with an allowed aspect is taken. Large areas are therefore rarer than the
+    paper's words suggest: on a photo of 375x500 the mean area is 0.43 of the image, and 0.54 if it
+    were uniform.
 
     Source: Szegedy et al. 2014, sec. 6.
     """
@@ -132,7 +133,7 @@ def random_area(
     widths = xp.maximum(xp.rint(xp.sqrt(areas * aspects)), 1)
     heights = xp.maximum(xp.rint(xp.sqrt(areas / aspects)), 1)
     fits = (widths <= w) & (heights <= h)
-    first = xp.argmax(fits)  # of equals the first
+    first = xp.argmax(fits)  # argmax returns the first
     fallback_width, fallback_height = min(w, h * aspect[1]), min(h, w / aspect[0])
     width = xp.where(fits[first], widths[first], fallback_width)
     height = xp.where(fits[first], heights[first], fallback_height)
@@ -153,18 +154,19 @@ def cut(image: jax.Array, crop: Crop, size: int) -> jax.Array:
 def decode(
     data: bytes, channels: int, crop: CropFunction, draws: np.ndarray | None, size: int
 ) -> np.ndarray:
-    """Return that part of an encoded image, uint8 [size, size, channels].
+    """Return a crop of an encoded image, uint8 [size, size, channels].
 
-    A JPEG file is decoded at a half, a quarter or an eighth where that is no less than is needed.
+    A JPEG file is decoded at a half, a quarter or an eighth of its size if that still has enough
+    pixels.
 
     Raises images.Damaged.
 
     Args:
-      data: the file.
+      data: the file's bytes.
       channels: 1 or 3.
-      crop: says which part.
-      draws: that it depends on.
-      size: of the result.
+      crop: chooses the part.
+      draws: random numbers for `crop`.
+      size: side of the result.
     """
     h, w = images.size(data)
     part = crop(draws, h, w, size)
@@ -179,7 +181,7 @@ def decode(
 
 
 def _mirrored(image: np.ndarray) -> np.ndarray:
-    """Return [h, w, c] mirrored, and copied: by channels in a fifth of the time."""
+    """Return a mirrored copy of [h, w, c]; copying each channel takes a fifth of the time."""
     made = np.empty_like(image)
     for channel in range(image.shape[-1]):
         made[..., channel] = image[:, ::-1, channel]
@@ -187,8 +189,8 @@ def _mirrored(image: np.ndarray) -> np.ndarray:
 
 
 def _window(start: float, length: float, side: int, size: int) -> tuple[slice, float, float]:
-    """Return the pixels that an interpolation of the part looks at, and the part's ends in them."""
-    reach = max(length / size, 1.0)  # of the antialiasing filter, to each side
+    """Return the pixels that interpolating a crop reads, and the crop's ends within them."""
+    reach = max(length / size, 1.0)  # of the antialiasing filter, on each side
     first = max(0, math.floor(start - reach))
     last = min(side, math.ceil(start + length + reach))
     ends = max(start - first, 0.0), min(start + length, side) - first

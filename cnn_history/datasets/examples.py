@@ -1,4 +1,4 @@
-"""All examples of a split, once each, in their order and in batches: kept whole, or streamed."""
+"""All examples of a split in order, once each and in batches: held in memory, or streamed."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -8,21 +8,21 @@ import numpy as np
 from cnn_history.datasets import adapters, images, statistics, stream
 from cnn_history.datasets.source import Source, cut
 
-WHOLE_BYTES = 1 << 30  # of pixels: data up to that are kept whole, in memory and on each device
-SAMPLED = 10_000  # the most images that the mean of streamed data is taken from
-CHUNK = 100  # images at a time, for that
+WHOLE_BYTES = 1 << 30  # of pixels; smaller data sets are held in memory, and on each device
+SAMPLED = 10_000  # images used for the mean of streamed data
+CHUNK = 100  # images per part when that mean is computed
 UNCOUNTED = -1  # the label of an image that cannot be decoded
 
 
 def streamed(source: Source) -> bool:
-    """Say whether the examples are too large, or of too many sizes, to be kept whole."""
+    """Tell whether a source must be streamed: too large for memory, or of varying image sizes."""
     if None in source.shape:
         return True
     return source.encoded is not None and len(source) * math.prod(source.shape) > WHOLE_BYTES
 
 
 class Whole:
-    """Examples kept whole, as the source has them."""
+    """Examples held in memory, at the size that they have in the source."""
 
     def __init__(self, source: Source):
         self.images, self.labels = source.arrays()
@@ -36,9 +36,9 @@ class Whole:
         return self.images[i]
 
     def batches(self, batch_size: int, rows: Sequence[int]) -> Iterator[stream.Batch]:
-        """Return `image` and `label` of these rows of each batch.
+        """Yield `image` and `label` for these rows of each batch.
 
-        The last batch is filled up to batch_size with the last example.
+        Copies of the last example fill the last batch up to batch_size.
         """
         for start in range(0, len(self), batch_size):
             chosen = np.minimum(start + np.asarray(rows), len(self) - 1)
@@ -46,9 +46,9 @@ class Whole:
 
 
 class Streamed:
-    """Examples that are decoded as they are asked for, at one size.
+    """Examples decoded on demand, at one size.
 
-    What cannot be decoded is black, and its label UNCOUNTED. A record that is lost stops an
+    An image that cannot be decoded becomes black, with the label UNCOUNTED. A lost record stops an
     evaluation.
     """
 
@@ -61,11 +61,11 @@ class Streamed:
         return len(self._source)
 
     def __getitem__(self, i: int) -> np.ndarray:
-        """Return an image as the network's protocol gets it, uint8 [size, size, c]."""
+        """Return an image as the evaluation protocol receives it, uint8 [size, size, c]."""
         return self._example(i)["image"]
 
     def batches(self, batch_size: int, rows: Sequence[int]) -> Iterator[stream.Batch]:
-        """As those of Whole."""
+        """Yield batches as `Whole.batches` does."""
 
         def example(i: int) -> stream.Batch:
             batch, row = divmod(i, len(rows))
@@ -89,9 +89,9 @@ Examples = Whole | Streamed
 
 
 def by_aspect(source: Source) -> np.ndarray:
-    """Return all indices, images of one aspect beside each other: scaled, they have one shape.
+    """Return all indices, sorted by aspect ratio: neighbours have one shape once scaled.
 
-    Read from the files' headers; those that cannot be read come last.
+    The ratio is read from the files' headers; unreadable files come last.
     """
 
     def aspect(i: int) -> float:
@@ -105,19 +105,19 @@ def by_aspect(source: Source) -> np.ndarray:
 
 
 def examples(source: Source, size: int, adapter: str, skip: stream.Skip) -> Examples:
-    """Return the examples of a source; size, adapter and skip matter where they are streamed."""
+    """Return a source's examples; size, adapter and skip are used only for streamed ones."""
     return Streamed(source, size, adapter, skip) if streamed(source) else Whole(source)
 
 
 def measure(source: Source, size: int, adapter: str, skip: stream.Skip) -> statistics.Statistics:
-    """Return the statistics of all images, or of the first SAMPLED where they are streamed.
+    """Return the statistics of all images, or of the first SAMPLED if they are streamed.
 
-    The first of a prepared data set, and of a folder, are a fair sample of it.
+    The first images of a prepared data set or a folder are a fair sample.
     """
     count = min(len(source), SAMPLED) if streamed(source) else len(source)
     chosen = examples(cut(source, source.split, 0, count), size, adapter, skip)
     parts = (batch["image"] for batch in chosen.batches(CHUNK, range(CHUNK)))
     left = range(count, 0, -CHUNK)
     if streamed(source):
-        adapter = adapters.UNCHANGED  # what is left to do
+        adapter = adapters.UNCHANGED  # the loader has applied it
     return statistics.of((part[:n] for part, n in zip(parts, left, strict=True)), size, adapter)

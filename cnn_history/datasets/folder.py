@@ -1,9 +1,9 @@
-"""`folder`: images as people keep ImageNet on disk, SPLIT/CLASS/*.JPEG, or of another kind.
+"""`folder`: images in the usual ImageNet layout, SPLIT/CLASS/*.JPEG (or another image format).
 
-The classes are the folders' names, sorted, of the split that is asked for; no other folder counts.
-The examples stand in the order of a hash of their names: the first few hundred are then a fair
-sample, as they are in a prepared data set, and not all of one class. What stands beside the images
-of a split, a folder within a class too, is left out, and `Source.left_out` names it.
+The classes are the sorted names of the split's folders; other splits are ignored. The examples are
+ordered by a hash of their names, so the first few hundred are a fair sample of all classes, as in a
+prepared data set. Everything else in a split, including folders inside a class, is left out and
+named by `Source.left_out`.
 """
 
 import hashlib
@@ -15,22 +15,22 @@ from cnn_history.datasets import images
 from cnn_history.datasets.source import Encoded, Source
 from cnn_history.lookup import nearest
 
-# Those of the kinds that `images` decodes.
+# Endings of the formats that `images` decodes.
 ENDINGS = (".jpeg", ".jpg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 def source(split: str, data_dir: str) -> Source:
-    """Return the images of a split, RGB, in the sizes that they have.
+    """Return the images of a split, RGB, each at its own size.
 
-    Raises ValueError if `data_dir` is no such folder, has no such split, or no images in it; for a
-    class's folder without any, which a copy that failed leaves; and for what has an image's name
-    and is no file. Names of odd characters are shown as Python writes them.
+    Raises ValueError if `data_dir` or the split does not exist or holds no images; if a class's
+    folder is empty, as after a failed copy; and if an entry is named like an image but is not a
+    file. Unprintable names are shown as Python escapes them.
     """
     if not data_dir:
         raise ValueError("folder needs a data_dir, with SPLIT/CLASS/*.JPEG in it.")
     root = pathlib.Path(os.path.expanduser(data_dir))
     if not os.path.isdir(root):
-        raise ValueError(f"the folder '{root}' (data_dir) does not exist.")
+        raise ValueError(f"folder '{root}' (data_dir) does not exist.")
     splits = _folders(root)
     if split not in splits:
         has = nearest(split, splits) if splits else "it has no folders."
@@ -75,7 +75,7 @@ def source(split: str, data_dir: str) -> Source:
 
 
 def photos(path: pathlib.Path, channels: int, classes: tuple[str, ...]) -> Source:
-    """Return photos without labels, one or those in a folder and the folders in it, by name.
+    """Return unlabelled photos: one file, or all in a folder and its subfolders, sorted by name.
 
     Raises ValueError if there are none.
     """
@@ -119,11 +119,11 @@ def _words(left_out: list[str], folder: pathlib.Path) -> str:
     if not left_out:
         return ""
     count, one = len(left_out), shown(left_out[0])
-    return f"left out of '{folder}', being no image of a class: {count}, such as {one}"
+    return f"left out of '{folder}' (not images of a class): {count}, such as {one}"
 
 
 def _size(path: str) -> int:
-    """Return the bytes of a file; -1 if it went away since it was listed."""
+    """Return a file's size in bytes; -1 if it has vanished since it was listed."""
     try:
         return os.stat(path).st_size
     except OSError:
@@ -131,7 +131,7 @@ def _size(path: str) -> int:
 
 
 def shown(name: str | pathlib.Path) -> str:
-    """Return a name fit for a message of one line: with escapes, where it cannot be printed."""
+    """Return a name that fits on one line of a message, with escapes for unprintable characters."""
     name = str(name)
     return name if name.isprintable() else ascii(name)
 
@@ -141,7 +141,7 @@ def _folders(path: pathlib.Path) -> list[str]:
 
 
 def _files(path: pathlib.Path) -> tuple[list[str], list[str]]:
-    """Return the images in a class's folder, and what else stands there."""
+    """Return the images in a class's folder, and its other entries."""
     found, others = [], []
     for entry in _entries(path):
         (found if entry.name.lower().endswith(ENDINGS) else others).append(entry)
@@ -152,12 +152,12 @@ def _files(path: pathlib.Path) -> tuple[list[str], list[str]]:
 
 
 def _beside(path: pathlib.Path) -> list[str]:
-    """Return what stands in a split's folder and is no class."""
+    """Return the entries of a split's folder that are not classes."""
     return sorted(entry.name for entry in _entries(path) if not os.path.isdir(entry))
 
 
 def _entries(path: pathlib.Path) -> list[os.DirEntry]:
-    """Return what stands in a folder, but for hidden things."""
+    """Return the entries of a folder, without hidden ones."""
     try:
         return [entry for entry in os.scandir(path) if not entry.name.startswith(".")]
     except OSError as error:

@@ -1,9 +1,9 @@
-"""What data were: enough to find out later, elsewhere or in another process that they are others.
+"""Identity of data: tells whether the data of a later run, or another process, are the same.
 
-The digest sees the names and sizes of all files, and of SAMPLE examples the label and the first
-HEAD bytes; of all where there are fewer. It does not see what changes further in, or in an example
-that is not drawn, while names and sizes stay as they are. Nor does it see dates, or where the files
-lie. Of TensorFlow Datasets the files are the shards, and the examples their records.
+The digest covers the names and sizes of all files, and the label and first HEAD bytes of SAMPLE
+examples (of all, if there are fewer). It misses a change further inside a file, or in an example
+that is not sampled, if names and sizes stay the same. It ignores dates and locations. For
+TensorFlow Datasets, the files are shards and the examples are records.
 """
 
 import functools
@@ -23,7 +23,7 @@ SHOWN = 5  # names in a message
 
 
 class Identity(NamedTuple):
-    """What the examples of a split were; all but the digest is as `Source` has it."""
+    """Identity of a split's examples; all fields but the digest are those of `Source`."""
 
     name: str
     version: str
@@ -39,9 +39,9 @@ def of(source: Source) -> Identity:
     digest = hashlib.sha256()
     for stamp in source.stamps(0, len(source)):
         digest.update(stamp.encode(errors="surrogateescape") + b"\0")
-    # The legacy generator, whose numbers NumPy keeps for ever.
+    # The legacy generator: NumPy guarantees that its numbers never change.
     drawn = np.random.RandomState(SEED).permutation(len(source))[:SAMPLE]
-    with futures.ThreadPoolExecutor(READERS) as pool:  # a disk far away takes its time for each
+    with futures.ThreadPoolExecutor(READERS) as pool:  # each read may wait for a remote disk
         for head in pool.map(functools.partial(_head, source), map(int, np.sort(drawn))):
             digest.update(head)
     return Identity(
@@ -56,7 +56,7 @@ def of(source: Source) -> Identity:
 
 
 def _head(source: Source, index: int) -> bytes:
-    """Return the label of an example and its first bytes; those of one that is lost are none."""
+    """Return an example's label and first bytes; both are empty for a lost record."""
     if source.encoded is None:
         (image,), (label,) = source.read([index])
         return int(label).to_bytes(4, "little") + np.ascontiguousarray(image).tobytes()[:HEAD]
@@ -68,7 +68,7 @@ def _head(source: Source, index: int) -> bytes:
 
 
 def differences(was: Identity, now: Identity) -> str:
-    """Return what is not the same in two identities, in words; empty where all is."""
+    """Return the differences between two identities, in words; empty if there are none."""
     found = [
         f"the {field} is {after or 'none'}, not {before or 'none'}"
         for field, before, after in zip(Identity._fields, was, now, strict=True)
@@ -77,15 +77,16 @@ def differences(was: Identity, now: Identity) -> str:
     if was.classes != now.classes:
         found.append(_of_classes(was.classes, now.classes))
     if not found and was.digest != now.digest:
-        found.append("as many files, but other names, sizes or contents")
+        found.append("the same number of files, with other names, sizes or contents")
     return "; ".join(found)
 
 
 def beside(theirs: Mapping[str, Identity], ours: Mapping[str, Identity]) -> str:
-    """Return what two runs' images have to do with each other, use by use, in words.
+    """Compare the images of two runs, use by use, in words.
 
-    Other images are no error where one run starts from another's network. Images that the other
-    was trained on are no fair test, which is said as far as the digest sees it: of all of them.
+    Other images are no error when one run starts from another's network. If the test images are
+    exactly those that the other network was trained on, the text says so. The digest cannot see a
+    partial overlap.
     """
     uses = []
     for use, now in ours.items():
@@ -93,11 +94,11 @@ def beside(theirs: Mapping[str, Identity], ours: Mapping[str, Identity]) -> str:
         if not found:
             uses.append(f"the {use} images are the same")
         elif was.name == now.name:
-            uses.append(f"the {use} images of {now.name} are others: {found}")
+            uses.append(f"the {use} images of {now.name} differ: {found}")
         else:
             uses.append(f"the {use} images are {now.name} {now.split}, not {was.name} {was.split}")
     if ours["test"].digest == theirs["training"].digest:
-        uses.append("the test images are those that it was trained on, and no fair test")
+        uses.append("it was trained on these test images, so the test is not fair")
     return "; ".join(uses)
 
 
@@ -105,33 +106,33 @@ def _of_classes(was: Sequence[str], now: Sequence[str]) -> str:
     gone = [name for name in was if name not in set(now)]
     new = [name for name in now if name not in set(was)]
     if not gone and not new:
-        return "the classes stand in another order"
+        return "the classes are in another order"
     parts = (
         f"{word} {listed(names)}" for word, names in (("without", gone), ("with", new)) if names
     )
-    return f"the classes are others, {' and '.join(parts)}"
+    return f"the classes differ, {' and '.join(parts)}"
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return names for a message: the first SHOWN, and how many more there are."""
+    """Return names for a message: the first SHOWN, and the number of others."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 
 
 def matched(source: Source, classes: Sequence[str], unnamed: bool = False) -> Source:
-    """Return the source with its labels as places among `classes`, found by name.
+    """Return the source with labels that index `classes`, matched by name.
 
-    Where classes have no names, they get the source's.
+    Classes without names take the source's.
 
     Args:
-      source: with the same classes, in whichever order, or some of them.
-      classes: of a network.
-      unnamed: whether those are but numbers. They are then matched to names that are numbers too
-        (from 0, or as many as there are classes in their order), and to a data set whose order is
-        its own, which that of a folder's names is not.
+      source: with the same classes in any order, or some of them.
+      classes: the network's.
+      unnamed: whether those are only numbers. They then match names that are numbers too (from 0,
+        or in order if the counts agree), or a data set that defines the order of its classes; a
+        folder does not.
 
     Raises:
-      ValueError: which names cannot be matched.
+      ValueError: some names cannot be matched; the message lists them.
     """
     found, named = places(source, classes, unnamed), list(classes)
     for name, place in zip(source.classes, found, strict=True):
@@ -140,7 +141,7 @@ def matched(source: Source, classes: Sequence[str], unnamed: bool = False) -> So
 
 
 def places(source: Source, classes: Sequence[str], unnamed: bool = False) -> list[int]:
-    """Return where each class of a source stands among `classes`; as `matched`."""
+    """Return the index in `classes` of each class of a source; arguments as for `matched`."""
     names = source.classes
     if tuple(names) == tuple(classes):
         return list(range(len(classes)))

@@ -1,11 +1,10 @@
-"""From an encoded image to pixels, of whatever kind it is.
+"""Decode an image file of any format to pixels.
 
-Files that are called JPEG are often something else. Greyscale and CMYK become RGB (and RGB grey,
-where grey is asked for), the inks being inverted where Adobe's marker is in the file; transparency
-is dropped, 16 bits become 8 (32 are refused); PNG and the like are recognised by their content.
-Orientation tags are not obeyed, nor are they in the papers' pipelines. docs/pixels.md has them
-beside other libraries.
-What remains raises Damaged: files that are no image, truncated ones, and those of a senseless size.
+Files named JPEG are often something else: formats are recognised by content, not by name. Greyscale
+and CMYK become RGB (or RGB becomes grey, on request); CMYK is inverted if the file has Adobe's
+marker. Transparency is dropped, 16 bits become 8, and 32 bits are refused. Orientation tags are
+ignored, as in the papers' pipelines. docs/pixels.md compares this with other libraries. Files that
+are not images, are truncated or have impossible sizes raise Damaged.
 """
 
 import contextlib
@@ -19,17 +18,17 @@ from PIL import Image, ImageChops
 from cnn_history.datasets import upper_rows
 from cnn_history.datasets.source import Encoded
 
-MAX_PIXELS = 1 << 26  # 200 MB decoded: a bound on what one file can take of the memory
-MAX_ASPECT = 32  # and on what it can take once its shorter side is scaled
-JPEG = b"\xff\xd8"  # how a JPEG file begins
+MAX_PIXELS = 1 << 26  # 200 MB decoded: bounds the memory that one file can take
+MAX_ASPECT = 32  # bounds the memory after scaling the shorter side
+JPEG = b"\xff\xd8"  # first bytes of a JPEG file
 DIVISORS = (1, 2, 4, 8)
-# What the decoder says where a part of the image is missing, and is made grey by Pillow.
+# The decoder's messages for missing parts of an image, which Pillow would paint grey.
 MISSING = ("premature end of data segment", "Premature end of JPEG file", "bad Huffman code")
-# What Pillow may open: it has readers of many more kinds, some of which start other programs.
+# Formats that Pillow may open; some of its many other readers start external programs.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
 COLOURS = {1: ("GRAY", "L"), 3: ("RGB", "RGB")}  # channels: as simplejpeg and Pillow name them
 
-# Pillow warns of large images where MAX_PIXELS refuses them with their name.
+# Turns off Pillow's warning about large images: MAX_PIXELS refuses them by name.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
@@ -38,11 +37,11 @@ class Damaged(ValueError):
 
 
 class Unreadable(Exception):
-    """An example cannot be read, or is of a wrong kind; the message names its file."""
+    """An example cannot be read or has the wrong type; the message names its file."""
 
 
 class Lost(Unreadable):
-    """The record of an example is damaged, and its label is lost with its image."""
+    """An example's record is damaged: image and label are lost."""
 
 
 def decode(data: bytes, channels: int) -> np.ndarray:
@@ -53,7 +52,8 @@ def decode(data: bytes, channels: int) -> np.ndarray:
       channels: 1 or 3.
 
     Raises:
-      Damaged: it is no image, truncated, has more than MAX_PIXELS, or is thinner than MAX_ASPECT.
+      Damaged: the file is not an image, is truncated, has more than MAX_PIXELS, or is thinner than
+        MAX_ASPECT.
     """
     return shrunk(data, channels, 1)[0]
 
@@ -61,22 +61,23 @@ def decode(data: bytes, channels: int) -> np.ndarray:
 def shrunk(
     data: bytes, channels: int, most: float, rows: int | None = None
 ) -> tuple[np.ndarray, int]:
-    """Return the pixels of a JPEG file at a half, a quarter or an eighth, and 2, 4 or 8.
+    """Return a JPEG file's pixels at 1/2, 1/4 or 1/8 of its size, with the divisor 2, 4 or 8.
 
-    A pixel is then exactly so many of the file's, the last of an odd side as well. Those three are
-    faster than the whole; 7/8, 6/8 and 5/8 are not. Else return all pixels, and 1.
+    Each pixel then averages exactly that many of the file's per side, also at the end of an odd
+    side. Only these scales decode faster than the whole file; 7/8, 6/8 and 5/8 do not. If none is
+    allowed, return all pixels and 1.
 
     Args:
-      data: the file.
+      data: the file's bytes.
       channels: 1 or 3.
-      most: what the sides may be divided by.
-      rows: of the file from the top, that are needed; all if None. Others may be left out, and
-        what is damaged below them goes unseen.
+      most: largest allowed divisor of the sides.
+      rows: number of the file's upper rows that are needed (None: all). Rows below may be missing,
+        and damage in them is not detected.
 
     Raises:
       Damaged: as `decode`.
     """
-    import simplejpeg  # not needed by who trains on pixels that are prepared
+    import simplejpeg  # not needed for training on prepared pixels
 
     if data[:2] == JPEG:
         try:
@@ -85,7 +86,7 @@ def shrunk(
             if colours not in ("CMYK", "YCCK"):
                 divisor = max(n for n in DIVISORS if n <= most or n == 1)
                 if min(height, width) < DIVISORS[-1]:
-                    divisor = 1  # where 3/8 gives as many pixels as a half
+                    divisor = 1  # sides whose 3/8 has as many pixels as a half
                 least = (-(-side // divisor) for side in (height, width))
                 kind = COLOURS[channels][0]
                 if rows is not None:
@@ -99,14 +100,14 @@ def shrunk(
         except ValueError as error:
             if any(words in str(error) for words in MISSING):
                 raise Damaged(f"truncated or damaged: {error}") from None
-            # Pillow tolerates other faults, such as bytes too many, or has better words for them.
+            # Pillow tolerates other faults, such as surplus bytes, or describes them better.
     with _open(data) as image:
         _check_size(image.height, image.width)
         return _pixels(image, channels), 1
 
 
 def decode_all(examples: Iterable[Encoded], channels: int) -> tuple[list[np.ndarray], list[int]]:
-    """Return whole images and labels, as `Source.read` does; raise Unreadable naming an image."""
+    """Return whole images and labels, as `Source.read` does; raise Unreadable, naming the image."""
     pixels, labels = [], []
     for example in examples:
         try:
@@ -118,7 +119,7 @@ def decode_all(examples: Iterable[Encoded], channels: int) -> tuple[list[np.ndar
 
 
 def size(data: bytes) -> tuple[int, int]:
-    """Return (h, w), from the file's header alone; raise Damaged if it is no image."""
+    """Return (h, w) from the file's header alone; raise Damaged if it is not an image."""
     import simplejpeg
 
     height = width = None
@@ -137,7 +138,7 @@ def _open(data: bytes) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError:
         raise Damaged(f"more than {MAX_PIXELS:,} pixels") from None
-    except Exception:  # whatever a hostile file makes Pillow's readers raise
+    except Exception:  # a hostile file can make Pillow's readers raise anything
         raise Damaged("no image" if data else "an empty file") from None
 
 
@@ -150,19 +151,17 @@ def _check_size(height: int, width: int) -> None:
 
 
 def check_aspect(height: int, width: int, most: int, why: str = "") -> None:
-    """Raise Damaged if an image is thinner than 1 to `most`; `why` that is too thin, if it is."""
+    """Raise Damaged if an image is thinner than 1 to `most`; `why` is appended to the message."""
     if max(height, width) > most * min(height, width):
         raise Damaged(f"{height}x{width} is thinner than 1 to {most}{why}")
 
 
 def _pixels(image: Image.Image, channels: int) -> np.ndarray:
     if (image.format, image.mode) in (("TIFF", "I"), ("TIFF", "F")):
-        raise Damaged(
-            "TIFF of 32 bits a value, whose range it does not say; save it as 8 or 16 bits"
-        )
+        raise Damaged("TIFF with 32 bits per value and no stated range; save it with 8 or 16 bits")
     try:
         if (image.format, image.mode) == ("JPEG", "CMYK") and "adobe" not in image.info:
-            image = ImageChops.invert(image)  # as Pillow has done, which takes all for Adobe's
+            image = ImageChops.invert(image)  # undoes Pillow, which inverts all
         if image.mode.startswith("I"):  # Pillow would clip 16 bits at 255
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
         pixels = np.asarray(image.convert(COLOURS[channels][1]))

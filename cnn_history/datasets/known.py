@@ -1,4 +1,4 @@
-"""What well-known data sets are like, for programs that are made where they are not prepared."""
+"""Sizes of well-known data sets, for building programs on machines without the data."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
@@ -8,14 +8,14 @@ from cnn_history.lookup import nearest
 
 
 class Known(NamedTuple):
-    """The number of classes, (h, w, c) of an image, None where it varies, and sizes of splits."""
+    """Number of classes, (h, w, c) of an image (None if it varies), and sizes of the splits."""
 
     classes: int
     shape: tuple[int | None, int | None, int]
     splits: dict[str, int]
 
 
-# As the owners count them, under the names that TensorFlow Datasets has for them.
+# The publishers' counts, under the names that TensorFlow Datasets uses.
 DATASETS = {
     "mnist": Known(10, (28, 28, 1), {"train": 60_000, "test": 10_000}),
     "fashion_mnist": Known(10, (28, 28, 1), {"train": 60_000, "test": 10_000}),
@@ -27,16 +27,16 @@ DATASETS = {
 
 
 def source(name: str, split: str) -> Source:
-    """Return the examples of one of DATASETS, of which none can be read.
+    """Return a source for one of DATASETS whose examples cannot be read.
 
-    Raises ValueError if it has no such split.
+    Raises ValueError if the split does not exist.
     """
     classes, shape, splits = DATASETS[name]
     if split not in splits:
         raise ValueError(f"{name} has no split '{split}'; {nearest(split, splits)}")
 
     def read(indices: Sequence[int]) -> NoReturn:
-        raise ValueError(f"{name} is not prepared here: its sizes are known, its images are not.")
+        raise ValueError(f"{name} is not prepared here: only its sizes are known.")
 
     return Source(
         name=name,

@@ -1,7 +1,7 @@
-"""An image's way to the network, from the uint8 [h, w, c] of a data set; pure functions.
+"""Preprocessing: from the uint8 [h, w, c] of a data set to the network's input; pure functions.
 
-In training: a part of it at the network's size, in [0, 1] -> colours -> less the mean -> shifts.
-In tests: the adapter's part of it, in [0, 1] -> less the mean.
+Training: crop at the network's size, in [0, 1] -> colours -> subtract the mean -> shifts. Test: the
+adapter's crop, in [0, 1] -> subtract the mean.
 """
 
 import dataclasses
@@ -18,14 +18,14 @@ from cnn_history.datasets.augment import Augmentation
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """The way of a test image: uint8 [..., h, w, c] -> float [..., size, size, c].
+    """Preprocessing of test images: uint8 [..., h, w, c] -> float [..., size, size, c].
 
     Attributes:
-      size: of the images that the network takes.
-      adapter: how images of another size reach it, a name in ADAPTERS.
+      size: side of the network's input.
+      adapter: brings images of another size to it; a name in ADAPTERS.
       mean: subtracted from values in [0, 1]; broadcasts against [size, size, c].
-      std: the result is divided by it, likewise.
-      classes: the names of the network's, where it comes from a work directory.
+      std: divides the result; broadcasts likewise.
+      classes: names of the network's classes, if it was loaded from a work directory.
     """
 
     size: int
@@ -35,7 +35,7 @@ class Preprocessing:
     classes: tuple[str, ...] = ()
 
     def __call__(self, images: jax.Array) -> jax.Array:
-        """Return the network's images."""
+        """Return the network's input."""
         return self.values(self.unit(images))
 
     def unit(self, images: jax.Array) -> jax.Array:
@@ -43,13 +43,13 @@ class Preprocessing:
         return unit_range(images, self.size, self.adapter)
 
     def after_a_loader(self) -> "Preprocessing":
-        """Return what is left to do once a loader has brought images to the network's size."""
+        """Return the steps that remain once a loader has brought images to the network's size."""
         return dataclasses.replace(self, adapter=UNCHANGED)
 
     def values(self, unit: jax.Array) -> jax.Array:
         """[..., h, w, c] in [0, 1], of any size, -> the network's values.
 
-        Images of another size than a mean image lose its mean colour.
+        If a mean image has another size, its mean colour is subtracted instead.
         """
         mean = jnp.asarray(self.mean)
         if mean.ndim == 3 and mean.shape[:2] != unit.shape[-3:-1]:
@@ -58,7 +58,7 @@ class Preprocessing:
 
 
 class Keys(NamedTuple):
-    """The random keys of the three places of an `Augmentation`, of a run or of an image."""
+    """Random keys for the three places of an `Augmentation`, of a run or of an image."""
 
     crop: jax.Array
     colour: jax.Array
@@ -71,10 +71,10 @@ def training_image(
     """uint8 [h, w, c] -> float [size, size, c].
 
     Args:
-      keys: of the image.
-      image: as the data set has it; or as a loader has cut it, at the network's size.
-      preprocessing: of test images, which scales training images too.
-      augmentation: without `crop` where the adapter, or the loader, has the part.
+      keys: the image's.
+      image: from the data set, or cropped by a loader to the network's size.
+      preprocessing: of test images; it scales training images too.
+      augmentation: without `crop` if the adapter or the loader does the cropping.
     """
     if augmentation.crop is None:
         image = preprocessing.unit(image)
@@ -87,10 +87,10 @@ def training_image(
 
 
 class Images(NamedTuple):
-    """What is done to the images of a run.
+    """How a run prepares its images.
 
     Attributes:
-      preprocessing: of test images; it scales training images, too.
+      preprocessing: of test images; it scales training images too.
       augmentation: of training images.
     """
 
@@ -98,18 +98,18 @@ class Images(NamedTuple):
     augmentation: Augmentation
 
     def after_a_loader(self) -> "Images":
-        """Return what is left to do once a loader has cut training images."""
+        """Return the steps that remain once a loader has cropped the training images."""
         return Images(self.preprocessing.after_a_loader(), self.augmentation._replace(crop=None))
 
     def training(
         self, keys: Keys, images: jax.Array, ids: jax.Array, epochs: jax.Array
     ) -> jax.Array:
-        """uint8 [n, h, w, c] -> the network's, each example by the keys of (key, epoch, example).
+        """uint8 [n, h, w, c] -> the network's input; each example's keys are (key, epoch, example).
 
-        So it is the same whatever batch, device or process the example falls to.
+        The result therefore does not depend on batch, device or process.
 
         Args:
-          keys: of the run.
+          keys: the run's.
           images: [n, h, w, c].
           ids: int [n], the examples' indices in the data set.
           epochs: int [n].

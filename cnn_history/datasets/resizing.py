@@ -1,9 +1,9 @@
-"""Pictures of grey levels at another size: bilinear, antialiased where they shrink, and rounded.
+"""Resize uint8 images: bilinear, antialiased when shrinking, rounded to grey levels.
 
-Whole ones, as a network sees them under test, are Pillow's to the bit: `whole` takes a decoded
-photo, and `levels` arrays, in a compiled program too. Parts, as a loader cuts them for training,
-take a third of Pillow's time with cykooz.resizer; where it has no wheel, Pillow does it. Both round
-to grey levels between across and down, so that they agree to one.
+Whole test images equal Pillow's bit for bit: `whole` takes a decoded photo, and `levels` takes
+arrays, also inside a compiled program. Training crops use cykooz.resizer, which takes a third of
+Pillow's time, or Pillow on platforms without its wheel. Both round to grey levels between the
+horizontal and the vertical pass, so they differ by at most one level.
 """
 
 import functools
@@ -22,12 +22,12 @@ except ImportError:
 Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 
 ROWS, COLUMNS = -3, -2  # the axes of [..., h, w, c]
-PRECISION = 22  # bits of a weight: Pillow's, of pictures of 8 bits
-UNROLLED = 8  # pixels that a level is made of and that a program adds without a loop
+PRECISION = 22  # bits of a weight, as in Pillow for 8-bit images
+UNROLLED = 8  # most input pixels per output pixel that a program adds without a loop
 
 
 def whole(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Return a picture at that size, as Pillow scales it: uint8 [h, w, c] -> [rows, columns, c]."""
+    """Return an image resized as by Pillow: uint8 [h, w, c] -> [rows, columns, c]."""
     picture, new = _picture(pixels), {ROWS: rows, COLUMNS: columns}
     for axis in _order(*pixels.shape[:2], rows, columns):
         size = {ROWS: picture.height, COLUMNS: picture.width, axis: new[axis]}
@@ -36,7 +36,7 @@ def whole(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 def levels(images: jax.Array, rows: int, columns: int) -> jax.Array:
-    """Return what `whole` does, of arrays: uint8 [..., h, w, c] -> [..., rows, columns, c]."""
+    """Return `whole` of arrays: uint8 [..., h, w, c] -> [..., rows, columns, c]."""
     new = {ROWS: rows, COLUMNS: columns}
     for axis in _order(*images.shape[ROWS:-1], rows, columns):
         if images.shape[axis] != new[axis]:
@@ -45,9 +45,10 @@ def levels(images: jax.Array, rows: int, columns: int) -> jax.Array:
 
 
 def _order(h: int, w: int, rows: int, columns: int) -> tuple[int, int]:
-    """Return which axis is resized first; between them is rounded, so that it matters by a level.
+    """Return which axis is resized first; rounding in between makes a difference of one level.
 
-    Pillow's earlier releases always go across first. What 13.0 does was found by trial.
+    Earlier releases of Pillow always resize horizontally first. The rule of 13.0 was found by
+    trial.
     """
     down_first = h - rows > max(0, 2 * (w - columns))
     return (ROWS, COLUMNS) if down_first else (COLUMNS, ROWS)
@@ -55,7 +56,7 @@ def _order(h: int, w: int, rows: int, columns: int) -> tuple[int, int]:
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def _along(images: jax.Array, axis: int, new: int) -> jax.Array:
-    """Resize one axis, in integers: each level is a sum of `_weights`."""
+    """Resize one axis in integer arithmetic: each level is a sum weighted by `_weights`."""
 
     def add(total, one):
         place, weight = one
@@ -71,10 +72,10 @@ def _along(images: jax.Array, axis: int, new: int) -> jax.Array:
 
 @functools.cache
 def _weights(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return which old pixels make each new one, and how much each counts: int32 [most, new].
+    """Return the old pixels that make each new one, and their weights: int32 [most, new].
 
-    Triangles as wide as a new pixel, or an old one where those are wider, in PRECISION bits. The
-    arithmetic is Pillow's, in its order.
+    Weights are triangles as wide as the wider of a new and an old pixel, in PRECISION bits. The
+    arithmetic follows Pillow, operation by operation.
     """
     reach = max(old / new, 1.0)
     centres = (np.arange(new) + 0.5) * (old / new)
@@ -87,13 +88,13 @@ def _weights(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def by_pillow(pixels: np.ndarray, box: Box, size: int) -> np.ndarray:
-    """Return the part at that size, uint8 [size, size, c]."""
+    """Return a crop resized by Pillow, uint8 [size, size, c]."""
     made = _picture(pixels).resize((size, size), Image.Resampling.BILINEAR, box)
     return np.asarray(made).reshape(size, size, -1)
 
 
 def by_cykooz(pixels: np.ndarray, box: Box, size: int) -> np.ndarray:
-    """Return the same; its resizer alone would go down first, and differ by two at times."""
+    """Return a crop resized by cykooz, horizontally first; in its own order, up to 2 levels off."""
     h, w, channels = pixels.shape
     left, top, right, bottom = box
     kind = {1: cykooz_resizer.PixelType.U8, 3: cykooz_resizer.PixelType.U8x3}[channels]

@@ -1,9 +1,10 @@
-"""Scalings of values: what the network gets of values in 0..255.
+"""Scalings: from values in 0..255 to the network's input.
 
-The papers' values are grey levels less a mean, and where the first layer's weights were drawn for
-those (AlexNet, VGG), values in 0..1 would make every signal 255 times smaller: the `_255` scalings.
-The papers with a mean image subtract it where the crop is taken from; here it is the mean of the
-network's own inputs, whichever part was cut, which for so smooth an image makes little difference.
+The papers use grey levels less a mean. Where the first layer's weights were drawn for such values
+(AlexNet, VGG), values in 0..1 would make every signal 255 times smaller; the `_255` scalings keep
+them. Papers with a mean image subtract the part of it that lies under the crop. Here the mean is
+that of the network's inputs, wherever the crop lies; the mean image is so smooth that this makes
+little difference.
 """
 
 from collections.abc import Callable
@@ -12,8 +13,8 @@ import numpy as np
 
 from cnn_history.datasets.statistics import Statistics
 
-# LeCun et al. 1998, sec. II-B: background -0.1 and foreground 1.175, so that the mean of an input
-# is about 0 and its variance about 1.
+# LeCun et al. 1998, sec. II-B: background -0.1 and foreground 1.175 give an input mean of about 0
+# and a variance of about 1.
 BACKGROUND_1998, FOREGROUND_1998 = -0.1, 1.175
 GREY_LEVEL = np.float32(1 / 255)
 ONE = np.float32(1)
@@ -29,7 +30,7 @@ def unit(statistics: MakeStatistics) -> MeanStd:
 
 
 def symmetric(statistics: MakeStatistics) -> MeanStd:
-    """Values in [-1, 1], as the released Inception networks take them."""
+    """Values in [-1, 1], as for the released Inception networks."""
     del statistics
     return np.float32(0.5), np.float32(0.5)
 
@@ -62,7 +63,7 @@ def per_channel_mean_255(statistics: MakeStatistics) -> MeanStd:
     return statistics().channel_mean, GREY_LEVEL
 
 
-MEAN_STD, AS_INIT_FROM = GIVEN = ("mean_std", "as_init_from")  # by the config, or another network
+MEAN_STD, AS_INIT_FROM = GIVEN = ("mean_std", "as_init_from")  # by config or by init_from
 
 # (() -> statistics of the training images) -> mean and std of a Preprocessing
 SCALINGS: dict[str, Callable[[MakeStatistics], MeanStd]] = {

@@ -1,25 +1,25 @@
-"""Images that cannot be decoded: each is named once, and too many stop the run."""
+"""Counts images that cannot be decoded: names each once, and stops the run at a limit."""
 
 import threading
 from collections.abc import Callable
 
 
 class TooManySkipped(Exception):
-    """More images than the limit cannot be decoded; the message is one line."""
+    """More images than the limit cannot be decoded; the message has one line."""
 
 
 class Skipped:
-    """Counts them, from any thread."""
+    """Count of skipped images; any thread may call it."""
 
     def __init__(self, limit: int, say: Callable[[str], None]):
-        """Allow `limit` images; `say` gets a line for each."""
+        """Allow `limit` images; `say` is called with a line for each."""
         self._limit, self._say = limit, say
         self._names: set[str] = set()
         self._lock = threading.Lock()
 
     def __call__(self, name: str, why: str) -> None:
-        """Take note of an image; raise TooManySkipped if it is one too many."""
-        with self._lock:  # also for the line: two threads' would run into one
+        """Record an image; raise TooManySkipped above the limit."""
+        with self._lock:  # also guards the output: lines of two threads would mix
             if name in self._names:
                 return
             self._names.add(name)

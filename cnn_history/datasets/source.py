@@ -1,4 +1,4 @@
-"""What a data set is to the rest of the program: examples by index, without state."""
+"""The interface of a data set: examples by index, without state."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Encoded(NamedTuple):
-    """One example as it is stored: the image's file, its label, and a name to blame it by."""
+    """One example as stored: the image file's bytes, its label, and its name in messages."""
 
     image: bytes
     label: int
@@ -20,17 +20,18 @@ class Source:
     """The examples of one split.
 
     Attributes:
-      name: of the data set.
-      split: as it was asked for.
-      classes: their names.
-      shape: (h, w, c) of the images; None where it varies.
+      name: the data set's.
+      split: as requested.
+      classes: names of the classes.
+      shape: (h, w, c) of the images; None if it varies.
       size: number of examples.
       read: indices [k] -> (images, labels): uint8 [h, w, c] each, and int.
-      encoded: index -> Encoded, for who decodes but a part; None where images are kept as pixels.
-      version: of the data set, empty where it has none; likewise its `variant`.
-      name_of: index -> the name of its file in the data set; None where they have none.
-      stamps: (start, stop) -> texts that are others when files of those examples are.
-      left_out: what lies beside the examples and is not taken, in words; empty for nothing.
+      encoded: index -> Encoded, for callers that decode only a part; None if images are stored as
+        pixels.
+      version: the data set's, or empty; likewise its `variant`.
+      name_of: index -> name of the example's file; None if examples have no files.
+      stamps: (start, stop) -> texts that change when the files of those examples change.
+      left_out: describes files that are not examples; empty if there are none.
     """
 
     name: str
@@ -52,16 +53,16 @@ class Source:
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """Return all images [n, h, w, c] uint8 and labels [n] int32.
 
-        Raises ValueError where the images' sizes vary.
+        Raises ValueError if the images' sizes vary.
         """
         if None in self.shape:
-            raise ValueError(f"the images of {self.name} vary in size, and cannot be kept whole.")
+            raise ValueError(f"the images of {self.name} vary in size and cannot form one array.")
         images, labels = self.read(range(self.size))
         return np.stack(images), np.asarray(labels, np.int32)
 
 
 def cut(source: Source, split: str, start: int, stop: int) -> Source:
-    """Return the examples from `start` to `stop`, as the split of that name."""
+    """Return examples `start` to `stop` as a source of their own, named by its range."""
     return dataclasses.replace(
         source,
         split=split,
@@ -74,7 +75,7 @@ def cut(source: Source, split: str, start: int, stop: int) -> Source:
 
 
 def relabelled(source: Source, classes: Sequence[str], places: Sequence[int]) -> Source:
-    """Return the source with other classes, its k-th being that at `places[k]`."""
+    """Return the source with other classes; its class k becomes `places[k]`."""
     if list(places) == list(range(len(classes))):
         return dataclasses.replace(source, classes=tuple(classes))
 

@@ -1,4 +1,4 @@
-"""What training images are like on average, for what is subtracted from them and added to them."""
+"""Statistics of the training images, for mean subtraction and colour augmentation."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -12,12 +12,12 @@ from cnn_history.datasets.adapters import unit_range
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """Of images in [0, 1] at the network's size.
+    """Statistics of images in [0, 1] at the network's input size.
 
     Attributes:
       mean: the mean image [size, size, c].
       covariance: of the channels over all pixels, [c, c].
-      examples: how many images were looked at.
+      examples: number of images measured.
     """
 
     mean: np.ndarray
@@ -49,7 +49,7 @@ def of(images: Iterable[np.ndarray], size: int, adapter: str) -> Statistics:
     for part in images:
         image, product = jax.device_get(sums(part))
         total = total + image.astype(np.float64)
-        products = products + product.astype(np.float64).sum(0)  # over images in float64
+        products = products + product.astype(np.float64).sum(0)  # summed over images in float64
         examples += len(part)
     mean = total / examples
     channels = mean.mean((0, 1))

@@ -1,12 +1,12 @@
-"""Large data sets: examples are read, decoded and cut by threads, while the device computes.
+"""Streaming of large data sets: threads read, decode and crop while the device computes.
 
-Grain reads ahead by random access, so that the position in the data is the step here too: which
-examples a step takes, and how each is cut, follow from (seed, step) alone, whatever number of
-threads and processes there is and however often the run was interrupted. Threads suffice because
-decoding leaves Python's lock, and they end with their process, however it ends.
+Grain reads ahead by random access, so the position in the data depends on the step alone here too:
+(seed, step) determines a step's examples and crops, for any number of threads and processes and
+however often the run was interrupted. Threads are enough because decoding releases Python's lock.
+They end with the process, however it ends.
 
-What cannot be decoded is replaced by the next example of the split, image and label, and so is a
-record that is lost.
+An image that cannot be decoded, or a lost record, is replaced by the split's next example, label
+included.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ from cnn_history.datasets import crops, images, resizing
 from cnn_history.datasets.order import Order
 from cnn_history.datasets.source import Source
 
-AHEAD = 2  # batches that are decoded ahead: the bound of what the threads hold
-PART = 4  # examples that a thread makes at a time
+AHEAD = 2  # batches decoded ahead; bounds the threads' memory
+PART = 4  # examples that a thread prepares at a time
 
 LIBRARIES = {"decoder": "simplejpeg", "resizer": resizing.LIBRARY}
 
@@ -44,20 +44,20 @@ def training(
     skip: Skip,
     threads: int | None = None,
 ) -> Iterator[Batch]:
-    """Return the batches of the steps start..stop-1, as `image`, `label`, `ids`, `epochs`.
+    """Yield the batches of steps start..stop-1, as `image`, `label`, `ids`, `epochs`.
 
     Args:
       source: of the examples.
-      order: which of them each position takes.
-      crop: what becomes of each.
+      order: example and epoch at each position.
+      crop: applied to each example.
       size: images are uint8 [len(rows), size, size, c].
       seed: of the crops' draws, with epoch and example.
-      batch_size: of all processes together.
-      rows: of a batch that this process makes.
+      batch_size: total over all processes.
+      rows: rows of the batch that this process prepares.
       start: first step.
       stop: step after the last.
-      skip: is told of images that cannot be decoded.
-      threads: of which each makes examples; as many as processors if None.
+      skip: called for each image that cannot be decoded.
+      threads: number of loader threads; None for the number of processors.
     """
 
     @functools.lru_cache(AHEAD + 2)
@@ -90,12 +90,12 @@ def _this_or_next(
 
 
 def made_by() -> dict[str, str]:
-    """Return which libraries decode and resize training photos, with their versions."""
+    """Return the libraries that decode and resize training photos, with versions."""
     return {part: f"{name} {metadata.version(name)}" for part, name in LIBRARIES.items()}
 
 
 class _Parts:
-    """Parts of batches, by their number, as Grain takes a source."""
+    """Parts of batches by number, in the form of a Grain source."""
 
     def __init__(self, part: Callable[[int], list[Batch]], count: int):
         self._part, self._count = part, count
@@ -110,11 +110,12 @@ class _Parts:
 def read_ahead(
     example: Callable[[int], Batch], count: int, batch: int, threads: int | None = None
 ) -> Iterator[Batch]:
-    """Return `example(0)` ... `example(count - 1)` in batches, made by threads meanwhile.
+    """Yield the examples 0..count-1 in batches, prepared ahead by threads.
 
-    The batch divides `count`. What Grain spends on an element is spent on PART of them.
+    The batch size divides `count`. PART examples form one Grain element, which spreads its
+    overhead.
     """
-    import grain  # 1.3 s to import, and not needed by who trains on data that fit on the device
+    import grain  # takes 1.3 s to import; data that fit on the device do not need it
 
     firsts = range(0, batch, PART)
 

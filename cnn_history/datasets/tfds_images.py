@@ -1,7 +1,7 @@
 """Image-classification data sets of TensorFlow Datasets, prepared as array_record.
 
-Read by `as_data_source`: random access, without TensorFlow. Each record has a checksum, which the
-reader compares, so that what is damaged is found and named.
+`as_data_source` gives random access without TensorFlow. The reader checks each record's checksum,
+so damage is found and named.
 """
 
 import itertools
@@ -19,8 +19,8 @@ from cnn_history.datasets.source import Encoded, Source
 from cnn_history.lookup import nearest
 
 DEFAULT_DIR = "~/tensorflow_datasets"
-NAME = re.compile(r"\w+(/\w[\w.-]*)*")  # with the name of a variant, as TFDS writes it
-FEATURES = "tensorflow_datasets.core.features."  # what a data set's features.json may name
+NAME = re.compile(r"\w+(/\w[\w.-]*)*")  # including the variant's name, as TFDS writes it
+FEATURES = "tensorflow_datasets.core.features."  # modules that a data set's features.json may name
 
 
 def folder(data_dir: str) -> pathlib.Path:
@@ -32,9 +32,10 @@ def folder(data_dir: str) -> pathlib.Path:
 def prepared(name: str, data_dir: str) -> pathlib.Path:
     """Return the folder of the newest prepared version of a data set.
 
-    Raises ValueError if there is none, or not as array_record, with the command that prepares it.
+    Raises ValueError, with the command that prepares it, if there is none or it is not
+    array_record.
     """
-    if not NAME.fullmatch(name):  # a path, or a pattern, may lead elsewhere
+    if not NAME.fullmatch(name):  # a path or a pattern could point elsewhere
         check_known(name)
     root = folder(data_dir)
     found = {p.parent: _json(p) for p in root.glob(f"{name}/**/dataset_info.json")}
@@ -48,7 +49,7 @@ def prepared(name: str, data_dir: str) -> pathlib.Path:
     command = f"EXTRAS=tf ./launch.sh prepare_data --dataset={name} --data_dir={root}"
     if found:
         kind = next(iter(found.values())).get("fileFormat", "tfrecord")
-        raise ValueError(f"{name} stands in {root} as {kind}, not as array_record; run: {command}")
+        raise ValueError(f"{name} is in {root} as {kind}, not as array_record; run: {command}")
     check_known(name)
     raise ValueError(
         f"{name} is not in {root} (data_dir or TFDS_DATA_DIR names another folder); "
@@ -61,13 +62,13 @@ def _version(path: pathlib.Path) -> list[int]:
 
 
 def _variant(path: pathlib.Path, root: pathlib.Path, name: str) -> str:
-    """Return the name of a prepared data set with that of its variant."""
+    """Return a prepared data set's name, with its variant."""
     whole = path.relative_to(root)
     return name if whole.as_posix() == name else whole.parent.as_posix()
 
 
 def check_known(name: str) -> None:
-    """Raise ValueError, with the nearest name, if TensorFlow Datasets has no such data set."""
+    """Raise ValueError with the closest name if TensorFlow Datasets has no such data set."""
     import tensorflow_datasets as tfds
 
     known = tfds.list_builders(with_community_datasets=False)
@@ -80,7 +81,7 @@ def check_known(name: str) -> None:
 def source(name: str, split: str, data_dir: str) -> Source:
     """Return a split of a prepared data set.
 
-    Raises ValueError if it is not prepared, has no such split, or no uint8 images with labels.
+    Raises ValueError if it is not prepared, has no such split, or has no uint8 images with labels.
     """
     path = prepared(name, data_dir)
     import tensorflow_datasets as tfds
@@ -88,7 +89,7 @@ def source(name: str, split: str, data_dir: str) -> Source:
     _check_features(path / "features.json")
     try:
         builder = tfds.builder_from_directory(path)
-    except Exception as error:  # whatever its readers of damaged files raise
+    except Exception as error:  # its readers can raise anything on damaged files
         raise ValueError(f"'{path}' is damaged: {_line(error)}") from error
     if split not in builder.info.splits:
         raise ValueError(f"{name} has no split '{split}'; {nearest(split, builder.info.splits)}")
@@ -99,8 +100,8 @@ def source(name: str, split: str, data_dir: str) -> Source:
     shape, dtype = features["image"].shape, features["image"].np_dtype
     if len(shape) != 3 or shape[-1] not in images.COLOURS or dtype != np.uint8:
         raise ValueError(
-            f"the images of {name} are {dtype} {list(shape)}; uint8 [h, w, 1] or [h, w, 3] can be "
-            "read."
+            f"the images of {name} are {dtype} {list(shape)}; only uint8 [h, w, 1] or [h, w, 3] "
+            f"can be read."
         )
     classes = tuple(features["label"].names)
     try:
@@ -129,9 +130,9 @@ def source(name: str, split: str, data_dir: str) -> Source:
 
     def read(indices: Sequence[int]) -> tuple[list[np.ndarray], list[int]]:
         try:
-            examples = files.__getitems__(list(indices))  # many at once are read faster
+            examples = files.__getitems__(list(indices))  # one call for many is faster
         except Exception:
-            examples = None  # one of them is damaged: found and named, one by one
+            examples = None  # one is damaged: read one by one to name it
         found = map(encoded, indices) if examples is None else map(checked, indices, examples)
         pixels, labels = images.decode_all(found, shape[-1])
         for index, image in zip(indices, pixels, strict=True):
@@ -163,7 +164,7 @@ def _stamp(shard: os.PathLike, length: int) -> str:
 
 
 def _places(split: Any) -> Callable[[int], str]:
-    """Return index -> the file and the number in it of a record of a TFDS split."""
+    """Return index -> file and record number, for messages about a TFDS split."""
     ends = list(itertools.accumulate(split.shard_lengths))
 
     def place(index: int) -> str:
@@ -175,12 +176,12 @@ def _places(split: Any) -> Callable[[int], str]:
 
 
 def _check_features(path: pathlib.Path) -> None:
-    """Raise ValueError if features.json names a class of elsewhere: its module would be run."""
+    """Raise ValueError if features.json names a foreign class: loading it would run its module."""
 
     def look(node):
         for key, value in node.items() if isinstance(node, dict) else enumerate(node):
             if key == "pythonClassName" and not str(value).startswith(FEATURES):
-                raise ValueError(f"'{path}' names {value}, which is not a feature of TFDS.")
+                raise ValueError(f"'{path}' names {value}, which is not a TFDS feature.")
             if isinstance(value, dict | list):
                 look(value)
 

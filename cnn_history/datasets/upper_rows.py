@@ -1,15 +1,15 @@
-"""The upper rows of a JPEG file, without decoding what lies below.
+"""Decode the upper rows of a JPEG file without the rows below.
 
-A decoder ends after as many rows as the header names. Where the header names fewer than there are,
-the decoder leaves bytes over, and warns of them once all its rows are done: its first warning, if
-nothing else is wrong. The rows are those of the whole decode, to the bit.
+A decoder stops after the number of rows in the header. If the header states fewer rows than the
+file holds, the decoder warns of surplus bytes once its rows are done; in a sound file this is its
+first warning. The rows equal those of a full decode, bit for bit.
 """
 
 import numpy as np
 
-CONTEXT = 2  # rows below, which the enlarging of colours looks at
-WORTH_IT = 32  # rows to leave out, at least
-LEFT_OVER = "extraneous bytes before marker 0xd9"  # which is that of the file's end
+CONTEXT = 2  # rows below that chroma upsampling reads
+WORTH_IT = 32  # fewest rows worth leaving out
+LEFT_OVER = "extraneous bytes before marker 0xd9"  # 0xd9 marks the end of the file
 
 FRAME, OTHER_FRAMES = (
     (0xC0, 0xC1),
@@ -23,15 +23,15 @@ def decode(
 ) -> np.ndarray | None:
     """Return the file's first rows, uint8 [rows / divisor or more, width / divisor, channels].
 
-    None where that is not possible, or not worth it. Raises simplejpeg's ValueError.
+    None if that is impossible or saves too little. Raises simplejpeg's ValueError.
 
     Args:
-      data: the file.
-      rows: of the file, that are needed.
+      data: the file's bytes.
+      rows: number of the file's rows that are needed.
       shape: (h, w) of the file.
       channels: of the result.
-      kind: of the result, as simplejpeg names it.
-      divisor: of both sides.
+      kind: colour space of the result, as simplejpeg names it.
+      divisor: divides both sides.
     """
     import simplejpeg
 
@@ -52,10 +52,10 @@ def decode(
 
 
 def _height_field(data: bytes) -> int | None:
-    """Return where the header names the height; None where rows are not stored once and in order.
+    """Return the height's position in the header; None if rows are not stored once, in order.
 
-    So it is in progressive files, and in those with a scan for each colour. Where there are restart
-    markers, the next of them, not the file's end, follows the bytes left over.
+    Progressive files and files with one scan per colour store them otherwise. In files with restart
+    markers, the surplus bytes end at the next such marker, not at the end of the file.
 
     Source: ITU-T T.81, annex B.
     """

@@ -2,9 +2,9 @@
 
 Each is `protocol(probabilities, images, size=, ...)`: `probabilities` maps images [n, h, w, c] to
 [n, classes], and so does the protocol, so that protocols compose with each other and with
-ensembles. Every mean over views is one of probabilities. The views are made and seen one after
-another, in Python: compile `probabilities`, not the protocol. A new one is a file, and its import
-and its entry below.
+ensembles. Means over views are means of probabilities. The views are made and evaluated one after
+another, in Python: compile `probabilities`, not the protocol. To add a protocol, add a file, its
+import and its entry below.
 
     >>> import jax.numpy as jnp
     >>> from cnn_history import evaluation

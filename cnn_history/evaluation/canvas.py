@@ -1,12 +1,12 @@
-"""A network on a canvas: one compiled program for images of many sizes, and the same numbers.
+"""Dense evaluation on a canvas: one compiled program for images of many sizes, same numbers.
 
-The image lies in the upper left of the canvas. Zeros behind it are not enough: a bias or a norm
-makes something of them, which the next padded convolution would see instead of its padding. So each
-layer that looks at neighbours gets its input masked: behind the image stands what the layer pads
-with. Which layers those are, and how far the image reaches in each, follows from the network as JAX
-traces it for the image's own shape, which takes a tenth of compiling it. That trace must be the
-canvas's in all but sizes; where it is not, as where a padding begins elsewhere or an average counts
-other positions, `reach` raises Unlike.
+The image lies in the upper left of the canvas. Filling the rest with zeros is not enough: a bias or
+a norm changes them, and the next padded convolution would read the result instead of its padding.
+The input of each layer that reads neighbours is therefore masked: outside the image it holds the
+layer's padding value. The layers, and the image's extent in each, are found by tracing the network
+for the image's own shape, which takes a tenth of the time of compiling. That trace must equal the
+canvas's in all but sizes. If it does not, for example because padding starts elsewhere or an
+average counts other positions, `reach` raises Unlike.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
-STEPS = 4  # lengths of a canvas between a power of two and the next
+STEPS = 4  # canvas lengths between consecutive powers of two
 
-# What each operation is: of each position alone,
+# Kinds of operations: on each position alone,
 LOCAL = frozenset(
     (
         *("abs", "add", "and", "clamp", "convert_element_type", "copy", "div", "eq", "erf", "exp"),
@@ -28,9 +28,9 @@ LOCAL = frozenset(
         *("sqrt", "square", "squeeze", "stop_gradient", "sub", "tanh", "transpose"),
     )
 )
-# of places counted from the beginning of each axis,
+# on places counted from the start of each axis,
 FROM_THE_BEGINNING = frozenset(("broadcast_in_dim", "slice"))
-# of elements along some axes, which have to be all there, of (parameters, number of the operand),
+# along whole axes, given by (parameters, index of the operand),
 ALONG: dict[str, Callable[[dict, int], tuple[int, ...]]] = {
     "concatenate": lambda params, operand: (params["dimension"],),
     "dot_general": lambda params, operand: tuple(
@@ -39,17 +39,17 @@ ALONG: dict[str, Callable[[dict, int], tuple[int, ...]]] = {
     "pad": lambda params, operand: () if operand else _padded(params["padding_config"]),
     "reduce_max": lambda params, operand: params["axes"],
     "reduce_sum": lambda params, operand: params["axes"],
-    "reshape": lambda params, operand: None,  # of all
+    "reshape": lambda params, operand: None,  # on all elements
 }
-# and of neighbours; here, what stands where there is none.
+# and on neighbours; the value is what stands in for a missing neighbour.
 PADDED = {"conv_general_dilated": 0, "reduce_window_sum": 0, "reduce_window_max": -np.inf}
-# Parameters that say how long an axis is, and are others on a canvas.
+# Parameters that hold an axis length, and so differ on a canvas.
 LENGTHS = {
     "broadcast_in_dim": ("shape",),
     "slice": ("limit_indices",),
     **dict.fromkeys(PADDED, ("padding",)),
 }
-PROGRAMS = ("jaxpr", "call_jaxpr")  # parameters that are programs, whose operations are compared
+PROGRAMS = ("jaxpr", "call_jaxpr")  # parameters that hold programs; their operations are compared
 
 
 def _padded(widths: list[tuple[int, int, int]]) -> list[int]:
@@ -57,13 +57,13 @@ def _padded(widths: list[tuple[int, int, int]]) -> list[int]:
 
 
 class Unlike(Exception):
-    """An image's own program is another one than the canvas's; the message says where."""
+    """The image's program differs from the canvas's; the message says where."""
 
 
 def shape(own: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape of the canvas for images [n, h, w, c]: the longer side is rounded up.
 
-    To a quarter of a power of two, so that it is at most a quarter longer. Squares stay.
+    It is rounded to a quarter of a power of two, so it grows by at most a quarter. Squares stay.
     """
     n, h, w, c = own
     if h == w:
@@ -74,16 +74,16 @@ def shape(own: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def reach(own: ClosedJaxpr, canvas: ClosedJaxpr) -> list[tuple[int, ...]]:
-    """Return how far an image reaches: the shape of what each operation of PADDED gets.
+    """Return the image's extent in the network: the input shape of each operation in PADDED.
 
-    The shape of the result is the last.
+    The last shape is that of the result.
 
     Args:
-      own: a function of an image, traced at its own shape.
+      own: the function, traced at the image's own shape.
       canvas: the same function, at the canvas's.
 
     Raises:
-      Unlike: the same operations would not give the image's numbers on the canvas.
+      Unlike: on the canvas, the operations would give other numbers.
     """
     found = list(_compared(own, canvas))
     return [*found, own.out_avals[0].shape]
@@ -113,7 +113,7 @@ def _compared(own: ClosedJaxpr, canvas: ClosedJaxpr) -> Iterator[tuple[int, ...]
 
 
 def _check_alike(name: str, mine: JaxprEqn, its: JaxprEqn) -> None:
-    """Raise Unlike unless an operation of positions in the image sees nothing behind it."""
+    """Raise Unlike if an operation inside the image could read beyond it."""
     _check(name in LOCAL | FROM_THE_BEGINNING | ALONG.keys() | PADDED.keys(), name)
     others = LENGTHS.get(name, ())
     for key in mine.params.keys() | its.params.keys():
@@ -141,12 +141,12 @@ def _check_alike(name: str, mine: JaxprEqn, its: JaxprEqn) -> None:
 
 
 def _pads(eqn: JaxprEqn) -> bool:
-    """Tell whether an operation looks beyond an edge; else what is behind an image matters not."""
+    """Tell whether an operation reads beyond an edge (else values outside do not matter)."""
     return any(map(any, eqn.params["padding"]))
 
 
 def _begins_with(whole: Any, part: Any) -> bool:
-    """Tell whether an array is the first part of another; equal ones are."""
+    """Tell whether an array is a prefix of another (or equal to it)."""
     whole, part = np.asarray(whole), np.asarray(part)
     if whole.ndim != part.ndim or any(x < y for x, y in zip(whole.shape, part.shape, strict=True)):
         return False
@@ -155,11 +155,11 @@ def _begins_with(whole: Any, part: Any) -> bool:
 
 def _check(right: bool, what: str) -> None:
     if not right:
-        raise Unlike(f"{what} is another on the canvas")
+        raise Unlike(f"{what} differs on the canvas")
 
 
 def _program(eqn: JaxprEqn) -> ClosedJaxpr | None:
-    """Return the program that an operation is a call of."""
+    """Return the program that an operation calls."""
     found = (eqn.params.get(name) for name in PROGRAMS)
     return next((one for one in found if isinstance(one, ClosedJaxpr)), None)
 
@@ -167,12 +167,12 @@ def _program(eqn: JaxprEqn) -> ClosedJaxpr | None:
 def evaluated(
     canvas: ClosedJaxpr, reaches: list[tuple[jax.Array, ...]], *leaves: jax.Array
 ) -> jax.Array:
-    """Return what the function gives on a canvas, right as far as the image's own result reaches.
+    """Return the function's result on a canvas, correct within the extent of the image's result.
 
     Args:
       canvas: the function, traced.
       reaches: what `reach` returns, for the image.
-      leaves: the function's arguments, flat; the image lies in the upper left of its canvas.
+      leaves: the function's arguments, flattened; the image lies in the upper left of its canvas.
     """
     shapes = iter(reaches)
 
@@ -204,13 +204,13 @@ def evaluated(
 
 
 def mean(positions: jax.Array, own: tuple[jax.Array, ...]) -> jax.Array:
-    """[n, h', w', classes] -> [n, classes]: over the image's positions, whose shape is `own`."""
+    """[n, h', w', classes] -> [n, classes]: the mean over the image's positions, of shape `own`."""
     made = jnp.where(inside(positions.shape, own), positions, 0)
     return made.sum((1, 2)) / (own[1] * own[2])
 
 
 def inside(whole: tuple[int, ...], own: tuple[jax.Array, ...]) -> jax.Array:
-    """Return which positions of a map [n, ..., c] are the image's, whose own map is that large."""
+    """Return a mask of a map [n, ..., c] that selects the positions of the image's own map."""
     made = jnp.ones((1,) * len(whole), bool)
     for axis in range(1, len(whole) - 1):
         along = [-1 if i == axis else 1 for i in range(len(whole))]

@@ -19,11 +19,10 @@ def crops144(
     """Return the mean of the class probabilities of 4 x 3 x 6 x 2 views, [n, classes].
 
     At each scale "the left, center and right square of these resized images (in the case of
-    portrait images, we take the top, center and bottom squares)"; of each square "the 4 corners
-    and the center 224x224 crop as well as the square resized to 224x224, and their mirrored
-    versions". The three squares of a square image are one and the same, whose views are taken
-    once, and a scale counts as much as another. Raises ValueError if a scale is smaller than
-    `size`.
+    portrait images, we take the top, center and bottom squares)"; of each square "the 4 corners and
+    the center 224x224 crop as well as the square resized to 224x224, and their mirrored versions".
+    The three squares of a square image coincide, so their views are taken once; all scales have
+    equal weight. Raises ValueError if a scale is smaller than `size`.
 
     Args:
       probabilities: [n, size, size, c] -> [n, classes].

@@ -19,7 +19,7 @@ def crops150(
     """Return the mean of the class probabilities of 3 x 5x5 x 2 views, [n, classes].
 
     "50 crops per scale (5x5 regular grid with 2 flips), for a total of 150 crops over 3 scales".
-    Reading: the grid reaches from corner to corner of the whole image, its places rounded down.
+    Reading: the grid spans the whole image from corner to corner; positions are rounded down.
     Raises ValueError if a scale is smaller than `size`.
 
     Args:

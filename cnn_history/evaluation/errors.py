@@ -8,8 +8,8 @@ import numpy as np
 def errors(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Return `top1_error`, `top5_error` (above five classes) as fractions, and `count`.
 
-    Of equal probabilities the lower class is taken first, as argmax does. An example whose
-    probabilities are not all finite is wrong, and `not_finite` says how many those are, if any.
+    Ties go to the lower class, as in argmax. An example with a non-finite probability counts as
+    wrong; `not_finite`, present if there are any, counts these examples.
 
     Args:
       probabilities: [n, classes].
@@ -31,8 +31,8 @@ def per_class(
 ) -> list[dict[str, str | int | None]]:
     """Return a row for each class: `class`, `count`, `top1_errors` and `confused_with`.
 
-    The last is the class that most of its errors are taken for, None where there are none. Not
-    finite probabilities are an error, and no class. Arguments are those of `errors`.
+    `confused_with` is the class that most of its errors were assigned to, None without errors.
+    Non-finite probabilities count as an error but not as a class. Takes the arguments of `errors`.
     """
     finite = np.isfinite(probabilities).all(-1)
     taken_for = np.zeros((len(classes), len(classes)), int)

@@ -16,10 +16,10 @@ def multi_crop_and_dense(
     size: int,
     scales: Sequence[int] = SCALES,
 ) -> jax.Array:
-    """Return the mean of what `crops150` and `multi_scale_dense` give, [n, classes].
+    """Return the mean of the results of `crops150` and `multi_scale_dense`, [n, classes].
 
     "The complementarity of the two evaluation techniques by averaging their soft-max outputs."
-    Arguments and errors are theirs.
+    Takes their arguments and raises their errors.
     """
     crops = crops150(lambda view: over_positions(probabilities(view)), images, size, scales)
     return (crops + multi_scale_dense(probabilities, images, size, scales)) / 2

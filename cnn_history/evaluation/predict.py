@@ -10,12 +10,12 @@ import numpy as np
 def over_batches(
     function: Callable[[Any], Any], batches: Iterable[Any], count: int, put: Callable[[Any], Any]
 ) -> Any:
-    """Return what `function` makes of `count` examples, as numpy arrays [count, ...].
+    """Return the results of `function` for `count` examples, as NumPy arrays [count, ...].
 
     Args:
       function: compiled; a batch [batch_size, ...] -> a tree of arrays [batch_size, ...].
-      batches: of the examples in their order, the last filled up, so that all have one shape and
-        divide among the devices; what comes of the filling is cut off.
+      batches: of the examples in order; the last one is padded, so that all have one shape and
+        divide among the devices. Results for the padding are dropped.
       count: number of examples.
       put: places a batch on the devices.
     """

@@ -1,4 +1,4 @@
-"""What a protocol is to those who run it."""
+"""The interface of a protocol, for callers that run it."""
 
 import enum
 from collections.abc import Callable, Mapping
@@ -8,20 +8,20 @@ from cnn_history import choices
 
 
 class Sees(enum.Enum):
-    """What of an image a protocol's views are cut from."""
+    """The part of an image from which a protocol takes its views."""
 
-    NETWORK = "what the network itself takes, as where a run measures its error"
+    NETWORK = "the network's own input, as when a run measures its error"
     SQUARE = "the central square, at one scale"
-    WHOLE = "all of it, whatever its aspect"
+    WHOLE = "the whole image, at its own aspect ratio"
 
 
 class Protocol(NamedTuple):
-    """An entry of the table.
+    """An entry in the table of protocols.
 
     Attributes:
-      run: `(probabilities, images, size=, ...)` -> [n, classes]; its signature says its options.
-      sees: what of an image.
-      by_position: whether `probabilities` may be those of each position, [n, h', w', classes].
+      run: `(probabilities, images, size=, ...)` -> [n, classes]; its signature defines its options.
+      sees: the part of an image that it takes.
+      by_position: whether `probabilities` may return one row per position, [n, h', w', classes].
     """
 
     run: Callable
@@ -30,5 +30,5 @@ class Protocol(NamedTuple):
 
     @property
     def options(self) -> Mapping[str, choices.Option]:
-        """The options by name; `scales` where the protocol makes several scales itself."""
+        """The options by name; `scales` if the protocol makes several scales itself."""
         return choices.options(self.run)

@@ -8,9 +8,9 @@ from cnn_history.evaluation import views
 def ten_crop(probabilities: views.Probabilities, images: jax.Array, size: int) -> jax.Array:
     """Return the mean of the class probabilities of ten views, [n, classes].
 
-    "Five 224x224 patches (the four corner patches and the center patch) as well as their
-    horizontal reflections", out of 256x256 there. Raises ValueError if the images are smaller than
-    `size`.
+    "Five 224x224 patches (the four corner patches and the center patch) as well as their horizontal
+    reflections", of images of 256x256 in the paper. Raises ValueError if the images are smaller
+    than `size`.
 
     Args:
       probabilities: [n, size, size, c] -> [n, classes].

@@ -1,6 +1,6 @@
-"""Views of images: what the protocols cut, mirror and enlarge, and the mean over them.
+"""Views of images: crops, mirror images and enlargements for the protocols, and their mean.
 
-Of NumPy's arrays they are made on the host, without a compiled program for each size of image.
+Views of NumPy arrays are made on the host, without a compiled program for each size of image.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -17,8 +17,8 @@ Probabilities = Callable[[jax.Array], jax.Array]
 def mean(probabilities: Probabilities, views: Iterable[jax.Array]) -> jax.Array:
     """Return the mean of `probabilities(view)` over the views, which are made one after another.
 
-    Outside `jax.jit` no more than a few of them are in memory at a time, and a `probabilities` that
-    is compiled itself is compiled once for all views of one shape; inside, all are one program.
+    Outside `jax.jit`, only a few views are in memory at a time, and a compiled `probabilities` is
+    compiled once for all views of one shape. Inside, all views form one program.
     """
     total, count = 0.0, 0
     for view in views:
@@ -34,7 +34,7 @@ def and_mirrored(views: Iterable[jax.Array]) -> Iterator[jax.Array]:
 
 
 def crop(images: jax.Array, corner: tuple[int, int], size: int) -> jax.Array:
-    """[n, h, w, c] -> [n, size, size, c], whose upper left position is `corner`, (top, left)."""
+    """[n, h, w, c] -> [n, size, size, c], the square whose upper left is `corner`, (top, left)."""
     top, left = corner
     return images[:, top : top + size, left : left + size]
 
@@ -59,7 +59,7 @@ def corners(images: jax.Array, size: int) -> list[tuple[int, int]]:
 
 
 def at_scale(images: jax.Array, scale: int) -> jax.Array:
-    """Resize so that the shorter side is `scale`, bilinear (with antialiasing where it shrinks)."""
+    """Resize the shorter side to `scale`, bilinear (antialiased when shrinking)."""
     n, h, w, c = images.shape
     if min(h, w) == scale:
         return images
@@ -67,7 +67,7 @@ def at_scale(images: jax.Array, scale: int) -> jax.Array:
 
 
 def resize(images: jax.Array, size: int) -> jax.Array:
-    """Resize to [n, size, size, c], likewise."""
+    """Resize to [n, size, size, c], by the same interpolation."""
     n, _, _, c = images.shape
     return _resize(images, (n, size, size, c))
 
@@ -84,7 +84,7 @@ _compiled_resize = jax.jit(
 
 
 def _resize_on_the_host(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Resize without a program for each size: a product of matrices for rows, and for columns."""
+    """Resize without compiling a program for each size: one matrix product per axis."""
     _, h, w, _ = images.shape
     _, rows, columns, _ = shape
     made = np.tensordot(_weights(h, rows, images.dtype), images, (1, 1))
@@ -93,9 +93,9 @@ def _resize_on_the_host(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarra
 
 
 def _weights(old: int, new: int, dtype: np.dtype) -> np.ndarray:
-    """Return what each old position counts for in each new one, [new, old]: triangles.
+    """Return the triangle weights of old positions in each new one, [new, old].
 
-    Places are rounded as `jax.image.resize` rounds them, so that both see the same image to 1e-6.
+    Positions are rounded as in `jax.image.resize`, so both agree to 1e-6.
     """
     step = dtype.type(1 / (new / old))
     places = ((np.arange(new) + 0.5) * float(step) - 0.5).astype(dtype)

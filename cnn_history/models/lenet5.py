@@ -106,8 +106,8 @@ class LeNet51998(Classifier):
         del train
         if self.num_classes != CLASSES:
             raise ValueError(
-                f"lenet5_1998 has codes for the ten digits only, not for {self.num_classes} "
-                "classes; lenet5 takes any number."
+                f"lenet5_1998 has codes for the ten digits only, got {self.num_classes} classes; "
+                f"lenet5 takes any number."
             )
         check_size(images, IMAGE_SIZE, "lenet5_1998")
         subsampling = functools.partial(layers.TrainableSubsampling, self.kernel_init, self.dtype)

@@ -42,7 +42,9 @@ def check_size(images: jax.Array, smallest: int, name: str, otherwise: str = "")
       otherwise: how to use smaller images, if that is possible.
     """
     if images.ndim != 4:
-        raise ValueError(f"{name} takes images [n, h, w, c], not an array {list(images.shape)}.")
+        raise ValueError(
+            f"{name}: expected images [n, h, w, c], got an array {list(images.shape)}."
+        )
     if min(images.shape[1:3]) < smallest:
         h, w = images.shape[1:3]
         raise ValueError(

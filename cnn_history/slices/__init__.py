@@ -1,1 +1,1 @@
-"""Programs of a run compiled for TPU slices that are not here, by the TPU's own compiler."""
+"""Compile a run's programs for TPU slices and GPU servers that this machine does not have."""

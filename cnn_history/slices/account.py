@@ -1,4 +1,4 @@
-"""A run's account on a slice: its programs compiled, and the largest batch that fits."""
+"""Account of a run on a slice: its compiled programs, and the largest batch that fits."""
 
 from collections.abc import Callable, Collection
 
@@ -12,15 +12,15 @@ Make = Callable[[jax.sharding.Mesh], Experiment]
 
 
 def account(topology_name: str, make: Make, chosen: Collection[str] = programs.PROGRAMS) -> dict:
-    """Return what compiling the programs of a run for a slice shows.
+    """Compile the programs of a run for a slice, and return their measurements.
 
-    What stands beside `programs` is that of the step.
+    The keys beside `programs` are those of the step.
 
     Args:
       topology_name: such as v5e:2x4.
       make: a mesh -> the run's experiment, for that mesh.
-      chosen: which of `programs.PROGRAMS`; always the step. One that the run has none of is left
-        out, such as a scan over steps where images are streamed.
+      chosen: names in `programs.PROGRAMS`; the step is always included. Programs that the run does
+        not have are left out, such as a scan over steps when images are streamed.
     """
     chip, _ = topology.parse(topology_name)
     there = topology.devices(topology_name)
@@ -49,12 +49,12 @@ def account(topology_name: str, make: Make, chosen: Collection[str] = programs.P
 
 
 def largest(found: dict, make: Callable[[int], Make], multiple: int = 1) -> dict:
-    """Return the largest batch whose step fits, as `search.largest` finds it.
+    """Return the largest batch whose step fits, found by `search.largest`.
 
     Args:
-      found: what `account` returned.
-      make: batch size -> what makes its experiment.
-      multiple: of which the images of a device have to be.
+      found: the result of `account`.
+      make: batch size -> a function that makes its experiment.
+      multiple: must divide the number of images per device.
     """
     chip, _ = topology.parse(found["topology"])
     mesh = devices.mesh(topology.devices(found["topology"]))

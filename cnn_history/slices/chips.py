@@ -1,12 +1,12 @@
-"""What is published of the chips that slices are made of, and of GPUs.
+"""Published figures of TPU chips and GPUs.
 
 Source: Google Cloud, "TPU architecture", the pages of each version
-(https://cloud.google.com/tpu/docs/v4, /v5e, /v5p, /v6e; read in November 2026). The peak is that of
-matrix products in bfloat16; XLA rounds the factors of float32 to bfloat16 too, unless told not to.
-NVIDIA's data sheets of the H100 SXM and the H200 SXM, for dense products.
+(https://cloud.google.com/tpu/docs/v4, /v5e, /v5p, /v6e; read in November 2026). The peak is for
+matrix products in bfloat16; by default, XLA rounds float32 factors to bfloat16 too. GPUs: NVIDIA's
+data sheets of the H100 SXM and the H200 SXM, for dense products.
 
-The memory of a TPU is what its compiler (libtpu 0.0.42.1) leaves to a program, as its refusals say:
-15.75 of the 16 GiB of a v5e.
+The memory of a TPU is the part that its compiler (libtpu 0.0.42.1) leaves to a program, as stated
+in its error messages: 15.75 of the 16 GiB of a v5e.
 """
 
 from typing import NamedTuple
@@ -15,16 +15,17 @@ GB, GIB = 10**9, 2**30
 
 
 class Chip(NamedTuple):
-    """One chip.
+    """Published figures of one chip.
 
     Attributes:
       kind: its name in a topology.
-      memory: bytes of its HBM that a program can use.
-      flops: most floating-point operations a second, in bfloat16.
-      bandwidth: most bytes a second from and to the HBM.
+      memory: bytes of HBM available to a program.
+      flops: peak floating-point operations per second, in bfloat16.
+      bandwidth: peak bytes per second to and from HBM.
       dimensions: of the torus or mesh that its slices are cut from.
-      configuration: of a TPU with two cores, the one in which jax sees them as one device.
-      target: of a GPU, what XLA is to know of it, beside memory and bandwidth: a file in `targets`.
+      configuration: for a TPU with two cores, the setting in which jax sees them as one device.
+      target: for a GPU, the file in `targets` that describes it to XLA, without memory and
+        bandwidth.
     """
 
     kind: str
@@ -44,6 +45,6 @@ CHIPS = {
         Chip("v5p", round(95.74 * GIB), 459e12, 2765e9, 3),
         Chip("v6e", round(31.25 * GIB), 918e12, 1640e9, 2),
         Chip("h100", 80 * GB, 989e12, 3350e9, 1, target="h100.txtpb"),
-        Chip("h200", 141 * GB, 989e12, 4800e9, 1, target="h100.txtpb"),  # more memory alone
+        Chip("h200", 141 * GB, 989e12, 4800e9, 1, target="h100.txtpb"),  # differs in memory only
     )
 }

@@ -1,4 +1,4 @@
-"""One program compiled: what it needs, and what it says of itself."""
+"""Compile one program and return its needs: memory, operations and collectives."""
 
 import re
 import time
@@ -19,20 +19,20 @@ UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 
 def compiled(trace: Callable[[], jax.stages.Traced], chip: Chip, state: Any, devices: int) -> dict:
-    """Return what compiling a program shows; all bytes and operations are those of one device.
+    """Compile a program and return its measurements; bytes and operations are per device.
 
     Args:
-      trace: the program.
-      chip: that it is compiled for.
-      state: of the run, as shapes.
-      devices: their number.
+      trace: traces the program.
+      chip: the target.
+      state: the run's, as shapes.
+      devices: number of devices.
 
     Returns:
-      `fits`, `peak_bytes`, `hbm_bytes`, `seconds` (of tracing and compiling). Where a program does
-      not fit a TPU, `peak_bytes` is what its temporaries alone need. Where it compiles,
-      `argument_bytes`, `temp_bytes`, `flops`, `bytes_accessed`, `bound`, `collectives`, `layout`
-      too. For a GPU it compiles whether it fits or not, and `flops`, `bytes_accessed`, `bound` are
-      None.
+      `fits`, `peak_bytes`, `hbm_bytes`, `seconds` (of tracing and compiling). If a program does not
+        fit a TPU, `peak_bytes` covers its temporaries only. If it compiles, also `argument_bytes`,
+        `temp_bytes`, `flops`, `bytes_accessed`, `bound`, `collectives` and `layout`. For a GPU, a
+        program compiles even if it does not fit, and `flops`, `bytes_accessed` and `bound` are
+        None.
     """
     began = time.monotonic()
     try:
@@ -48,7 +48,7 @@ def compiled(trace: Callable[[], jax.stages.Traced], chip: Chip, state: Any, dev
         return {"fits": False, "peak_bytes": peak, "hbm_bytes": memory, "seconds": seconds}
     seconds = round(time.monotonic() - began, 1)
     needed, costs, text = program.memory_analysis(), program.cost_analysis(), program.as_text()
-    counted = {"flops": None, "bytes_accessed": None, "bound": None}  # XLA does not tell of GPUs
+    counted = {"flops": None, "bytes_accessed": None, "bound": None}  # unknown for GPUs
     if costs:
         flops, accessed = round(costs["flops"]), round(costs["bytes accessed"])
         limits = bound(flops, accessed, chip)
@@ -67,11 +67,10 @@ def compiled(trace: Callable[[], jax.stages.Traced], chip: Chip, state: Any, dev
 
 
 def bound(flops: float, accessed: float, chip: Chip) -> dict:
-    """Return which of the chip's limits comes first, and the most that the other one leaves.
+    """Return the chip's binding limit, and the largest reachable share of the other one.
 
-    The roofline of Williams et al. 2009: with so many operations for each byte of HBM, a program
-    can reach no more than that share of the peak, or of the bandwidth. Both are bounds; no program
-    has to come near them.
+    The roofline of Williams et al. 2009: the number of operations per byte of HBM bounds the share
+    of the peak, or of the bandwidth, that a program can reach. A program may stay far below.
     """
     ratio = flops / max(accessed, 1) / (chip.flops / chip.bandwidth)
     return {
@@ -82,6 +81,6 @@ def bound(flops: float, accessed: float, chip: Chip) -> dict:
 
 
 def _sizes(state: Any) -> tuple[set[int], set[int]]:
-    """Return the sizes of parameters, and those of the vectors of norms that keep statistics."""
+    """Return the sizes of the parameters, and of the vectors in norms with running statistics."""
     channels = {leaf.size for leaf in jax.tree.leaves(state.model_state)}
     return {leaf.size for leaf in jax.tree.leaves(state.params)}, channels

@@ -1,4 +1,4 @@
-"""What a compiled program says of itself: XLA's text of it, HLO, after all optimizations."""
+"""Read the text of a compiled program: XLA's HLO after all optimizations."""
 
 import math
 import re
@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 KINDS = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter")
 USES = GRADIENT, STATISTICS, OTHER = ("gradient", "statistics", "other")
-MOMENTS = 3  # that a device tells of each channel of a norm
-SHOWN = 10  # of what layouts cost, the largest
+MOMENTS = 3  # numbers that a device sends per channel of a norm
+SHOWN = 10  # rows of layout costs, largest first
 
 COMPUTATION = re.compile(r"(?:ENTRY )?%(?P<name>[\w.-]+) \(.*\{$")
 INSTRUCTION = re.compile(
@@ -22,9 +22,9 @@ CALLED = re.compile(r"calls=%([\w.-]+)")
 WHERE = re.compile(r'op_name="([^"]*)"')
 BITS = re.compile(r"\d+")
 
-# Of a layout, after the order of its dimensions: the first tile, and where it is not the HBM.
+# In a layout, after the order of dimensions: the first tile, and the memory space if not HBM.
 TILE, SPACE = re.compile(r":T\(([\d,]+)\)"), re.compile(r"S\([1-9]\d*\)")
-# Instructions that give another name to what is there, and those of data that come from outside.
+# Instructions that rename an existing array, or name input data.
 NO_ARRAY = {"parameter", "constant", "get-tuple-element", "tuple", "bitcast", "copy-done"}
 MOVES = ("copy", "transpose", "pad", "reshape")
 
@@ -33,11 +33,11 @@ class Array(NamedTuple):
     """One array of an instruction's result.
 
     Attributes:
-      text: as HLO has it, without its layout.
+      text: in HLO, without its layout.
       size: number of values.
-      bytes: that they take.
-      padded: bytes that they take in their layout, whose tiles are whole.
-      in_hbm: whether they lie there.
+      bytes: of the values.
+      padded: bytes in the array's layout, with whole tiles.
+      in_hbm: whether the array lies in HBM.
     """
 
     text: str
@@ -48,7 +48,7 @@ class Array(NamedTuple):
 
 
 class Instruction(NamedTuple):
-    """One instruction: the computation that it stands in, and its line."""
+    """One instruction: its computation and its line."""
 
     computation: str
     name: str
@@ -58,13 +58,13 @@ class Instruction(NamedTuple):
 
     @property
     def where(self) -> str:
-        """Where in the network it comes from, as jax names it; empty if it is not known."""
+        """Its origin in the network, as jax names it; empty if unknown."""
         match = WHERE.search(self.line)
         return match[1] if match else ""
 
 
 def instructions(text: str) -> Iterator[Instruction]:
-    """Yield the instructions of all computations, in their order."""
+    """Yield the instructions of all computations in order."""
     computation = ""
     for line in text.splitlines():
         if match := COMPUTATION.match(line):
@@ -96,20 +96,19 @@ def _array(found: re.Match) -> Array:
 def collectives(
     text: str, kernels: Collection[int], channels: Collection[int], devices: int
 ) -> list[dict]:
-    """Return how often devices talk to each other, by kind and use.
+    """Return the collectives (communication between devices), by kind and use.
 
-    An instruction counts once, also in a loop. One that carries an array as large as a kernel, a
-    vector that is no norm's, or several arrays in one, is the gradient's; XLA merges small ones
-    into it. One that carries
-    nothing but numbers for each channel of a norm is one of statistics, or of what goes back
-    through them, and is the gradient of scale and shift too; and so is one that gathers the moments
-    of each device.
+    An instruction in a loop counts once. A collective belongs to the gradient if it carries an
+    array as large as a kernel, a vector that is not a norm's, or several arrays at once; XLA merges
+    small ones into it. A collective that carries only numbers per channel of a norm belongs to the
+    norm's statistics: forward, backward, or the gradient of scale and shift. So does one that
+    gathers each device's moments.
 
     Args:
-      text: of the program.
-      kernels: sizes of parameters that are no vectors of norms.
+      text: the program's HLO.
+      kernels: sizes of the parameters that are not vectors of norms.
       channels: sizes of the norms' vectors.
-      devices: their number.
+      devices: number of devices.
     """
     told = {MOMENTS * devices * size for size in channels}
     found, known = list(instructions(text)), (set(kernels), set(channels), told)
@@ -149,12 +148,12 @@ def _use(kind: str, sizes: set[int], kernels: set[int], channels: set[int], told
 
 
 def layout_costs(text: str) -> list[dict]:
-    """Return the arrays that layouts cost most, SHOWN of them, the largest first.
+    """Return the SHOWN arrays with the highest layout costs, largest first.
 
-    `copy`, `transpose`, `pad`, `reshape`: bytes that are written to bring an array into another
-    layout or size; `padding`: bytes of HBM that an array takes beyond its values, since its tiles
-    are whole. What is fused into other work, and what lies in the chip's own memory, is not
-    counted. Arrays alike, from the same place in the network, are one row.
+    `copy`, `transpose`, `pad`, `reshape`: bytes written to change an array's layout or size.
+    `padding`: bytes of HBM that whole tiles take beyond the array's values. Fused operations and
+    arrays in the chip's own memory are not counted. Equal arrays from the same place in the network
+    share one row.
     """
     rows = Counter()
     fused = {

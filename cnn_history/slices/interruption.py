@@ -1,4 +1,4 @@
-"""A signal ends a compilation at once."""
+"""Lets a signal end a compilation at once."""
 
 import contextlib
 import os
@@ -12,10 +12,10 @@ SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 @contextlib.contextmanager
 def ends_at_once() -> Iterator[None]:
-    """While entered, a signal ends the process, with status 128 + its number.
+    """Within this context, a signal ends the process with status 128 + its number.
 
-    Python's own handlers wait until the compiler returns, which takes minutes. A thread hears of
-    the signal by the pipe that Python's signals are written to.
+    Python's own handlers wait for the compiler to return, which can take minutes. Here a thread
+    reads the signal from the pipe to which Python writes signals.
     """
     heard, told = os.pipe()
     os.set_blocking(told, False)

@@ -1,4 +1,4 @@
-"""The programs that `train` would run on a mesh, with shapes instead of data."""
+"""The programs that `train` would run on a mesh, traced with shapes instead of data."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,10 +21,10 @@ def state(experiment: Experiment, mesh: jax.sharding.Mesh) -> Any:
 def traced(
     experiment: Experiment, mesh: jax.sharding.Mesh
 ) -> dict[str, Callable[[], jax.stages.Traced]]:
-    """Return what traces each program of a run, by its name in PROGRAMS.
+    """Return functions that trace each program of a run, by name in PROGRAMS.
 
-    `steps`, a scan, is there where `train` makes several steps in a call. The mean image of the
-    data, which is a constant in a program, is zero here.
+    `steps`, a scan, exists if `train` makes several steps per call. The data's mean image, a
+    constant in a program, is zero here.
     """
     made, takes = _made(experiment, mesh)
     split = devices.over_batch(mesh)
@@ -59,7 +59,7 @@ def _made(experiment: Experiment, mesh: jax.sharding.Mesh) -> tuple[program.Prog
 
 
 def unmeasured(experiment: Experiment) -> Statistics:
-    """Return statistics of the right sizes, of no images."""
+    """Return statistics of the right shapes, without images."""
     size, channels = experiment.size, experiment.train.shape[-1]
     mean, covariance = np.zeros((size, size, channels)), np.eye(channels)
     return Statistics(mean.astype(np.float32), covariance.astype(np.float32), 0)

@@ -1,27 +1,25 @@
-"""The largest number of images that fits a device, by few compilations."""
+"""Find the largest number of images that fits a device, in few compilations."""
 
 from collections.abc import Callable
 
 MOST = 8  # compilations
-NEAR = 16  # done when what does not fit is within a sixteenth of what fits
+NEAR = 16  # stop when the bounds differ by less than a sixteenth
 
 
 def largest(measure: Callable[[int], dict], count: int, first: dict, multiple: int = 1) -> dict:
-    """Return what fits, what does not, and the compilations that it took.
+    """Return the largest size found to fit, the smallest found not to, and the compilations used.
 
-    Memory is nearly linear in the number of images, so that the next number to try is where a line
-    through the last one meets the chip's memory; between one that fits and one that does not, it is
-    the middle.
+    Memory is nearly linear in the number of images. The next number to try is where a line through
+    the last measurement meets the chip's memory; once both bounds are known, it is their middle.
 
     Args:
-      measure: number of images -> what compiling for them shows, as `compilation.compiled`.
-      count: the number that has been compiled already.
-      first: what that showed.
-      multiple: of which numbers are, such as the groups of a norm.
+      measure: number of images -> measurements, as from `compilation.compiled`.
+      count: a number that has been compiled already.
+      first: its measurements.
+      multiple: divides every number tried, such as the groups of a norm.
 
     Returns:
-      `images` (0 if none was found to fit), `too_many` (None if none was found not to), and
-      `compilations`.
+      `images` (0 if none was found to fit), `too_many` (None if all tried fit), and `compilations`.
     """
     fits, too_many, shown, made = 0, None, first, 0
     while True:

@@ -1,4 +1,4 @@
-"""Descriptions of slices and servers on a machine without TPUs or GPUs, for XLA to compile for."""
+"""Describe slices and servers to XLA, for compiling on a machine without TPUs or GPUs."""
 
 import contextlib
 import importlib.metadata
@@ -18,21 +18,21 @@ from cnn_history.lookup import nearest
 from cnn_history.slices.chips import CHIPS, Chip
 
 NAME = re.compile(r"(?P<kind>\w+):(?P<sides>\d+(x\d+)*)")
-# Read by libtpu as it is loaded. By its lock file, a second process would end with an error. It
-# would also ask a server of Google's cloud what machine this is.
+# libtpu reads these variables when it is loaded. Without them, its lock file would make a second
+# process fail, and it would query a Google Cloud server about this machine.
 ENVIRONMENT = {"ALLOW_MULTIPLE_LIBTPU_LOAD": "true", "TPU_SKIP_MDS_QUERY": "1"}
 EXTRA = {"tpu": "compile", "cuda": "compile_gpu"}
 NEEDED = {"tpu": "libtpu", "cuda": "jax_cuda13_plugin"}
-SERVER = 8  # GPUs of one host
+SERVER = 8  # GPUs per host
 
 
 def parse(name: str) -> tuple[Chip, tuple[int, ...]]:
-    """Return the chip and the sides of a topology such as v5e:2x4; UserError for what is none."""
+    """Return the chip and the sides of a topology such as v5e:2x4; raise UserError if malformed."""
     match = NAME.fullmatch(name)
     if not match:
         raise UserError(
-            f"--topology: '{name}' is not KIND:SIDES, such as v5e:2x4, v5p:2x2x2 or h100:8, of "
-            f"{', '.join(CHIPS)}."
+            f"--topology: expected KIND:SIDES, such as v5e:2x4, v5p:2x2x2 or h100:8, got '{name}'; "
+            f"kinds are {', '.join(CHIPS)}."
         )
     if match["kind"] not in CHIPS:
         raise UserError(
@@ -43,22 +43,24 @@ def parse(name: str) -> tuple[Chip, tuple[int, ...]]:
         example = "x".join("2" * chip.dimensions)
         raise UserError(
             f"--topology: a slice of {chip.kind} has {chip.dimensions} sides, such as "
-            f"{chip.kind}:{example}, not {len(sides)}."
+            f"{chip.kind}:{example}; got {len(sides)}."
         )
     if not (count := math.prod(sides)):
         raise UserError(f"--topology: '{name}' has a side of 0 chips.")
     if chip.target and count > SERVER and count % SERVER:
-        raise UserError(f"--topology: {count} GPUs are not servers of {SERVER}.")
+        raise UserError(
+            f"--topology: expected up to {SERVER} GPUs, or servers of {SERVER}, got {count}."
+        )
     return chip, sides
 
 
 def platform(chip: Chip) -> str:
-    """Return the name of the platform that a chip is compiled for."""
+    """Return the name of a chip's platform."""
     return "cuda" if chip.target else "tpu"
 
 
 def check_installed(chip: Chip) -> None:
-    """Raise UserError where a chip's compiler is not installed, with the command that brings it."""
+    """Raise UserError, with the install command, if a chip's compiler is missing."""
     needed, extra = NEEDED[platform(chip)], EXTRA[platform(chip)]
     if importlib.util.find_spec(needed) is None:
         raise UserError(
@@ -68,9 +70,9 @@ def check_installed(chip: Chip) -> None:
 
 
 def devices(name: str) -> Sequence[jax.Device]:
-    """Return the devices of a slice, for which programs can be compiled alone.
+    """Return the devices of a slice; programs can be compiled for them but not run.
 
-    Raises UserError for a topology that is not there, and where its compiler is not installed.
+    Raises UserError if the topology does not exist or its compiler is not installed.
     """
     chip, (first, *_) = parse(name)
     check_installed(chip)
@@ -85,11 +87,11 @@ def devices(name: str) -> Sequence[jax.Device]:
         with quiet():
             return topologies.get_topology_desc(name, platform=platform(chip), **told).devices
     except jax.errors.JaxRuntimeError as error:
-        raise UserError(f"--topology: there is no {name}: {_reason(error)}") from error
+        raise UserError(f"--topology: {name} does not exist: {_reason(error)}") from error
 
 
 def _target(chip: Chip) -> str:
-    """Return what XLA is told of a GPU, as it writes it itself: a text of a protocol buffer."""
+    """Return the description of a GPU for XLA, a protocol buffer in text form."""
     text = (importlib.resources.files(__package__) / "targets" / chip.target).read_text()
     for field, value in (
         ("device_memory_size", chip.memory),
@@ -112,7 +114,7 @@ def _reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what libraries write to standard error past Python: libtpu warns of missing TPUs."""
+    """Silence libraries that write to standard error past Python: libtpu warns of missing TPUs."""
     sys.stderr.flush()
     shown = os.dup(2)
     with tempfile.TemporaryFile() as kept:

@@ -33,7 +33,7 @@ class FromWhole:
     cuts = False
 
     def __init__(self, experiment: Experiment, mesh: Mesh):
-        """Note the sizes; `shapes` needs no more."""
+        """Store the sizes; `shapes` needs nothing else."""
         plan = experiment.plan
         self._train, self._batch_size, self._mesh = experiment.train, plan.batch_size, mesh
         platform = devices.platform(mesh)
@@ -84,7 +84,7 @@ class Resident(FromWhole):
 
         Args:
           order: of the examples.
-          experiment: whose training examples they are.
+          experiment: has the training examples.
           mesh: of the devices.
         """
         super().__init__(experiment, mesh)
@@ -119,7 +119,7 @@ class FromStream:
     cuts, stride = True, 1
 
     def __init__(self, experiment: Experiment, mesh: Mesh):
-        """Note the sizes; `shapes` needs no more."""
+        """Store the sizes; `shapes` needs nothing else."""
         self._batch_size, self._mesh = experiment.plan.batch_size, mesh
         self._shape = (experiment.size, experiment.size, experiment.train.shape[-1])
 
@@ -158,14 +158,14 @@ class Streamed(FromStream):
         skip: stream.Skip,
         mesh: Mesh,
     ):
-        """Begin nothing yet.
+        """Set up, without starting threads.
 
-        Arguments as above; `crop` is cut out of each image, None for what the adapter takes, and
-        `skip` is told of images that are replaced.
+        Arguments as above; `crop` is the crop of each image (None for the adapter's), and `skip` is
+        called for each replaced image.
         """
         super().__init__(experiment, mesh)
         self.data, self._order, plan = {}, order, experiment.plan
-        self._stop = plan.steps + plan.statistics_batches  # no step takes what comes later
+        self._stop = plan.steps + plan.statistics_batches  # later examples are not used by any step
         self._rows = devices.rows(devices.over_batch(mesh), plan.batch_size)
         self._open = functools.partial(
             stream.training,
@@ -216,8 +216,9 @@ def over_examples(
 ) -> dict:
     """Apply a function to batches `{"image", "label"}`, each example once; return the results.
 
-    The batch size is rounded up to a multiple of the devices. Examples that cannot be decoded are
-    left out; `ids` are those of the others, by number. Raises Unreadable where there are no others.
+    The batch size is rounded up to a multiple of the number of devices. Examples that cannot be
+    decoded are left out; `ids` are the numbers of the others. Raises Unreadable if none can be
+    decoded.
     """
     batch_size = devices.rounded_up(batch_size, mesh)
     split = devices.over_batch(mesh)
@@ -235,8 +236,8 @@ def one_by_one(
 ) -> dict:
     """Apply a function to one image at a time, of any size, as a batch of NumPy arrays.
 
-    Those of one aspect follow each other, so that what is compiled for it is compiled once. `check`
-    raises images.Damaged where (h, w) are not for the function: such images are left out as well.
+    Images of one aspect ratio follow each other, so each program is compiled once. If `check`
+    raises images.Damaged for (h, w), the image is left out too.
     """
     order = examples.by_aspect(source)
 
@@ -257,7 +258,7 @@ def one_by_one(
 def _counted(made: dict) -> dict:
     ids = np.flatnonzero(made["label"] != examples.UNCOUNTED)
     if not len(ids):
-        raise images.Unreadable("none of the images that errors are measured on can be decoded")
+        raise images.Unreadable("no test image can be decoded")
     return {**{name: values[ids] for name, values in made.items()}, "ids": ids}
 
 
@@ -273,9 +274,9 @@ def feed(experiment: Experiment, images: Images, skip: stream.Skip, mesh: Mesh) 
     """Return the feed of the training examples: resident or streamed, by their size.
 
     Args:
-      experiment: whose they are.
-      images: what is done to them.
-      skip: is told of images that cannot be decoded.
+      experiment: has the examples.
+      images: their preprocessing and augmentation.
+      skip: called for each image that cannot be decoded.
       mesh: of the devices.
     """
     order = Order(keys.keys(experiment.plan.seed).order, len(experiment.train))

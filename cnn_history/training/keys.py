@@ -1,4 +1,4 @@
-"""The random keys of a run."""
+"""Random keys of a run."""
 
 from typing import NamedTuple
 

@@ -23,7 +23,7 @@ from cnn_history.training.signals import Asked, Stop, StopRequest
 
 
 class Broken(Ending):
-    """Something outside ended the run, such as a full disk; the last checkpoint remains."""
+    """An outside fault, such as a full disk, ended the run; the last checkpoint remains."""
 
 
 def run(config: ml_collections.ConfigDict, folder: bucket.Folder) -> dict:
@@ -95,7 +95,7 @@ def _finished(config: ml_collections.ConfigDict, place: bucket.Place) -> dict | 
     drawn = (place.folder / figures.FOLDER / figures.LAST).exists()
     if not drawn and checkpoint.saved(place.folder, config.steps):
         return None
-    print(f"{place.folder} holds this run, finished; nothing is left to do.", file=sys.stderr)
+    print(f"the run in {place.folder} is finished; nothing is left to do.", file=sys.stderr)
     return done
 
 

@@ -18,10 +18,10 @@ import jax
 
 from cnn_history.training import processes
 
-PATIENCE = 8  # seconds without headway; with what follows less than processes.HEARTBEAT
-STEPS = 3  # headway may take as long as this many of the last step
+PATIENCE = 8  # seconds without progress; the sum with the next ones is below processes.HEARTBEAT
+STEPS = 3  # progress may take this many times the last step
 LAST_WORDS = 4  # seconds for the others to hear it
-UNKNOWN = 300  # seconds for a save, and for what is perhaps compiled first
+UNKNOWN = 300  # seconds for a save, including a possible compilation
 
 
 def end_all(status: int, line: str) -> None:
@@ -33,8 +33,8 @@ def end_all(status: int, line: str) -> None:
 
     telling = threading.Thread(target=tell, daemon=True)
     telling.start()
-    time.sleep(LAST_WORDS)  # in which `together` hears it, and ends this process as the others
-    if telling.is_alive():  # it is process 0 that does not answer
+    time.sleep(LAST_WORDS)  # `together` hears it meanwhile and ends this process too
+    if telling.is_alive():  # process 0 does not answer
         print(f"{pathlib.Path(sys.argv[0]).stem}: {line}", file=sys.stderr, flush=True)
     os._exit(status)
 

@@ -28,7 +28,7 @@ from cnn_history.training import devices
 ALONE, DETECT = "1", "auto"
 PATIENCE = 120  # seconds that the first processes wait for the last one, and for the coordinator
 HEARTBEAT = 20  # seconds after which a silent process counts as lost, and the others end
-POLL = 0.2  # seconds between two looks at what others have said
+POLL = 0.2  # seconds between two polls for the others' texts
 ENDS = "cnn_history/end"  # folder of texts
 DETECTED = "Cloud TPU, Slurm, Open MPI or Kubernetes"
 
@@ -55,7 +55,7 @@ def join(processes: str, process: int | None, coordinator: str | None) -> None:
     else:
         where = _explicit(processes, process, coordinator)
         address = coordinator
-    jax.config.update("jax_enable_preemption_service", False)  # it would take our signals
+    jax.config.update("jax_enable_preemption_service", False)  # it would handle our signals
     _within_patience(functools.partial(_connect, where), address)
 
 
@@ -63,13 +63,13 @@ def _connect(where: dict) -> None:
     try:
         jax.distributed.initialize(
             **where,
-            initialization_timeout=2 * PATIENCE,  # jax's own end is an abort without a line
+            initialization_timeout=2 * PATIENCE,  # jax itself would abort without a message
             heartbeat_timeout_seconds=HEARTBEAT,
         )
     except ValueError as error:
         raise UserError(
-            f"--processes=auto: this is not a job of {DETECTED}; name them by --processes=N "
-            f"--process=K --coordinator=HOST:PORT ({error})"
+            f"--processes=auto: this is not a job of {DETECTED}; pass --processes=N --process=K "
+            f"--coordinator=HOST:PORT ({error})"
         ) from error
     with _stdout_to_stderr():
         multihost_utils.sync_global_devices("joined")
@@ -77,11 +77,11 @@ def _connect(where: dict) -> None:
 
 def _explicit(processes: str, process: int | None, coordinator: str | None) -> dict:
     if not processes.isdecimal() or processes == "0":
-        raise UserError(f"--processes: '{processes}' is neither a positive number nor auto.")
+        raise UserError(f"--processes: expected a positive number or auto, got '{processes}'.")
     if process is None or not 0 <= process < int(processes):
-        raise UserError(f"--process: {process} is not one of 0..{int(processes) - 1}.")
+        raise UserError(f"--process: expected one of 0..{int(processes) - 1}, got {process}.")
     if not coordinator or not coordinator.rpartition(":")[2].isdecimal():
-        raise UserError(f"--coordinator: '{coordinator or ''}' is not HOST:PORT.")
+        raise UserError(f"--coordinator: expected HOST:PORT, got '{coordinator or ''}'.")
     return {
         "coordinator_address": coordinator,
         "num_processes": int(processes),

@@ -23,18 +23,19 @@ from cnn_history.training.step import train_step
 class Program(NamedTuple):
     """The compiled functions.
 
-    Data and cursors come from a feed, which says what they are; where data lie whole on each device
-    (`{"image": uint8 [n, h w c], "label": int32 [n]}`), a cursor says which of them a step takes:
-    `{"ids": [batch], "epochs": [batch], "step": scalar}`.
+    Data and cursors come from a feed, which defines them. If the data are resident on each device
+    (`{"image": uint8 [n, h w c], "label": int32
+    [n]}`), a cursor selects a step's examples: `{"ids": [batch], "epochs": [batch], "step":
+    scalar}`.
 
     Attributes:
-      abstract: a State of shapes, dtypes and shardings, as a checkpoint is to be restored.
+      abstract: a State of shapes, dtypes and shardings, for restoring a checkpoint.
       init: () -> the first State.
       step: (state, data, cursor) -> (state, metrics); the state is donated.
-      steps: the same over cursors with a leading axis, as one scan; metrics have that axis too.
+      steps: several steps as one scan over cursors with a leading axis; metrics have that axis too.
       statistics: (state, data, cursor) -> the network's `batch_stats` of that batch alone.
-      observe: (state, error) -> the state after its schedule has seen a validation error; None
-        where the schedule looks at none.
+      observe: (state, error) -> the state after its schedule has received a validation error; None
+        if the schedule uses none.
       evaluate: (state, `{"image": uint8, "label": [n]}`) -> `{"probabilities": [n, classes],
         "loss": [n], "cross_entropy": [n], "label": [n]}`; the loss is of the main classifier.
     """
@@ -55,10 +56,10 @@ def make(
 
     Args:
       experiment: whose network takes images [n, size, size, channels of the training images].
-      images: what is done to them.
-      feed: of the steps, or what it takes alone: nothing is asked for its data.
+      images: their preprocessing and augmentation.
+      feed: feed of the steps, or only its traced part; its data are not needed.
       mesh: of the devices.
-      unroll: steps that are written out in a turn of the loop of `steps`.
+      unroll: steps per iteration of the loop in `steps`.
     """
     network, loss, evaluated = experiment.network, experiment.loss, experiment.evaluated
     key, test_image = keys.keys(experiment.plan.seed), images.preprocessing
@@ -181,7 +182,7 @@ def make(
 def batch(
     taken: tuple[jax.Array, jax.Array], cursor: dict, images: Images, key: keys.Keys
 ) -> dict[str, jax.Array]:
-    """Return the batch that a feed has taken, as `train_step` gets it."""
+    """Return a batch taken from a feed, in the form that `train_step` expects."""
     raw, labels = taken
     own = ImageKeys(key.crop, key.colour, key.shift)
     values = images.training(own, raw, cursor["ids"], cursor["epochs"])

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-QUIET_SECONDS = 10  # between lines without a terminal, and before the first announcement
+QUIET_SECONDS = 10  # seconds between lines without a terminal, and before the first announcement
 
 
 class ProgressBar:

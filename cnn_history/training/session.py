@@ -235,7 +235,7 @@ class Session:
         make = self._program.step if count == 1 else self._program.steps
         compiles = make not in self._called
         if compiles and self._called:
-            self.save()  # a signal may end the compilation at once: nothing must be unsaved
+            self.save()  # a signal may end the compilation at once, so nothing may be unsaved
         with contextlib.ExitStack() as compilation:
             if compiles:
                 compilation.enter_context(self._stop.at_once())

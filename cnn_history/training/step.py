@@ -33,8 +33,8 @@ def train_step(
 
     A step is refused if a quantity is not finite (input, logits, loss, gradient, update or running
     statistics): it returns the old state, `applied` is 0, and `first_bad` is the quantity's index
-    in `finite.quantities`. A batch made for another step than the state's is refused too. So after
-    one refusal all later batches are refused, whenever the caller checks.
+    in `finite.quantities`. A batch prepared for another step than the state's is refused too. So
+    after one refusal all later batches are refused, no matter when the caller checks.
 
     The first `skips` steps that are not finite are skipped instead: training continues with the old
     state and the next batch. The state counts them.

@@ -25,8 +25,8 @@ from cnn_history.training.signals import SIGNALS, Stop
 
 HEARD = "cnn_history/heard"  # folder of texts
 FAILED = 1
-LAST_WORDS = 10  # seconds that process 0 waits for the others to have heard
-# Of the runtime's errors, those that a process may meet alone.
+LAST_WORDS = 10  # seconds that process 0 waits for the others to hear
+# Errors of the runtime that a process may meet alone.
 OWN = ("RESOURCE_EXHAUSTED", "INVALID_ARGUMENT", "UNIMPLEMENTED")
 
 
@@ -44,7 +44,7 @@ def joined(count: str, process: int | None, coordinator: str | None) -> Iterator
     with _stopped_by_signals(), end:
         try:
             yield
-            processes.everywhere("done")  # until then another may meet an error
+            processes.everywhere("done")  # until then, another process may meet an error
         except UserError as error:
             end.of_all(WRONG_INPUT, " ".join(str(error).split()))
         except Ending as error:

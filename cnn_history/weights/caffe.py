@@ -111,7 +111,7 @@ def with_constants(layers: Sequence[Layer], written: Sequence[Layer]) -> list[La
     """
     blobs = {layer.name: layer.blobs for layer in layers if layer.blobs}
     if missing := sorted(set(blobs) - {layer.name for layer in written}):
-        raise ValueError(f"it has no layer '{missing[0]}', of which the weights hold blobs")
+        raise ValueError(f"it has no layer '{missing[0]}', but the weights have blobs for one")
     return [layer._replace(blobs=blobs.get(layer.name, [])) for layer in written]
 
 
@@ -129,8 +129,8 @@ def tensors(layers: Sequence[Layer]) -> dict[str, np.ndarray]:
         leaves = BLOBS.get(layer.type, ())
         if len(layer.blobs) > len(leaves) or (layer.type == "batchnorm" and len(layer.blobs) < 3):
             raise ValueError(
-                f"the layer '{layer.name[:80]}' of type '{layer.type[:80]}' has "
-                f"{len(layer.blobs)} blobs, which no layer of a network here has."
+                f"the layer '{layer.name[:80]}' of type '{layer.type[:80]}' has {len(layer.blobs)} "
+                f"blobs; no layer of our networks matches."
             )
         behind = layer.type == "scale" and source is not None and source.type == "batchnorm"
         module = source.name if behind else layer.name
@@ -141,10 +141,10 @@ def tensors(layers: Sequence[Layer]) -> dict[str, np.ndarray]:
         if layer.type == "batchnorm":
             factor = arrays.pop(f"{module}.{FACTOR}")
             if factor.shape != (1,) or not np.isfinite(factor[0]):
-                raise ValueError(f"the third blob of '{module[:80]}' is no finite number.")
+                raise ValueError(f"the third blob of '{module[:80]}' is not a finite number.")
             arrays = {n: a / factor[0] if factor[0] else 0 * a for n, a in arrays.items()}
         if again := sorted(found.keys() & arrays.keys()):
-            raise ValueError(f"'{again[0][:80]}' is there twice.")
+            raise ValueError(f"layer '{again[0][:80]}' occurs twice.")
         found |= arrays
     return found
 
@@ -178,18 +178,20 @@ def options(name: str, layers: Sequence[Layer]) -> tuple[dict[str, Any], list[st
     halves = (layer for layer in layers if layer.name == "conv2" and layer.blobs)
     if name == "alexnet" and any(layer.blobs[0].shape[1:2] == HALF_OF_CONV1 for layer in halves):
         chosen["groups"] = 2
-        told.append("groups=2, as CaffeNet has (the lecture's network has one)")
+        told.append("groups=2, as in CaffeNet (the lecture's network has one group)")
     floor = any(layer.parameters.get("round_mode", [0])[0] == FLOOR for layer in layers)
     if name in CEIL_MODE and floor:
-        raise ValueError(f"it pools in floor mode, and {name} pools in ceil mode.")
+        raise ValueError(f"it pools in floor mode, but {name} pools in ceil mode.")
     for layer in layers:
         joint = layer.type == "eltwise" and layer.parameters
         if layer.parameters.get("negative_slope", [0])[0]:
-            raise ValueError(f"'{layer.name[:80]}' is leaky, and no activation here is.")
+            raise ValueError(
+                f"'{layer.name[:80]}' is a leaky ReLU, which our networks do not have."
+            )
         if joint and (joint.get("operation", [SUM])[0] != SUM or set(joint.get("coeff", [])) - {1}):
-            raise ValueError(f"'{layer.name[:80]}' joins maps otherwise than by their sum.")
+            raise ValueError(f"'{layer.name[:80]}' combines maps by another operation than a sum.")
     if name == "bn_inception":
-        told.append("the names of this release are not verified by a published file")
+        told.append("the names of this release have not been verified with a published file")
     if name.startswith("resnet"):
         _pool1(layers, chosen, told)
     epsilons = {_constant(layer, "eps") for layer in layers if layer.type == "batchnorm"}
@@ -212,7 +214,9 @@ def _response_norm(name: str, layers: Sequence[Layer], chosen: dict, told: list[
     if len(constants) > 1 or any(
         layer.parameters.get("norm_region", [0])[0] for layer in found.values()
     ):
-        raise ValueError("its response normalizations differ from each other, or are within maps.")
+        raise ValueError(
+            "its response normalizations differ from each other, or normalize within maps."
+        )
     said = any(layer.parameters for layer in found.values())
     group = dict(RELEASED)
     if said:
@@ -222,14 +226,16 @@ def _response_norm(name: str, layers: Sequence[Layer], chosen: dict, told: list[
         group = {"k": k, "n": int(n), "alpha": alpha / n, "beta": beta}
     chosen["norm"] = ("local_response_norm", group)
     numbers = ", ".join(f"{word}={value:g}" for word, value in group.items())
-    whose = "of the file" if said else "of Caffe's release, as the file says none (--prototxt=)"
+    whose = (
+        "of the file" if said else "of Caffe's release, because the file states none (--prototxt=)"
+    )
     told.append(f"response normalization with {numbers} (alpha for a sum), {whose}")
     for layer, source in zip(layers, sources(layers), strict=True):
         if name != "googlenet" and layer.type == "lrn" and source is not None:
             right = "alexnet" if source.type == "pooling" else "alexnet_2012"
             if name != right:
                 order = "behind" if right == "alexnet" else "before"
-                raise ValueError(f"'{layer.name}' stands {order} its pooling: --model={right}.")
+                raise ValueError(f"'{layer.name}' comes {order} its pooling; use --model={right}.")
 
 
 def _pool1(layers: Sequence[Layer], chosen: dict, told: list[str]) -> None:
@@ -238,11 +244,13 @@ def _pool1(layers: Sequence[Layer], chosen: dict, told: list[str]) -> None:
     padded = pool.get("pad", pool.get("pad_h", [0]))[0] == 1
     floor = pool.get("round_mode", [0])[0] == FLOOR
     if padded != floor:
-        raise ValueError("its first pooling gives 57x57 or 55x55, where all others give 56x56.")
+        raise ValueError("its first pooling gives 57x57 or 55x55; our networks give 56x56.")
     if not padded:
         chosen["ceil_pool1"] = True
         whose = (
-            "in the file" if pool else "in Caffe's release; the file does not say it (--prototxt=)"
+            "in the file"
+            if pool
+            else "in Caffe's release; the file does not state it (--prototxt=)"
         )
         told.append(f"ceil_pool1: no padding and ceil mode, as {whose}")
 
@@ -269,15 +277,15 @@ def check_geometry(
             silent = True
             continue
         theirs = {word: _pair(layer, word) for word in GEOMETRY}
-        if source is not None and source.type == "padding":  # of the oldest files
+        if source is not None and source.type == "padding":  # in the oldest files
             theirs["pad"] = _pair(source, "pad")
         for word, pair in _geometry(module).items():
             if theirs[word] != pair:
                 raise ValueError(
-                    f"'{layer.name}' has {word} {theirs[word]}, and {names[layer.name]} here "
-                    f"{pair}: it is another network's, or another version's."
+                    f"'{layer.name}' has {word} {theirs[word]}, but our {names[layer.name]} has "
+                    f"{pair}; the file is of another network or version."
                 )
-    return ["strides and paddings are ours, as the file does not say its own"] if silent else []
+    return ["strides and paddings are ours, because the file does not state them"] if silent else []
 
 
 def _pair(layer: Layer, word: str) -> tuple[int, int]:

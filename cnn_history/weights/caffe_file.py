@@ -18,7 +18,8 @@ import numpy as np
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 FIXED = {FIXED64: 8, FIXED32: 4}
 LONGEST_VARINT = 10  # bytes, for 64 bits in groups of seven
-# True files have up to 900 layers (ResNet-152 with splits), 30 fields per layer, 4 sizes per blob.
+# Published files have up to 900 layers (ResNet-152 with splits), 30 fields per layer, 4 sizes per
+# blob.
 MOST_LAYERS, MOST_FIELDS, MOST_BLOBS, MOST_SIZES = 5_000, 2_000, 16, 8
 DEEPEST_TEXT, LONGEST_TEXT = 8, 1 << 22  # messages within messages, and bytes
 TOKEN = re.compile(r"""#.*|"[^"\n]*"|'[^'\n]*'|[{}]|[^\s{}:;,#"']+""")
@@ -131,10 +132,10 @@ def read(path: pathlib.Path) -> list[Layer]:
     for number, kind, value in fields(contents(path)):
         if number in (LAYER, OLD_LAYER) and kind == BYTES:
             if len(found) == MOST_LAYERS:
-                raise ValueError(f"it has more than {MOST_LAYERS:,} layers")
+                raise ValueError(f"more than {MOST_LAYERS:,} layers")
             found.append(_layer(value, NEW if number == LAYER else OLD))
     if not found:
-        raise ValueError("it holds no layers")
+        raise ValueError("no layers")
     return found
 
 
@@ -159,7 +160,7 @@ def fields(
         number, kind = key >> 3, key & 7
         count += 1
         if most is not None and count > most:
-            raise ValueError(f"a message of it has more than {most:,} fields")
+            raise ValueError(f"a message with more than {most:,} fields")
         if kind == VARINT:
             value, at = _varint(data, at)
             yield number, kind, value
@@ -168,9 +169,11 @@ def fields(
         if kind == BYTES:
             size, at = _varint(data, at)
         if size is None or not number:
-            raise ValueError(f"field {number} of kind {kind} is none of a protocol buffer")
+            raise ValueError(
+                f"field {number} has the kind {kind}, which protocol buffers do not have"
+            )
         if size > len(data) - at:
-            raise ValueError(f"a field claims {size:,} bytes where {len(data) - at:,} are left")
+            raise ValueError(f"a field claims {size:,} bytes, but {len(data) - at:,} are left")
         yield number, kind, data[at : at + size]
         at += size
 
@@ -182,7 +185,7 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
         value |= (byte & 127) << 7 * shift
         if byte < 128:
             return value, at + shift + 1
-    raise ValueError("a number of it has no end")
+    raise ValueError("a number without an end")
 
 
 def _layer(data: memoryview, form: Form) -> Layer:
@@ -205,7 +208,7 @@ def _layer(data: memoryview, form: Form) -> Layer:
             layer.tops.append(_text(value))
         elif number == form.blobs:
             if len(layer.blobs) == MOST_BLOBS:
-                raise ValueError(f"a layer of it has more than {MOST_BLOBS} blobs")
+                raise ValueError(f"a layer with more than {MOST_BLOBS} blobs")
             layer.blobs.append(_blob(value))
         elif number in form.inside:
             for inside, *held in fields(value, MOST_FIELDS):
@@ -224,19 +227,19 @@ def _text(value: memoryview) -> str:
     try:
         return str(value, "utf-8")
     except UnicodeDecodeError:
-        raise ValueError("a name in it is no text") from None
+        raise ValueError("a name that is not text") from None
 
 
 def _keep(layer: Layer, word: str, kind: int, value: int | memoryview) -> None:
     """Add the value of a field to the parameters of a layer."""
     if (kind == FIXED32) != (word in REAL):
-        raise ValueError(f"{word} in it is a number of the wrong kind")
+        raise ValueError(f"{word} has the wrong type of number")
     if kind == FIXED32:
         numbers = [float(str(np.float32(*struct.unpack("<f", value))))]  # 0.0001, as it was written
     else:
         numbers = [value] if kind == VARINT else _packed(value)
     if not all(map(math.isfinite, numbers)):
-        raise ValueError(f"{word} in it is no finite number")
+        raise ValueError(f"{word} is not a finite number")
     if numbers:
         layer.parameters.setdefault(word, []).extend(numbers)
 
@@ -248,7 +251,7 @@ def _packed(data: memoryview) -> list[int]:
         number, at = _varint(data, at)
         found.append(number)
         if len(found) > MOST_SIZES:
-            raise ValueError(f"there are more than {MOST_SIZES} sizes in it, of one thing")
+            raise ValueError(f"an array with more than {MOST_SIZES} sizes")
     return found
 
 
@@ -276,14 +279,14 @@ def _blob(data: memoryview) -> np.ndarray:
     if len(shape) > MOST_SIZES or math.prod(shape) * item.itemsize != len(raw):
         claimed = " x ".join(map(str, shape[:MOST_SIZES]))
         there = len(raw) // item.itemsize
-        raise ValueError(f"a blob claims {claimed} numbers, and {there:,} are there")
+        raise ValueError(f"a blob claims {claimed} numbers, but holds {there:,}")
     return np.frombuffer(raw, item).reshape(shape)
 
 
 def read_text(path: pathlib.Path) -> list[Layer]:
     """Return the layers of a `.prototxt`, without blobs; raise ValueError for another text."""
     if path.stat().st_size > LONGEST_TEXT:
-        raise ValueError(f"it is longer than {LONGEST_TEXT:,} bytes")
+        raise ValueError(f"the text is longer than {LONGEST_TEXT:,} bytes")
     words = (word for word in TOKEN.findall(path.read_text(errors="replace")) if word[0] != "#")
     layers = [inside for key, inside in _message(words) if key in ("layer", "layers")]
     if not layers or not all(isinstance(inside, list) for inside in layers):
@@ -303,11 +306,11 @@ def _message(words: Iterator[str], depth: int = 0) -> list[tuple[str, str | list
             key = word
             continue
         if word == "{" and depth == DEEPEST_TEXT:
-            raise ValueError("its messages are nested too deep")
+            raise ValueError("messages are nested too deeply")
         found.append((key, _message(words, depth + 1) if word == "{" else word.strip("\"'")))
         key = None
     if depth or key is not None:
-        raise ValueError("a brace is missing in it, or a value")
+        raise ValueError("a brace or a value is missing")
     return found
 
 
@@ -330,10 +333,10 @@ def _written(message: list[tuple[str, str | list]]) -> Layer:
 
 def _keep_text(layer: Layer, word: str, value: str | list) -> None:
     """Add a number or an enum's name to the parameters of a layer."""
-    if word not in KNOWN or isinstance(value, list):  # fillers, rates ... compute nothing
+    if word not in KNOWN or isinstance(value, list):  # fillers, rates ... do not affect the result
         return
     named = ENUMS.get((word, value), ENUMS.get(value))
     number = float(value) if named is None else named
     if not math.isfinite(number) or (word not in REAL and number != int(number)):
-        raise ValueError(f"{word} in it cannot be {value}")
+        raise ValueError(f"{word} cannot be {value}")
     layer.parameters.setdefault(word, []).append(number)

@@ -47,7 +47,7 @@ def convert(
     tensors = {n: t for n, t in state_dict.items() if n.rpartition(".")[2] != IGNORED}
 
     if unnamed := sorted(set(wanted) - set(sources.values())):
-        raise ValueError(f"the weights have nothing for {_first(unnamed)} of this network.")
+        raise ValueError(f"the weights have no tensors for {_first(unnamed)} of this network.")
     if missing := sorted(set(sources) - set(tensors)):
         shape = wanted[sources[missing[0]]].shape
         hint = f"; {nearest(missing[0], tensors)}" if tensors else "."
@@ -56,7 +56,7 @@ def convert(
         )
     if leftover := sorted(set(tensors) - set(sources)):
         raise ValueError(
-            f"the network has no place for {_first(leftover)}, of shape "
+            f"the network has no parameter for {_first(leftover)}, of shape "
             f"{list(tensors[leftover[0]].shape)}; {nearest(leftover[0], sources)}"
         )
     leaves = {leaf: _to_ours(n, tensors[n], wanted[leaf], leaf) for n, leaf in sources.items()}
@@ -104,7 +104,7 @@ def not_finite(variables: Mapping[str, Any]) -> str:
 
 def _fault(array: np.ndarray, variance: bool) -> str:
     if not np.isfinite(array.astype(np.float32)).all():
-        return "holds what is not finite"
+        return "holds values that are not finite"
     return "holds a negative variance" if variance and (array < 0).any() else ""
 
 
@@ -116,7 +116,7 @@ def _first(names: list[str]) -> str:
 def _to_ours(name: str, tensor: np.ndarray, target: Any, leaf: str) -> np.ndarray:
     """Return the tensor in our layout and dtype; ValueError for a wrong shape or kind."""
     if not np.issubdtype(tensor.dtype, np.floating):
-        raise ValueError(f"'{name}' holds {tensor.dtype}, where weights are floating-point.")
+        raise ValueError(f"'{name}': expected floating-point weights, got {tensor.dtype}.")
     shape = target.shape
     if tensor.ndim == len(shape) == 4:
         theirs, ours = (shape[3], shape[2], *shape[:2]), lambda t: t.transpose(2, 3, 1, 0)
@@ -132,8 +132,8 @@ def _to_ours(name: str, tensor: np.ndarray, target: Any, leaf: str) -> np.ndarra
         theirs, ours = shape[::-1], np.transpose
     if tensor.shape != theirs:
         raise ValueError(
-            f"'{name}' is {list(tensor.shape)}; for {leaf} {list(shape)} it has to be "
-            f"{list(theirs)}."
+            f"'{name}': expected shape {list(theirs)}, for {leaf} {list(shape)}, got "
+            f"{list(tensor.shape)}."
         )
     made = np.ascontiguousarray(ours(tensor), dtype=target.dtype)
     if fault := _fault(made, leaf.endswith("/var")):

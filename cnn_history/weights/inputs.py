@@ -30,7 +30,7 @@ IMAGENET = Inputs(
     *((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 1), "resize_crop", "torchvision's"
 )
 SYMMETRIC = Inputs(
-    *((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 1), "resize_crop", "the Inceptions', to [-1, 1]"
+    *((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 1), "resize_crop", "the Inceptions' scaling to [-1, 1]"
 )
 # Caffe's releases. BVLC's were trained on photos squeezed to 256x256. The mean images of BVLC and
 # ResNet are replaced by their averages.

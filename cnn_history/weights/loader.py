@@ -46,7 +46,7 @@ NAMES = frozenset({*caffe.NAMES, *(name for layout in LAYOUTS.values() for name 
 ALIASES = {"fc": ("linear", "last_linear"), "downsample": ("shortcut",)}
 V1_5 = "_v1_5"
 TWO_STRIDES = [f"resnet{depth}{V1_5}" for depth in models.resnet.BOTTLENECK_DEPTHS]
-BGR = (("pretrainedmodels", "bn_inception"),)  # and all Caffe files
+BGR = (("pretrainedmodels", "bn_inception"),)  # as in all Caffe files
 
 
 class Imported(NamedTuple):
@@ -88,7 +88,7 @@ def load(
     found = reader.read(path, key)
     if found.layers is None:
         if prototxt is not None:
-            raise ValueError(f"'{path}' is not a .caffemodel, and takes no --prototxt.")
+            raise ValueError(f"--prototxt: only for a .caffemodel, which '{path}' is not.")
         return _from_torch(name, found)
     written = found.layers
     if prototxt is not None:
@@ -108,9 +108,7 @@ def _from_torch(name: str, found: reader.Contents) -> Imported:
         tensors = _turned(tensors, names)
     variables, more = _fill(name, options, names, tensors)
     if writer == "pytorchcv" and f"{name.removesuffix(V1_5)}{V1_5}" in TWO_STRIDES:
-        more.append(
-            "pytorchcv's resnet50 is v1 and its resnet50b v1_5, which no name of theirs shows"
-        )
+        more.append("pytorchcv's resnet50 is v1 and its resnet50b v1_5; names do not show which")
     return Imported(options, variables, inputs_of(writer, name), [*found.told, *more])
 
 
@@ -150,10 +148,10 @@ def _writer(name: str, tensors: Mapping[str, np.ndarray]) -> str:
     if best[writer][0]:
         table = LAYOUTS[writer]
         theirs = max(table, key=lambda other: fit(table[other]))
-        raise ValueError(f"these are {writer}'s names, and there this network is --model={theirs}.")
+        raise ValueError(f"in {writer}'s names, this network is --model={theirs}.")
     there = [writer for writer, table in LAYOUTS.items() if name in table]
     if not there:
-        raise ValueError(f"{name} is only published as a .caffemodel, which this file is not.")
+        raise ValueError(f"{name}: expected a .caffemodel, its only published form.")
     return there[0]
 
 
@@ -206,5 +204,5 @@ def _fill(
     abstract = abstract_of(name, options)
     tensors, folded = fold_biases(tensors, names, abstract)
     more = f" and {len(folded) - 1} more" if len(folded) > 1 else ""
-    told = [f"the bias of {m}{more} is taken into the mean behind it" for m in folded[:1]]
+    told = [f"the bias of {m}{more} is folded into the mean of the next norm" for m in folded[:1]]
     return convert(tensors, names, abstract), told

@@ -19,36 +19,35 @@ SAFETENSORS, CAFFEMODEL, TORCH = ".safetensors", ".caffemodel", "torch"
 # First bytes of files.
 ZIP, PICKLE = b"PK\x03\x04", b"\x80"
 OTHERS = {
-    b"\x89HDF\r\n\x1a\n": "an HDF5 file, of Keras or of Caffe; Caffe writes a .caffemodel with "
-    "snapshot_format: BINARYPROTO, and Keras's weights are not read",
-    b"\x93NUMPY": "an array of NumPy, which has no names of layers",
-    b"\x1f\x8b": "packed by gzip; unpack it first",
-    b"\x28\xb5\x2f\xfd": "packed by zstd; unpack it first",
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file of Keras or Caffe; Keras's weights are not supported; "
+    "Caffe writes a .caffemodel with snapshot_format: BINARYPROTO",
+    b"\x93NUMPY": "a NumPy array, which has no layer names",
+    b"\x1f\x8b": "compressed by gzip; decompress it first",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; decompress it first",
 }
 # Zip archives, by the ending of a member's name.
 ARCHIVES = {
-    "/constants.pkl": "a TorchScript program; save its weights alone: "
+    "/constants.pkl": "a TorchScript program; save only its weights: "
     "torch.save(torch.jit.load(FILE).state_dict(), 'weights.pth')",
-    ".weights.h5": "a model of Keras, whose weights are not read",
-    ".npy": "an archive of NumPy's; where its names are PyTorch's, "
-    "safetensors.numpy.save_file(dict(numpy.load(FILE)), 'weights.safetensors') makes one that is "
-    "read",
+    ".weights.h5": "a Keras model, which is not supported",
+    ".npy": "a NumPy archive; if its names are PyTorch's, convert it by "
+    "safetensors.numpy.save_file(dict(numpy.load(FILE)), 'weights.safetensors')",
 }
 # Protocol buffers, by (number, kind) of their fields.
 VERSION, GRAPH = (1, caffe_file.VARINT), (7, caffe_file.BYTES)
 HISTORY, PIXELS = (3, caffe_file.BYTES), (5, caffe_file.BYTES)
 LAYERS = {(caffe_file.LAYER, caffe_file.BYTES), (caffe_file.OLD_LAYER, caffe_file.BYTES)}
 LOOKED_AT = 10_000  # fields
-ONNX = "an ONNX graph, whose weights have lost their layers; import what it was exported from"
-SOLVER = "the memory of Caffe's solver; the weights are in the .caffemodel that it wrote beside it"
-MEAN_IMAGE = "Caffe's mean image; give its average by --mean=R,G,B"
+ONNX = "an ONNX graph, whose weights no longer belong to layers; import the original model"
+SOLVER = "a Caffe solver state; the weights are in the .caffemodel next to it"
+MEAN_IMAGE = "a Caffe mean image; pass its average as --mean=R,G,B"
 
 # In torch's messages: the function that a pickle would call, or another fault.
 CALLED = re.compile(r"\bGLOBAL ([\w.]*\w)")
 REASON = re.compile(r"WeightsUnpickler error:\s*(.*?)(?: by default|\n|$)")
 ADVICE = "weights_only"
-MEND = "; save the weights alone: torch.save(model.state_dict(), 'weights.pth')"
-OLDEST_TORCH = (2, 10)  # earlier weights-only loaders have known holes
+MEND = "; save only the weights: torch.save(model.state_dict(), 'weights.pth')"
+OLDEST_TORCH = (2, 10)  # earlier weights-only loaders have known vulnerabilities
 # Objects that training scripts save with the weights; each is replaced by an `Other`.
 BESIDE = (
     *("argparse.Namespace", "types.SimpleNamespace", "pathlib.PosixPath", "_codecs.encode"),
@@ -60,7 +59,12 @@ BESIDE = (
     ),
 )
 NESTED = ("state_dict", "model_state_dict", "model", "net")  # usual keys of weights
-AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema")  # of averaged weights
+AVERAGED = (
+    "state_dict_ema",
+    "model_ema",
+    "ema_state_dict",
+    "ema",
+)  # usual keys of averaged weights
 # Prefixes by DataParallel, Lightning and torch.compile, and a counter of AveragedModel.
 PREFIXES = ("module.", "model.", "_orig_mod.")
 COUNTER = "n_averaged"
@@ -99,15 +103,15 @@ def read(path: str | pathlib.Path, key: str | None = None) -> Contents:
     """
     path = pathlib.Path(path)
     if not path.is_file():
-        raise ValueError(f"there is no file '{path}'.")
+        raise ValueError(f"file '{path}' does not exist.")
     kind = _kind(path)
     if key is not None and kind != TORCH:
-        raise ValueError(f"'{path}' holds one set of weights, and takes no --key.")
+        raise ValueError(f"--key: '{path}' holds only one set of weights.")
     if kind == CAFFEMODEL:
         try:
             return Contents({}, caffe_file.read(path))
         except ValueError as error:
-            raise ValueError(f"'{path}' is damaged, or not a .caffemodel: {error}.") from error
+            raise ValueError(f"'{path}' is damaged or not a .caffemodel: {error}.") from error
     tensors, told = _safetensors(path) if kind == SAFETENSORS else _pickled(path, key)
     tensors = {name: _array(name, tensor) for name, tensor in tensors.items() if name != COUNTER}
     while prefix := next((p for p in PREFIXES if all(n.startswith(p) for n in tensors)), None):
@@ -159,7 +163,9 @@ def _check_archive(path: pathlib.Path) -> None:
             raise ValueError(f"'{path}' is {what}.")
     size, holds = path.stat().st_size, sum(member.file_size for member in members)
     if holds > size:
-        raise ValueError(f"'{path}' is damaged or a bomb: its {size:,} bytes claim {holds:,}.")
+        raise ValueError(
+            f"'{path}' is damaged or a zip bomb: its {size:,} bytes claim to hold {holds:,}."
+        )
 
 
 def _safetensors(path: pathlib.Path) -> tuple[Mapping, tuple[str, ...]]:
@@ -172,7 +178,7 @@ def _safetensors(path: pathlib.Path) -> tuple[Mapping, tuple[str, ...]]:
             for name, held in found
         }
     except Exception as error:
-        raise ValueError(f"'{path}' is damaged, or not a safetensors file: {error}") from error
+        raise ValueError(f"'{path}' is damaged or not a safetensors file: {error}") from error
     return tensors, ()
 
 
@@ -198,7 +204,9 @@ def _import_torch():
     version = tuple(int(part) for part in torch.__version__.split(".")[:2])
     if version < OLDEST_TORCH:
         wanted = ".".join(map(str, OLDEST_TORCH))
-        raise ValueError(f"torch {torch.__version__} is too old to be safe; {wanted} or later is.")
+        raise ValueError(
+            f"torch {torch.__version__} is not safe for reading weights; install {wanted} or later."
+        )
     return torch
 
 
@@ -227,11 +235,11 @@ def _chosen(path: pathlib.Path, found: Any, key: str | None) -> tuple[Mapping, t
         there = {str(name): held for name, held in found.items() if isinstance(held, Mapping)}
     if key is not None:
         if key not in there:
-            raise ValueError(f"--key: '{path}' holds {', '.join(there) or 'nothing'} by keys.")
+            raise ValueError(f"--key: the keys in '{path}' are {', '.join(there) or 'none'}.")
         found = there[key]
     else:
         told = tuple(
-            f"averaged weights stand beside those that were taken: --key={name}"
+            f"the file also holds averaged weights: --key={name}"
             for name in AVERAGED
             if name in there
         )
@@ -241,9 +249,9 @@ def _chosen(path: pathlib.Path, found: Any, key: str | None) -> tuple[Mapping, t
             break
         found = found[inside]
     if not isinstance(found, Mapping) or not found:
-        raise ValueError(f"'{path}' holds no tensors by name, but a {type(found).__name__}.")
+        raise ValueError(f"'{path}': expected tensors by name, got a {type(found).__name__}.")
     if all(isinstance(held, Mapping) for held in found.values()):
-        raise ValueError(f"'{path}' holds {', '.join(map(str, found))}; --key=NAME chooses one.")
+        raise ValueError(f"'{path}' holds {', '.join(map(str, found))}; choose one by --key=NAME.")
     return found, told
 
 
@@ -251,7 +259,7 @@ def _why(error: Exception) -> str:
     """Return torch's reason, without its advice to load the file unsafely."""
     text = str(error)
     if called := CALLED.search(text):
-        return f"it asks for {called[1]}{MEND}"
+        return f"it would run {called[1]}{MEND}"
     found = REASON.search(text)
     line = (found[1] if found else text).partition("\n")[0]
     return type(error).__name__ if ADVICE in line else line
@@ -262,11 +270,13 @@ def _array(name: str, tensor: Any) -> np.ndarray:
         return tensor.astype(np.float32) if tensor.dtype == jnp.bfloat16 else tensor
     torch = _import_torch()
     if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
-        raise ValueError(f"'{name}' is not a tensor but a {type(tensor).__name__}.")
+        raise ValueError(f"'{name}': expected a tensor, got a {type(tensor).__name__}.")
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
-        raise ValueError(f"'{name}' is not a plain tensor but {tensor.layout} {tensor.dtype}.")
+        raise ValueError(f"'{name}': expected a plain tensor, got {tensor.layout} {tensor.dtype}.")
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-        raise ValueError(f"'{name}' claims {list(tensor.shape)}, more than the file holds.")
-    if tensor.dtype == torch.bfloat16:  # NumPy lacks it
+        raise ValueError(
+            f"'{name}' claims the shape {list(tensor.shape)}, which is more than the file holds."
+        )
+    if tensor.dtype == torch.bfloat16:  # NumPy has no such type
         tensor = tensor.float()
     return tensor.detach().numpy()

@@ -1,1 +1,1 @@
-"""Configs of the studies: the options are those of `run` in `cnn_history/studies`."""
+"""Configs of the studies; the options are the arguments of `run` in `cnn_history/studies`."""

@@ -1,4 +1,4 @@
-"""The papers' augmentations of a photo: a contact sheet, and the share of the photo in a view.
+"""The papers' augmentations of a photo: a contact sheet, and the share of the photo in a crop.
 
 ./launch.sh study --config=experiments/studies/augmentation.py --workdir=runs/augmentation
 """

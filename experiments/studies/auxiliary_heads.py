@@ -2,8 +2,8 @@
 
     ./launch.sh study --config=experiments/studies/auxiliary_heads.py --workdir=runs/heads
 
-GoogLeNet at its published widths, on the embedded digits enlarged to 64x64, in some minutes on two
-cores. `:long` is CIFAR-10 at 96x96 for some passes, for a GPU.
+GoogLeNet at its published widths, on the embedded digits enlarged to 64x64, in a few minutes on two
+cores. `:long` uses CIFAR-10 at 96x96 for some passes and needs a GPU.
 """
 
 import functools

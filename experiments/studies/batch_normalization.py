@@ -2,8 +2,9 @@
 
     ./launch.sh study --config=experiments/studies/batch_normalization.py --workdir=runs/batch_norm
 
-On the embedded digits, which need no download, in some minutes on two cores
-(results/batch_normalization). `:long` is CIFAR-10 at its size with more steps and seeds, for a GPU.
+On the embedded digits, which need no download, in a few minutes on two cores
+(results/batch_normalization). `:long` uses CIFAR-10 at full size with more steps and seeds, and
+needs a GPU.
 """
 
 import functools

@@ -1,9 +1,9 @@
-"""Adam, SGD with momentum and decay, K-FAC and L-BFGS, tuned alike, on a small net to the end.
+"""Adam, SGD with momentum and decay, K-FAC and L-BFGS, tuned alike, on a small net.
 
     ./launch.sh study --config=experiments/studies/in_practice.py --workdir=runs/in_practice
 
-On the embedded digits, in some minutes on two cores. Each rule is tried with three settings on a
-seed of its own, and runs at the best from other seeds. `:long` has more passes and seeds.
+On the embedded digits, in a few minutes on two cores. Each rule is tried with three settings on a
+separate seed; its best setting then runs from other seeds. `:long` has more passes and seeds.
 """
 
 import functools

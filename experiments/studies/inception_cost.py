@@ -1,4 +1,4 @@
-"""What bottlenecks of 1x1 save in the lecture's Inception module, and the slip in its sum.
+"""What 1x1 bottlenecks save in the lecture's Inception module, and an error in its sum.
 
 ./launch.sh study --config=experiments/studies/inception_cost.py --workdir=runs/inception_cost
 """

@@ -1,4 +1,4 @@
-"""Stacks of 3x3 against one 5x5 and one 7x7: what they see, and what they cost.
+"""Stacks of 3x3 filters compared with one 5x5 and one 7x7: receptive fields and costs.
 
 ./launch.sh study --config=experiments/studies/receptive_field.py --workdir=runs/field
 """

@@ -1,4 +1,4 @@
-"""What a step exchanges and waits for on 8 to 4,096 chips; no slide of the lecture.
+"""Communication and waiting per step on 8 to 4,096 chips; not part of the lecture.
 
 ./launch.sh study --config=experiments/studies/scaling.py --workdir=runs/scaling
 """

@@ -1,4 +1,4 @@
-"""Newton, BFGS, L-BFGS: one step on a quadratic, memory, models of a loss, full and mini-batches.
+"""Newton, BFGS, L-BFGS: one step on a quadratic, memory, models of a loss, full and small batches.
 
 ./launch.sh study --config=experiments/studies/second_order.py --workdir=runs/second_order
 """

@@ -1,4 +1,4 @@
-"""Where memory and parameters of VGG16 sit, beside the lecture's totals.
+"""Memory and parameters of VGG16 by layer, beside the lecture's totals.
 
 ./launch.sh study --config=experiments/studies/vgg_budget.py --workdir=runs/vgg_budget
 """

@@ -37,7 +37,7 @@ def test_sizes_that_cannot_work_say_what_does():
         adapters.unit_range(IMAGES, 7, "pad")
     with pytest.raises(ValueError, match="pad or resize"):
         adapters.unit_range(IMAGES, 7, "crop")
-    with pytest.raises(ValueError, match="'pad' is not for images of varying size"):
+    with pytest.raises(ValueError, match="'pad' does not take images of varying size"):
         adapters.for_any_size("pad")
 
 

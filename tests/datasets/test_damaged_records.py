@@ -139,7 +139,7 @@ def test_features_that_would_run_code_are_refused(copied, tmp_path, monkeypatch)
         "tensorflow_datasets.core.features.image_feature.Image",
         "evil.Image",
     )
-    with pytest.raises(ValueError, match=r"evil\.Image, which is not a feature"):
+    with pytest.raises(ValueError, match=r"evil\.Image, which is not a TFDS feature"):
         squares(copied)
     assert not trace.exists()
     with pytest.raises(ValueError, match="Unrecognized"):  # so that this shows something

@@ -19,7 +19,7 @@ def test_a_folder_is_read_by_index(tmp_path):
     train, val = (datasets.source("folder", split, root) for split in ("train", "val"))
     assert train.classes == ("ant", "bee", "wasp")
     assert val.classes == ("ant", "bee", "wasp", "zebra")
-    assert train.left_out.endswith("being no image of a class: 1, such as bee/notes.txt")
+    assert train.left_out.endswith("(not images of a class): 1, such as bee/notes.txt")
     assert (len(train), len(val), train.shape) == (24, 4, (None, None, 3))
     names = [train.encoded(i).name for i in range(24)]
     assert sorted(names) == sorted(

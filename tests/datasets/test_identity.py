@@ -39,11 +39,11 @@ def test_images_of_two_runs_are_compared_use_by_use(tmp_path):
     said = identity.beside(theirs, theirs)
     assert said == "the training images are the same; the test images are the same"
     said = identity.beside(theirs, {"training": train._replace(digest="0"), "test": digits})
-    assert "the training images of folder are others: as many files" in said
+    assert "the training images of folder differ: the same number of files" in said
     assert "the test images are digits test, not folder val" in said
-    assert "no fair test" not in said
+    assert "the test is not fair" not in said
     said = identity.beside(theirs, {"training": digits, "test": train})
-    assert "the test images are those that it was trained on" in said
+    assert "it was trained on these test images" in said
 
 
 def test_of_a_part_it_is_that_of_its_examples(tmp_path):

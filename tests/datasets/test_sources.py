@@ -143,7 +143,7 @@ def test_what_is_wrong_with_a_data_set_is_said(tmp_path):
         ("cifr10", "train"): "did you mean 'cifar10'",
         ("cifar100", "train"): "prepare_data --dataset=cifar100 --data_dir=" + str(tmp_path),
         ("cifar10", "train"): "as tfrecord, not as array_record",
-        ("digits", "val"): "splits train and test, not 'val'",
+        ("digits", "val"): "no split 'val'; use train or test",
         ("digits", "train[5:5]"): "is empty",
         ("digits", "train[1"): "is not a split",
     }

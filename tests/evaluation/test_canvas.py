@@ -115,7 +115,7 @@ def test_what_would_be_other_numbers_is_refused():
         return image / image.shape[2]
 
     for function in (of_all, from_the_end, same, by_size):
-        assert refused(function, (8, 9), (8, 12)).endswith("another on the canvas"), function
+        assert refused(function, (8, 9), (8, 12)).endswith("differs on the canvas"), function
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,7 @@ def test_photos_of_the_networks_size_are_cut_alike_wherever_they_lie(tmp_path, m
     ("measure", "said"),
     [
         ({"protocol": "ten_crops"}, "--protocol: unknown protocol 'ten_crops'; did you mean"),
-        ({"protocol": "crops144", "scale": 9}, "--scale: crops144 makes its own"),
+        ({"protocol": "crops144", "scale": 9}, "--scale: crops144 has several scales"),
         ({"protocol": "dense", "scales": (9,)}, "--scales: dense has one scale"),
         ({"protocol": "ten_crop", "softmax_first": True}, "--softmax_first: ten_crop has no pos"),
         ({"protocol": "ten_crop", "scale": 6}, "--protocol: no 7x7 crop fits in images of 6x6"),
@@ -218,7 +218,7 @@ def test_what_cannot_be_measured_is_refused(source, measure, said):
 
 def test_other_classes_and_channels_are_refused(source):
     fewer = types.SimpleNamespace(name="grey", classes=("a", "b"), shape=(9, 9, 1))
-    with pytest.raises(UserError, match="takes images of 3 channels, those of grey have 1"):
+    with pytest.raises(UserError, match="takes images of 3 channels, but those of grey have 1"):
         predictions(fewer)
     fewer.classes = ("a",)
     with pytest.raises(UserError, match="'run' knows 2 classes, grey has 1"):

@@ -98,5 +98,5 @@ def test_wrong_sizes_and_classes_say_what_works():
     with pytest.raises(ValueError, match="smallest is 32x32"):
         network.init(jax.random.key(0), jnp.zeros((1, 28, 28, 1)), train=False)
     network = models.create("lenet5_1998", num_classes=7)
-    with pytest.raises(ValueError, match="ten digits only, not for 7"):
+    with pytest.raises(ValueError, match="ten digits only, got 7"):
         network.init(jax.random.key(0), jnp.zeros((1, 32, 32, 1)), train=False)

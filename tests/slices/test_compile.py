@@ -22,15 +22,15 @@ FOR_GPUS = importlib.util.find_spec("jax_cuda13_plugin") is not None
 REFUSED = {
     ("--topology=v5e:2x2",): "--config is needed",
     (LENET,): "--topology is needed",
-    (LENET, "--topology=v5e"): "'v5e' is not KIND:SIDES",
+    (LENET, "--topology=v5e"): "expected KIND:SIDES",
     (LENET, "--topology=v5f:2x2"): "unknown kind 'v5f'; did you mean 'v5",
     (LENET, "--topology=v5p:2x2"): "a slice of v5p has 3 sides",
     (LENET, "--topology=v5e:0x2"): "a side of 0 chips",
-    (LENET, "--topology=h100:12"): "12 GPUs are not servers of 8",
-    (LENET, "--topology=v5e:2x2", "--output=no/such/file"): "the folder 'no/such' does not exist",
+    (LENET, "--topology=h100:12"): "servers of 8, got 12",
+    (LENET, "--topology=v5e:2x2", "--output=no/such/file"): "folder 'no/such' does not exist",
 }
 NEED_THE_COMPILER = {
-    (LENET, "--topology=v5e:3x3"): "there is no v5e:3x3",
+    (LENET, "--topology=v5e:3x3"): "v5e:3x3 does not exist",
     (LENET, "--topology=v5e:8x8"): "config.batch_size: 32 is not a multiple of the 64 devices",
     (LENET, "--topology=v5e:2x2", "--config.image_size=8"): "config.image_size: ",
 }

@@ -107,7 +107,7 @@ def test_a_norm_without_a_rule_is_refused_with_its_layer():
     chosen = resnet_cifar10.get_config("smoke,dataset=digits")
     chosen.optimizer.name = "stochastic_diagonal_lm"
     chosen.model.norm = choose("norm", "group_norm")
-    with pytest.raises(UserError, match="lm does not go with this resnet20") as e:
+    with pytest.raises(UserError, match="lm does not support this resnet20") as e:
         build.experiment(chosen)
     assert "norm" in str(e.value).partition(" of ")[2]
     assert "\n" not in str(e.value)

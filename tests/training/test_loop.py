@@ -102,9 +102,9 @@ def test_a_run_goes_on_with_its_own_data_alone(copy):
     ("known", "split", "said"),
     [
         (True, "test[:64]", "the training images are the same; the test images are the same"),
-        (True, "test[:32]", "the test images of digits are others: the split is test[:32], not"),
-        (True, "train[:160]", "trained on, and no fair test"),
-        (False, "test[:64]", "not known, as it is of an earlier version"),
+        (True, "test[:32]", "the test images of digits differ: the split is test[:32], not"),
+        (True, "train[:160]", "so the test is not fair"),
+        (False, "test[:64]", "is of an earlier version, so its images are unknown"),
     ],
 )
 def test_what_images_a_network_comes_from_is_said(copy, undrawn, capsys, known, split, said):
@@ -130,5 +130,5 @@ def test_an_earlier_version_with_other_classes_is_refused(copy):
     inputs = dict(np.load(copy / workdir.INPUTS))
     inputs["classes"] = inputs["classes"][::-1]
     np.savez(copy / workdir.INPUTS, **inputs)
-    with pytest.raises(UserError, match="the classes stand in another order"):
+    with pytest.raises(UserError, match="the classes are in another order"):
         loop.run(longer(), copy)
