@@ -24,9 +24,9 @@ from tests.training.runs import CHECKOUT
 PAGE = CHECKOUT / "docs" / "pixels.md"
 TITLE = "## What each kind of file becomes"
 INTRODUCTION = """\
-`python -m tests.compare_decoders` wrote this: mean distance from the picture that was put into the
-file, in grey levels of 255, after each library's usual decoding to three channels. A smooth picture
-of 48x64 loses at most 2 as a JPEG file of quality 95.
+`python -m tests.compare_decoders` wrote this table: the mean distance from the picture in the
+file, in grey levels of 255, after each library's usual decoding to three channels. As a JPEG file
+of quality 95, the smooth picture of 48x64 should lose at most 2.
 """
 
 
@@ -182,7 +182,7 @@ def table():
         yield f"| {kind} | " + " | ".join(becomes(f, data, meant) for f in used.values()) + " |"
     if missing:
         yield ""
-        yield f"Not installed where this was written: {'; '.join(missing)}."
+        yield f"Not measured, because it did not load here: {'; '.join(missing)}."
 
 
 def main(argv):

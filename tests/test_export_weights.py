@@ -132,9 +132,9 @@ def test_a_program_runs_without_this_package(trained, tmp_path, flags):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"output": "T/weights.onnx"}, "ends with none of .safetensors, .stablehlo"),
+        ({"output": "T/weights.onnx"}, "expected a name ending with .safetensors or .stablehlo"),
         ({"output": "T/none/weights.safetensors"}, "does not exist"),
-        ({"output": "T/w.safetensors", "batch": 3}, "--batch is for a .stablehlo alone"),
+        ({"output": "T/w.safetensors", "batch": 3}, "--batch: only for a .stablehlo file"),
         ({"output": "T/w.safetensors"}, "is not a run's work directory"),
     ],
 )

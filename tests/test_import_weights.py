@@ -140,7 +140,7 @@ def test_a_hostile_or_truncated_file_is_one_line_and_status_2(tmp_path, hostile)
         ({"model": "lenet5"}, "unknown network with published weights"),
         ({"mean": "0.1,0.2"}, "--mean takes 3 finite numbers"),
         ({"mean": "a,b,c"}, "--mean: 'a,b,c' are not numbers"),
-        ({"std": "1,0,1"}, "--std: not every number is positive"),
+        ({"std": "1,0,1"}, "--std: expected positive numbers"),
     ],
 )
 def test_wrong_flags_are_one_line_and_status_2(tmp_path, flags, message):
@@ -196,8 +196,8 @@ def test_what_was_imported_computes_what_caffe_computed(tmp_path, net):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"mean": "0.485,0.456,0.406"}, "--mean is of values from 0 to 255 for this file"),
-        ({"key": "model"}, "holds one set of weights, and takes no --key"),
+        ({"mean": "0.485,0.456,0.406"}, "--mean: expected values from 0 to 255 for this file"),
+        ({"key": "model"}, "holds only one set of weights"),
         ({"prototxt": "none.prototxt"}, "--prototxt: 'none.prototxt'"),
         ({"model": "vgg16"}, "the weights lack"),
         ({"model": "resnet20"}, "unknown network with a Caffe release 'resnet20'"),
@@ -231,4 +231,4 @@ def test_a_mean_beyond_1_is_not_for_values_in_0_to_1(tmp_path):
         mean="103,116,123",
     )
     assert done.returncode == 2
-    assert "--mean is of values from 0 to 1 for this file" in done.stderr
+    assert "--mean: expected values from 0 to 1 for this file" in done.stderr

@@ -44,7 +44,7 @@ def path(text: str | os.PathLike) -> Folder:
         from google.auth.exceptions import GoogleAuthError
     except ImportError:
         raise UserError(f"--workdir: '{text}' needs gcsfs, which EXTRAS=tpu installs.") from None
-    logging.getLogger("gcsfs").setLevel(logging.ERROR)  # its guesses about a bucket's kind
+    logging.getLogger("gcsfs").setLevel(logging.ERROR)  # warnings about guessed types of buckets
     folder = epath.Path(text)
     failures = OSError, aiohttp.ClientError, GoogleAuthError, gcsfs.retry.HttpError
     with blame(f"--workdir: '{text}' cannot be reached", failures):

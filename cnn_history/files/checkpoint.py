@@ -41,7 +41,7 @@ class Damaged(ValueError):
 
 
 class OtherStructure(ValueError):
-    """A checkpoint's arrays are not those that are asked for, as another version had others."""
+    """A checkpoint's arrays do not match the requested ones, because another version wrote it."""
 
 
 class NotSaved(Exception):
@@ -113,9 +113,9 @@ class Checkpoints:
             return self._files.restore(path, args=ocp.args.StandardRestore(abstract))
         except ValueError as error:
             raise OtherStructure(
-                f"the checkpoint '{path.parent}' holds another state than this version's: resume "
-                "it with the version that saved it, or go on from its parameters with "
-                "--config.init_from in a new work directory."
+                f"the checkpoint '{path.parent}' holds a state of another version: resume with "
+                f"that version, or start from its parameters by --config.init_from in a new work "
+                f"directory."
             ) from error
 
     def _save(self, step: int, state: Any) -> None:
@@ -123,7 +123,7 @@ class Checkpoints:
             needed = BESIDE + sum(leaf.nbytes for leaf in jax.tree.leaves(state))
             free = shutil.disk_usage(self._folder).free
             if free < needed:  # checked here, because Orbax would fail with many lines
-                raise OSError(f"no space left: it takes {needed:,} bytes, and {free:,} are free")
+                raise OSError(f"no space left: it needs {needed:,} bytes, but {free:,} are free")
         written = self._written(step)
         self._files.save(written / STATE, args=ocp.args.StandardSave(state))
         if not self._writes:
@@ -176,9 +176,11 @@ def restore_variables(workdir: Folder, best: bool = False) -> dict:
     while True:
         step = _newest_whole(folder) if folder.is_dir() else None
         if step is None and best:
-            raise ValueError(f"'{workdir}' keeps no best checkpoint; config.keep_best=true does.")
+            raise ValueError(
+                f"'{workdir}' has no best checkpoint; config.keep_best=true makes one."
+            )
         if step is None:
-            raise ValueError(f"'{workdir}' holds no checkpoint: the run has not saved one yet.")
+            raise ValueError(f"'{workdir}' has no checkpoint yet.")
         try:
             with _held(folder / str(step)) as held:
                 try:
@@ -281,6 +283,6 @@ def _newest_whole(
         return _newest_whole(folder, set_aside) if steps else None
     what = "; ".join(f"of step {step}, {found}" for step, found in damaged.items())
     raise Damaged(
-        f"every checkpoint is damaged: {what}. Restore one from a copy, or choose another "
-        "--workdir to start anew."
+        f"every checkpoint is damaged: {what}. Restore one from a backup, or start anew in another "
+        f"--workdir."
     )

@@ -99,8 +99,8 @@ def check_links(workdir: pathlib.Path) -> None:
     """Raise UserError for a link in the directory whose target is outside it."""
     if link := private.leading_out(workdir):
         raise UserError(
-            f"'{link}' is a link that leads out of the work directory, which is not followed; "
-            "remove it, or copy what it names."
+            f"'{link}' is a link out of the work directory and is not followed; remove it, or copy "
+            f"its target."
         )
 
 
@@ -128,7 +128,7 @@ def check_same(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None
         field = name.split(".")[0]  # removed fields, such as `paper`, do not matter
         if field in config and field not in changeable and old.get(name) != new.get(name):
             raise UserError(
-                f"'{workdir}' holds a run with config.{name}={old.get(name)}, and this one has "
+                f"'{workdir}' holds a run with config.{name}={old.get(name)}, but this one has "
                 f"{new.get(name)}; choose another --workdir."
             )
 
@@ -145,12 +145,12 @@ def read_data(workdir: pathlib.Path) -> dict[str, Identity] | None:
     """
     data = known_data(workdir)
     if data is None and "imported" not in read_config(workdir):
-        _say(f"'{workdir}' is of an earlier version: today's images are taken for its own.")
+        _say(f"'{workdir}' is of an earlier version: the present images are taken as its own.")
     return data
 
 
 def known_data(workdir: pathlib.Path) -> dict[str, Identity] | None:
-    """Return the same, without a word."""
+    """Return the same as `read_data`, without a message."""
     path = workdir / DATA
     if not path.exists():
         return None
@@ -173,7 +173,7 @@ def check_same_data(workdir: pathlib.Path, data: dict[str, Identity]) -> None:
     for use, was in (kept or {}).items():
         if differences := identity.differences(was, data[use]):
             raise UserError(
-                f"config.data_dir: the {use} images of '{workdir}' were others: {differences}. "
+                f"config.data_dir: the {use} images of '{workdir}' have changed: {differences}. "
                 "Restore them, or choose another --workdir; --config.init_from="
                 f"{workdir} starts there from what this run has learned."
             )

@@ -234,7 +234,7 @@ def _response_norm(name: str, layers: Sequence[Layer], chosen: dict, told: list[
         if name != "googlenet" and layer.type == "lrn" and source is not None:
             right = "alexnet" if source.type == "pooling" else "alexnet_2012"
             if name != right:
-                order = "behind" if right == "alexnet" else "before"
+                order = "after" if right == "alexnet" else "before"
                 raise ValueError(f"'{layer.name}' comes {order} its pooling; use --model={right}.")
 
 

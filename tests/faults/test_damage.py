@@ -116,7 +116,7 @@ def test_all_damaged_is_refused_and_touched_by_no_one(saved, tmp_path):
         flip(folder / "checkpoints" / str(step) / "default" / "manifest.ocdbt")
     with pytest.raises(Damaged, match=r"every checkpoint is damaged: of step 6, .*of step 3, "):
         Checkpoints(folder, keep=2)
-    with pytest.raises(Damaged, match="Restore one from a copy"):
+    with pytest.raises(Damaged, match="Restore one from a backup"):
         restore_variables(folder)
     assert names(folder) == ["3", "6"]
 

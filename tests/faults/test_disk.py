@@ -65,7 +65,7 @@ def test_full(small_disk):
     assert status == 1
     *_, line = err.strip().splitlines()
     assert line.startswith(f"train: the run in '{small_disk / 'run'}' broke off: step ")
-    assert "no space left: it takes " in line
+    assert "no space left: it needs " in line
     assert "Traceback" not in err
     step = int(line.partition("the last checkpoint is that of step ")[2].partition(":")[0])
     assert_last_checkpoint(small_disk / "run", step)

@@ -75,7 +75,7 @@ def test_the_best_checkpoint_is_kept_beside_the_last(run):
     assert kept == ["0"]
     best, last = (loading.load(run, best)[1] for best in (True, False))
     jax.tree.map(np.testing.assert_array_equal, best, last)
-    with pytest.raises(UserError, match="keeps no best checkpoint"):
+    with pytest.raises(UserError, match="has no best checkpoint"):
         loading.load(_without_best(run), best=True)
 
 
@@ -121,7 +121,7 @@ def test_a_run_of_an_earlier_version_takes_todays_data_and_says_so(copy, undrawn
     (copy / workdir.DATA).unlink()
     loop.run(longer(), copy)
     said = capsys.readouterr().err
-    assert "today's images are taken for its own" in said
+    assert "the present images are taken as its own" in said
     assert workdir.read_data(copy)["training"].name == "digits"
 
 

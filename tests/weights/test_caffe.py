@@ -126,28 +126,28 @@ def change(layers, name, **parameters):
 @pytest.mark.parametrize(
     ("net", "name", "edit", "message"),
     [
-        ("alexnet_bvlc", "alexnet", None, "before its pooling: --model=alexnet_2012"),
-        ("caffenet", "alexnet_2012", None, "behind its pooling: --model=alexnet"),
+        ("alexnet_bvlc", "alexnet", None, "before its pooling; use --model=alexnet_2012"),
+        ("caffenet", "alexnet_2012", None, "after its pooling; use --model=alexnet"),
         ("vgg16", "vgg19", None, "lack 'conv3_4.bias'"),
-        ("vgg19", "vgg16", None, "no place for 'conv3_4.bias'"),
+        ("vgg19", "vgg16", None, "no parameter for 'conv3_4.bias'"),
         ("vgg16", "vgg16_c", None, r"'conv3_3' has pad \(1, 1\)"),
-        ("resnet50_pad", "resnet101", None, "nothing for 'batch_stats/conv3_2/norm1/mean'"),
-        ("googlenet_bvlc", "resnet50", None, "lack|place|nothing"),
+        ("resnet50_pad", "resnet101", None, "no tensors for 'batch_stats/conv3_2/norm1/mean'"),
+        ("googlenet_bvlc", "resnet50", None, "lack|no parameter|no tensors"),
         ("vgg16", "lenet5", None, "unknown network with published weights 'lenet5'"),
         ("vgg16", "resnet20", None, "unknown network with a Caffe release 'resnet20'"),
         ("resnet50_pad", "resnet50", ("pool1", {"pad": [0]}), "57x57 or 55x55"),
         (
             *("resnet50_pad", "resnet50", ("res3a_branch2a", {"stride": [1]})),
-            r"'res3a_branch2a' has stride \(1, 1\), and conv3_1/conv1 here \(2, 2\)",
+            r"'res3a_branch2a' has stride \(1, 1\), but our conv3_1/conv1 has \(2, 2\)",
         ),
         ("vgg16", "vgg16", ("conv1_1", {"pad": [0]}), r"'conv1_1' has pad \(0, 0\)"),
         ("vgg16", "vgg16", ("conv1_1", {"dilation": [2]}), r"'conv1_1' has dilation \(2, 2\)"),
         ("caffenet", "alexnet", ("norm1", {"k": [2.0]}), "normalizations differ from each other"),
         ("resnet50_pad", "resnet50", ("bn_conv1", {"eps": [1e-3]}), "different eps"),
         ("googlenet_bvlc", "googlenet", ("pool4/3x3_s2", {"round_mode": [1]}), "in ceil mode"),
-        ("vgg16", "vgg16", ("relu1_1", {"negative_slope": [0.1]}), "'relu1_1' is leaky"),
-        ("resnet50_pad", "resnet50", ("res2a", {"operation": [2]}), "'res2a' joins maps"),
-        ("resnet50_pad", "resnet50", ("res2a", {"coeff": [1, 0.5]}), "'res2a' joins maps"),
+        ("vgg16", "vgg16", ("relu1_1", {"negative_slope": [0.1]}), "'relu1_1' is a leaky ReLU"),
+        ("resnet50_pad", "resnet50", ("res2a", {"operation": [2]}), "'res2a' combines maps"),
+        ("resnet50_pad", "resnet50", ("res2a", {"coeff": [1, 0.5]}), "'res2a' combines maps"),
     ],
 )
 def test_what_is_of_another_network_is_refused(net, name, edit, message, read):
@@ -163,7 +163,7 @@ def test_a_layer_without_its_blobs_is_named(missing, read):
         layer._replace(blobs=[]) if layer.name == missing else layer
         for layer in released("resnet50_pad")
     ]
-    with pytest.raises(ValueError, match=r"the weights lack '.*'|have nothing for"):
+    with pytest.raises(ValueError, match=r"the weights lack '.*'|have no tensors for"):
         read("resnet50", layers)
     short = [layer._replace(blobs=layer.blobs[:-1]) for layer in released("resnet50_pad")]
     with pytest.raises(ValueError, match=r"'bn_conv1' .* has 2 blobs"):
@@ -175,10 +175,10 @@ def test_what_a_file_does_not_say_is_told(read):
     silent = [layer._replace(parameters={}) for layer in released("caffenet")]
     found = read("alexnet", silent)
     assert found.options == {"num_classes": 1000, "norm": CAFFES_LRN, "groups": 2}
-    assert any("as the file says none (--prototxt=)" in line for line in found.told)
+    assert any("because the file states none (--prototxt=)" in line for line in found.told)
     assert any("strides and paddings are ours" in line for line in found.told)
     silent = [layer._replace(parameters={}) for layer in released("resnet50_pad")]
-    assert any("the file does not say it" in line for line in read("resnet50", silent).told)
+    assert any("the file does not state it" in line for line in read("resnet50", silent).told)
 
 
 @needs_shared
@@ -223,6 +223,6 @@ def test_bn_inceptions_release_fills_our_network(read):
                     ]
         found = read("bn_inception", layers)
         assert found.options == {"channels": "release", "num_classes": 1000}
-        assert any("not verified" in line for line in found.told)
+        assert any("not been verified" in line for line in found.told)
         mean = found.variables["batch_stats"]["inception_4c"]["pool_proj_norm"]["mean"]
         np.testing.assert_array_equal(mean, np.zeros(128))  # the bias of 1 is taken away

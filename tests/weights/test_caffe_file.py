@@ -90,7 +90,7 @@ def test_a_transposed_matrix_is_turned():
 @needs_shared
 @pytest.mark.parametrize(
     ("file", "said"),
-    [("trained.solverstate", "memory of Caffe's solver"), ("trained.caffemodel.h5", "HDF5")],
+    [("trained.solverstate", "Caffe solver state"), ("trained.caffemodel.h5", "HDF5")],
 )
 def test_what_lies_beside_a_caffemodel_is_called_by_its_name(file, said):
     with pytest.raises(ValueError, match=said):
@@ -171,7 +171,7 @@ def test_a_hostile_file_is_refused_in_bounded_memory(tmp_path, kind):
     path.write_bytes(HOSTILE[kind])
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match=r"' is damaged, or not a \.caffemodel: "):
+        with pytest.raises(ValueError, match=r"' is damaged or not a \.caffemodel: "):
             reader.read(path)
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:

@@ -75,11 +75,27 @@ def changed(tensors, removed=(), **added):
     ("removed", "added", "named"),
     [
         (["fc.1.bias"], {}, ["lack 'fc.1.bias'", "params/fc2/bias", "[6]"]),
-        ([], {"fc__2__bias": (6,)}, ["no place for 'fc.2.bias'", "[6]", "did you mean 'fc."]),
-        ([], {"fc__1__weight": (7, 5)}, ["'fc.1.weight' is [7, 5]", "[6, 5]", "[5, 6]"]),
-        ([], {"fc__0__weight": (5, 25)}, ["'fc.0.weight' is [5, 25]", "[5, 24]", "[2, 3, 4, 5]"]),
-        ([], {"features__0__weight": (4, 6, 3, 2)}, ["'features.0.weight' is [4, 6, 3, 2]"]),
-        ([], {"features__1__running_var": (3,)}, ["'features.1.running_var' is [3]", "[4]"]),
+        ([], {"fc__2__bias": (6,)}, ["no parameter for 'fc.2.bias'", "[6]", "did you mean 'fc."]),
+        (
+            [],
+            {"fc__1__weight": (7, 5)},
+            ["'fc.1.weight': expected shape [6, 5]", "got [7, 5]", "[5, 6]"],
+        ),
+        (
+            [],
+            {"fc__0__weight": (5, 25)},
+            ["'fc.0.weight': expected shape [5, 24]", "got [5, 25]", "[2, 3, 4, 5]"],
+        ),
+        (
+            [],
+            {"features__0__weight": (4, 6, 3, 2)},
+            ["'features.0.weight': expected", "got [4, 6, 3, 2]"],
+        ),
+        (
+            [],
+            {"features__1__running_var": (3,)},
+            ["'features.1.running_var': expected shape [4]", "got [3]"],
+        ),
     ],
 )
 def test_a_tensor_that_does_not_fit_is_named(abstract, tensors, removed, added, named):
@@ -91,7 +107,9 @@ def test_a_tensor_that_does_not_fit_is_named(abstract, tensors, removed, added, 
 
 def test_integers_are_no_weights(abstract, tensors):
     tensors["fc.1.bias"] = np.arange(6)
-    with pytest.raises(ValueError, match=r"'fc\.1\.bias' holds int64"):
+    with pytest.raises(
+        ValueError, match=r"'fc\.1\.bias': expected floating-point weights, got int64"
+    ):
         convert(tensors, NAMES, abstract)
 
 

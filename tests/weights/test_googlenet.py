@@ -107,7 +107,7 @@ def test_weights_with_heads_need_a_network_with_heads(theirs_and_images):
     state = torchvision_models.state_dict(theirs)
     names = torch_names("googlenet_bn")
     headless = checks.of_size(_ours(aux_heads=False), SIZE)
-    with pytest.raises(ValueError, match=r"no place for 'aux1"):
+    with pytest.raises(ValueError, match=r"no parameter for 'aux1"):
         convert(state, names, headless)
     trunk = {name: tensor for name, tensor in state.items() if not name.startswith("aux")}
     assert jax.tree.structure(convert(trunk, names, headless)) == jax.tree.structure(headless)

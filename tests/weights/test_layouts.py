@@ -124,7 +124,7 @@ def test_pretrainedmodels_bn_inception_loses_its_biases_and_turns_its_colours(lo
     np.testing.assert_array_equal(kernel, first.transpose(2, 3, 1, 0)[:, :, ::-1])
     np.testing.assert_array_equal(found.variables["batch_stats"]["conv1_norm"]["mean"], -1.5)
     assert (found.inputs.largest, found.inputs.mean) == (255, (128.0, 117.0, 104.0))
-    assert any("taken into the mean" in line for line in found.told)
+    assert any("folded into the mean" in line for line in found.told)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_file_of_another_network_is_called_by_its_name(writer, has, asked, mes
     with pytest.raises(ValueError, match=message):
         load(tensors_of(writer, has), asked)
     if asked == "bn_inception":
-        with pytest.raises(ValueError, match=r"only published as a \.caffemodel"):
+        with pytest.raises(ValueError, match=r"expected a \.caffemodel, its only published form"):
             load({"a.weight": np.zeros(1)}, "vgg16_c")
 
 
@@ -215,10 +215,10 @@ def test_several_weights_without_a_common_name_have_to_be_chosen(tmp_path):
 def test_what_stands_for_other_objects_keeps_nothing(tmp_path):
     path = tmp_path / "weights.pth"
     torch.save(argparse.Namespace(weights=TENSORS), path)
-    with pytest.raises(ValueError, match="no tensors by name, but a Other"):
+    with pytest.raises(ValueError, match="expected tensors by name, got a Other"):
         reader.read(path)
     torch.save({"a": argparse.Namespace()}, path)
-    with pytest.raises(ValueError, match="'a' is not a tensor"):
+    with pytest.raises(ValueError, match="'a': expected a tensor"):
         reader.read(path)
 
 
@@ -250,14 +250,14 @@ def raw(data):
 
 
 CONTAINERS = {
-    "TorchScript": (scripted, r"TorchScript program; save its weights alone: torch\.save"),
+    "TorchScript": (scripted, r"TorchScript program; save only its weights: torch\.save"),
     "ONNX": (raw(b"\x08\x0a\x12\x07pytorch" + b"\x3a\x03\x0a\x01x"), "ONNX graph"),
     "HDF5": (raw(b"\x89HDF\r\n\x1a\n" + bytes(100)), "HDF5"),
     "npz": (arrays(np.savez), "archive of NumPy's"),
     "npy": (arrays(np.save), "array of NumPy"),
     "Keras": (zipped("config.json", "model.weights.h5"), "model of Keras"),
     "gzip": (raw(b"\x1f\x8b\x08" + bytes(20)), "packed by gzip"),
-    "a solver's": (raw(b"\x08\x0a\x12\x01a\x1a\x00"), "memory of Caffe's solver"),
+    "a solver's": (raw(b"\x08\x0a\x12\x01a\x1a\x00"), "Caffe solver state"),
     "a mean image": (raw(b"\x08\x01\x10\x03\x18\x01\x20\x01\x2a\x0c" + bytes(12)), "mean image"),
 }
 
