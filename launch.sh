@@ -3,9 +3,9 @@
 #
 #   ./launch.sh                the default experiment: LeNet-5 on the embedded digits, in runs/lenet5_digits
 #   ./launch.sh test           the tests
-#   ./launch.sh VERB ARGS...   python -m cnn_history.VERB ARGS...   (train, evaluate, study; --help tells more)
-#   EXTRAS=compile ./launch.sh compile --config=FILE --topology=v5e:2x4   what a run needs on a TPU slice
-#                              that is not here: its programs, compiled by the TPU's own compiler
+#   ./launch.sh VERB ARGS...   python -m cnn_history.VERB ARGS...   (train, evaluate, study ...; see --help)
+#   EXTRAS=compile ./launch.sh compile --config=FILE --topology=v5e:2x4   memory and communication of a run
+#                              on a TPU slice that you do not have, from the TPU's own compiler
 #   ./launch.sh python ARGS... the environment's Python
 #   ./launch.sh processes N VERB ARGS...   N cooperating processes on this machine
 #   ./launch.sh tpu [--dry-run] NAME ZONE VERB ARGS...   copy the checkout to every worker of a TPU VM or
@@ -22,7 +22,7 @@ VENV=.venv
 
 fail() { echo "launch.sh: $*" >&2; exit 2; }
 
-# A shim or a Python without venv is found on PATH, yet does not run: try each.
+# A shim or a Python without venv may be on PATH but not run, so try each.
 runs() { "$1" -c "import sys, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] not in '$SUPPORTED'.split())" >/dev/null 2>&1; }
 
 find_python() {
@@ -73,7 +73,7 @@ set_up() {
   echo "$wanted" >"$VENV/installed"
 }
 
-# An environment keeps its extras: `test` and then `train` install nothing twice.
+# An environment keeps its extras, so `test` followed by `train` installs nothing twice.
 kept() { sed -n 's/.*\[\(.*\)\].*/\1/p' "$VENV/installed" 2>/dev/null || true; }
 
 is_verb() { [[ "$1" =~ ^[a-z_]+$ && -f "cnn_history/$1.py" ]] && grep -q "__main__" "cnn_history/$1.py"; }
@@ -101,7 +101,7 @@ processes() {
   require_verb "$@"
   set_up "$(kept)"
   port=$("$VENV/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-  set -m  # a group for each process: Ctrl-C reaches this script alone, which hands it on once
+  set -m  # a group for each process: Ctrl-C reaches only this script, which forwards it once
   for ((number = 0; number < count; number++)); do
     "$VENV/bin/python" -m "cnn_history.$1" "${@:2}" "--processes=$count" "--process=$number" \
       "--coordinator=127.0.0.1:$port" &

@@ -10,8 +10,8 @@
 # of ones stops at 256, because 256 + 1 rounds to 256.
 #
 # Why it matters: a network that trains in bfloat16 on a CPU (in a test, say) gets gradients of biases
-# that are too small by any factor, without a warning, while those of the kernels beside them are right.
-# Adding the bias in float32 mends it.
+# that are far too small, without a warning, while the gradients of the kernels are right.
+# Adding the bias in float32 fixes it.
 set -euo pipefail
 folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/env"

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # JAX's persistent compilation cache hands a program compiled for one processor to a machine with two.
 #
-# Guess: XLA:CPU divides loops among the processors that it finds while compiling, so their number is
+# Guess: XLA:CPU divides loops among the processors that it finds when it compiles. So their number is
 # part of the cache key: a process with another number of processors compiles its own program.
 #
 # Seen: it does not. With an empty cache, a process that may use one processor leaves an undivided program
 # behind; a process that may use two takes it from the cache and runs every loop on one. In the other order,
 # one processor runs the program divided in two.
 #
-# Why it matters: what filled the cache first (a container with one processor, a CI job under taskset, a
-# smaller node of the same cluster) decides how fast later runs are, with no message. A cache folder
-# for each number of processors mends it.
+# Why it matters: the process that filled the cache (a container with one processor, a CI job under
+# taskset, a smaller node of the same cluster) decides how fast later runs are, with no message. A
+# separate cache folder for each number of processors fixes it.
 set -euo pipefail
 folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
 [[ $(nproc) -ge 2 ]] || { echo "needs two processors" >&2; exit 2; }

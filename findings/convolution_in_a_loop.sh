@@ -5,12 +5,12 @@
 # runs the same kernels as ten calls of the jitted step, without nine returns to Python, so it takes the
 # same time or a little less.
 #
-# Seen: it takes 25 to 100 times as long (two cores, more or less busy). Inside of the loop, XLA:CPU does not
-# call the library kernel that it calls outside, but a loop nest of its own.
+# Seen: it takes 25 to 100 times as long (two cores, more or less busy). Inside the loop, XLA:CPU does not
+# call the library kernel that it calls outside, but generates its own loop nest.
 #
 # Why it matters: scanning over steps, micro-batches or repeated blocks is the recommended way to save
 # dispatch and compilation on accelerators. The same program on a CPU (in a test, say) gives the right
-# numbers, and looks as if it hung.
+# numbers, but seems to hang.
 set -euo pipefail
 folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/env"

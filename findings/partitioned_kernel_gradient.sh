@@ -5,8 +5,8 @@
 # jax.jit under automatic sharding changes where numbers are computed, not which numbers: the gradient
 # of the kernel equals that of one device up to rounding.
 #
-# Seen: it is twice the gradient of one device, the size of the axis that holds copies. The output of the
-# convolution and its gradient by the images are right. Sharded over the batch, or over both axes,
+# Seen: it is twice the gradient of one device; 2 is the size of the axis with copies. The output of the
+# convolution and the gradient of the images are right. Sharded over the batch, or over both axes,
 # everything is right.
 #
 # Why it matters: spatial sharding on a mesh with one more axis (for the batch, for the model) trains

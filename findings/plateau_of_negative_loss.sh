@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# PyTorch's and optax's schedules of a plateau never lower the rate while a negative loss stands still.
+# PyTorch's and optax's plateau schedules never lower the rate while a negative loss stands still.
 #
 # Guess: both wait for `patience` evaluations without an improvement of more than a relative threshold
 # (1e-4), then multiply the rate by `factor`. A loss that stays at -1 does not improve, so the rate drops
@@ -10,7 +10,7 @@
 # worse counts as one too.
 #
 # Why it matters: log likelihoods of densities, contrastive and policy objectives, and rewards given as
-# minus a score are negative. Such a run keeps its first rate to the end and nothing says so.
+# minus a score are negative. Such a run keeps its first rate to the end, without a message.
 # `threshold_mode="abs"` in PyTorch, and `rtol=0, atol=1e-4` in optax, behave as guessed.
 set -euo pipefail
 folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT

@@ -1,9 +1,9 @@
-"""What each kind of image file becomes, here and in other libraries, for docs/pixels.md.
+"""Compare how libraries decode each kind of image file, for docs/pixels.md.
 
     EXTRAS=tf ./launch.sh python -m tests.compare_decoders    # writes that section anew
 
-Each library decodes the same files as its users decode photos for a network, to three channels. A
-library that is not installed is left out and named; OpenCV (opencv-python-headless) and DALI
+Each library decodes the same files in its usual way for a network, to three channels. A library
+that is not installed is left out and named; OpenCV (opencv-python-headless) and DALI
 (nvidia-dali-cuda120, on the processor) are in no extra of ours.
 """
 

@@ -2,10 +2,10 @@
 
     ./launch.sh python -m tests.compare_kfac --output=results
 
-Each rule runs once at each value of `GRIDS`, on a seed of its own, and goes on with the one whose
-last losses were lowest: the same budget for both. With it the rule runs from other seeds, both in
-turns of `TURN` steps in one process, so that what else the machine does takes time from both.
-Writes `kfac_beside_momentum.json` and `.png`. Needs MNIST and CIFAR-10 in $TFDS_DATA_DIR.
+Each rule runs once at each value of `GRIDS`, on a separate seed, and keeps the value with the
+lowest final losses: the same budget for both. With this value, the rule runs from other seeds. Both
+rules take turns of `TURN` steps in one process, so other work on the machine slows both. Writes
+`kfac_beside_momentum.json` and `.png`. Needs MNIST and CIFAR-10 in $TFDS_DATA_DIR.
 """
 
 import dataclasses

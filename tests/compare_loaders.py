@@ -1,13 +1,13 @@
-"""What photos cost, beside tf.data and PyTorch's loader with Pillow: the same parts for all.
+"""Compare the cost of loading photos with tf.data and PyTorch's loader with Pillow.
 
     EXTRAS=tf,torch ./launch.sh python -m tests.compare_loaders --photos=DIR --output=results
 
-Every loader takes the same files in the same order, cuts the same parts (8-100 % of the area at an
-aspect of 3/4-4/3), resizes them to 224x224 and mirrors the same ones; tf.data alone without
-antialiasing, as its usual recipe does, and once with it. Decoders transform exactly, none by the
-faster way. `a photo` is the work alone, in threads; `the stream` also has order and batches, read
-ahead. They take turns, and ratios are of processor time within a turn, which does not see who else
-computes. `--threads=1` and `2` write `loaders_1.json` and `loaders_2.json`.
+Every loader takes the same files in the same order, cuts the same crops (8-100 % of the area at an
+aspect of 3/4-4/3), resizes them to 224x224 and mirrors the same ones. Only tf.data does so without
+antialiasing, as in its usual recipe, and once with it. All decoders use the exact transform.
+`a photo` is the work alone, in threads; `the stream` adds order, batches and reading ahead. Loaders
+take turns, and ratios are of processor time within a turn, which ignores other processes.
+`--threads=1` and `2` write `loaders_1.json` and `loaders_2.json`.
 """
 
 import concurrent.futures

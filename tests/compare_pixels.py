@@ -1,4 +1,4 @@
-"""How far photos under test lie from torchvision's, and parts in training from their places.
+"""Compare test photos with torchvision's, and positions of training crops with exact ones.
 
 EXTRAS=torch ./launch.sh python -m tests.compare_pixels --photos=DIR
 """

@@ -1,4 +1,4 @@
-"""Set up for all tests: compiled programs are kept from one run of the tests to the next."""
+"""Set-up for all tests: compiled programs are kept between runs of the tests."""
 
 import contextlib
 import ctypes

@@ -1,10 +1,9 @@
-"""The real commands, each in a fork of one process that has imported much and touched no device.
+"""The real commands, each in a fork of one process that has done the imports but used no device.
 
-Python, jax and the rest take two seconds of a processor to start, several short runs as long as
-they train, and so does the drawing of their figures, which is left out. All else that a fork does
-is the command: its own module as `python -m` runs it, flags, output, signals, exit status.
-Processes that meet as several, those of another checkout, and one that draws are started anew
-(`training/runs.start`).
+Starting Python and jax takes two seconds of processor time, as long as a short run trains, and so
+does drawing its figures, which forks skip. Everything else is the real command: its module as run
+by `python -m`, flags, output, signals and exit status. Cooperating processes, processes of another
+checkout and processes that draw are started anew (`training/runs.start`).
 """
 
 import atexit

@@ -1,6 +1,6 @@
-"""Many command lines in one process, each in a fork made before any device is touched.
+"""Many command lines in one process, each in a fork made before any device is used.
 
-A start of Python and jax for each would take minutes.
+Starting Python and jax for each would take minutes.
 """
 
 import json

@@ -2,9 +2,9 @@
 
     ./launch.sh python -m tests.measure_recipes --photos=DIR --minutes=10 --output=results
 
-DIR holds SPLIT/CLASS/*.JPEG. Each network trains for that long, from its paper's initialization, at
-the batch of the table below and the paper's rate scaled with the batch; called again with the same
-`--runs`, it goes on. Writes `recipes_on_photos.json`, and prints a Markdown table.
+DIR holds SPLIT/CLASS/*.JPEG. Each network trains for that time, from its paper's initialization,
+with the batch size in the table below and the paper's rate scaled to it. Called again with the same
+`--runs`, it continues. Writes `recipes_on_photos.json`, and prints a Markdown table.
 """
 
 import json

@@ -1,10 +1,10 @@
-"""What photos of many sizes cost an evaluation, beside as many of one size, by every protocol.
+"""Measure the cost of evaluating photos of many sizes, against as many of one size.
 
     ./launch.sh python -m tests.measure_sizes --photos=DIR --workdir=RUN --output=FILE.json
 
-RUN is of any network that was trained on a folder of photos. Photos are those of DIR, resized.
-Nothing that was compiled before is used. In a checkout of an earlier commit the same file makes the
-numbers that `--beside=FILE.npz` compares with ours.
+RUN is a run of any network on a folder of photos. The photos are those of DIR, resized. The
+compilation cache is not used. In a checkout of an earlier commit, the same file makes the numbers
+that `--beside=FILE.npz` compares with ours.
 """
 
 import io

@@ -1,11 +1,11 @@
-"""Faults put into the package one at a time, each of which has to make a test fail.
+"""Put faults into the package one at a time; each must make a test fail.
 
     python -m tests.mutants [NUMBER ...] [--of CHECKOUT]
 
-A mutant is a line of the package with another meaning. It is looked for in all files, so that code
-may move; its words say what is wrong with it, for the day when the line is written anew. Each is
-applied to a copy of the checkout, where the tests named run until the first failure. Not part of
-the suite: it takes half an hour on two cores.
+A mutant changes the meaning of one line of the package. The line is searched in all files, so code
+may move; a description says what is wrong, in case the line is rewritten. Each mutant is applied to
+a copy of the checkout, where the named tests run until the first failure. Not part of the suite: it
+takes half an hour on two cores.
 """
 
 import argparse
@@ -26,10 +26,10 @@ class Mutant(NamedTuple):
     """A fault.
 
     Attributes:
-      wrong: what is wrong, in words.
-      old: text that stands once in the package.
-      new: in its place.
-      tests: what runs, arguments of pytest.
+      wrong: description of the fault.
+      old: text that occurs once in the package.
+      new: its replacement.
+      tests: arguments of pytest.
     """
 
     wrong: str

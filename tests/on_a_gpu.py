@@ -1,10 +1,10 @@
-"""What only a GPU can measure, most valuable first, within a given time.
+"""Run the measurements that need a GPU, the most valuable first, within a given time.
 
     ./launch.sh python -m tests.on_a_gpu --seconds=600
 
-Each step writes its file to results/ before the next one begins. A step that the time does not
-suffice for is stopped by SIGTERM, which saves; the same command resumes there. `--rehearse` takes
-the smoke of each config and the quickest suite instead, and a folder other than results/.
+Each step writes its file to results/ before the next one begins. When time runs out, the step is
+stopped by SIGTERM, which saves; the same command resumes there. `--rehearse` uses the smoke run of
+each config and the quickest suite instead, and a folder other than results/.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""All that a run does before its first step is compiled, and that step by its shapes."""
+"""Do everything that a run does before compiling its first step, and trace that step."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
 """Each field of each config with a wrong type, value or name: refused by name, or it runs.
 
-The long form: `./launch.sh test tests/test_config_mutations.py --hypothesis-profile=long`, and
-`-m slow` for every mutation there is.
+The long form: `./launch.sh test tests/test_config_mutations.py --hypothesis-profile=long`, and `-m
+slow` for every mutation.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Commands, claims, links and pictures that the documents name are there."""
+"""Commands, claims, links and pictures in the documents exist."""
 
 import importlib.util
 import pathlib

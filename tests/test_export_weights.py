@@ -1,4 +1,4 @@
-"""The verb, and its files in programs without this package."""
+"""The verb `export_weights`, and its files in programs without this package."""
 
 import json
 import subprocess

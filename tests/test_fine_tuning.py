@@ -1,4 +1,4 @@
-"""From an imported network to a few classes of one's own, as docs/fine_tuning.md has it."""
+"""Fine-tuning an imported network on a few own classes, as in docs/fine_tuning.md."""
 
 import json
 import pathlib

@@ -1,4 +1,4 @@
-"""Networks under jax's transformations: LeNet-5 here, the others as docs/functional_api.md says."""
+"""LeNet-5 under jax's transformations; docs/functional_api.md has all networks."""
 
 import json
 

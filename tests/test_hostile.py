@@ -1,6 +1,6 @@
-"""Files of an enemy, with real payloads: refused by name, and nothing in them runs or is followed.
+"""An attacker's files, with real payloads: refused by name; no code runs, no link is followed.
 
-Those of PyTorch are in weights/test_reader.py, and features.json in datasets/test_damaged_records.
+PyTorch files are tested in weights/test_reader.py, features.json in datasets/test_damaged_records.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""The verb, and the work directory that it writes."""
+"""The verb `import_weights`, and the work directory that it writes."""
 
 import functools
 import pickle

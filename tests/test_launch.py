@@ -1,4 +1,4 @@
-"""launch.sh: what it would run, and with stand-ins for gcloud and srun on PATH, what it runs."""
+"""launch.sh: the commands that it would run, and those that stand-ins for gcloud and srun get."""
 
 import os
 import pathlib

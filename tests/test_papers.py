@@ -1,4 +1,4 @@
-"""The papers and the numbers that they printed."""
+"""The papers and their printed numbers."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The recipes of the ImageNet papers: their numbers, and their networks trained on real photos."""
+"""The recipes of the ImageNet papers: their numbers, and training on real photos."""
 
 import functools
 import json

@@ -1,6 +1,6 @@
-"""Work directories that other versions of jax and Python wrote are read, to the same logits.
+"""Work directories written by other versions of jax and Python give the same logits.
 
-`tests/recorded/` holds a run of two steps of LeNet-5 by each, and the logits that it had there:
+`tests/recorded/` holds a run of LeNet-5, of two steps, by each version, with its logits:
 
     python -m cnn_history.train --config=experiments/lenet5_digits.py:smoke --config.steps=2 \
         --config.optimizer.name=sgd --workdir=tests/recorded/NAME

@@ -1,4 +1,4 @@
-"""Flags are taken as they are meant, or refused in a line that says what is wanted."""
+"""Flags are read as intended, or refused in a line that says what is expected."""
 
 import pytest
 

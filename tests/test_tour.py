@@ -1,4 +1,4 @@
-"""docs/tour.ipynb is kept executed, and still runs."""
+"""docs/tour.ipynb is stored executed, and still runs."""
 
 import json
 import subprocess

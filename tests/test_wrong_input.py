@@ -1,4 +1,4 @@
-"""Every wrong input: exit status 2, and one line that names it and the nearest right one."""
+"""Every wrong input: exit status 2, and one line that names it and the closest match."""
 
 import sys
 

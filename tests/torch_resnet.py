@@ -1,7 +1,7 @@
-"""PyTorch networks with our parameters, and a step of the residual networks' recipe there.
+"""PyTorch networks with our parameters, and a step of the residual networks' recipe in PyTorch.
 
-The networks are the second implementation that ours are held against: `benchmarks.torch_networks`,
-written from the papers, with nothing of ours in them.
+The networks are the second implementation for parity tests: `benchmarks.torch_networks`, written
+from the papers, without our code.
 """
 
 import numpy as np

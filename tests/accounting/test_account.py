@@ -1,4 +1,4 @@
-"""Accounts against reference counts, and where these have no row, against counts by hand."""
+"""Accounts against reference counts, or against counts by hand."""
 
 import collections
 import functools

@@ -1,7 +1,7 @@
 """Receptive fields against the extent of the gradient of one output with respect to the image.
 
-Everything is linear and every weight positive, so that no dependence is hidden; images are so large
-that the middle output sees no border.
+Everything is linear and every weight is positive, so no dependence is hidden. Images are large
+enough that the middle output sees no border.
 """
 
 import jax

@@ -1,4 +1,4 @@
-"""The architecture, as drawn, is that of the network."""
+"""Drawings of architectures match the networks."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The verb, and what a row holds."""
+"""The verb `benchmark`, and the contents of a row."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""The bounds beside what was counted by hand, kernel by kernel, for bfloat16 on one H200."""
+"""Bounds against counts by hand, kernel by kernel, for bfloat16 on one H200."""
 
 import jax
 import pytest

@@ -1,4 +1,4 @@
-"""What the levers put in the place of ours computes the same, and is what is then compiled."""
+"""Levers: each alternative computes the same and is the one that is compiled."""
 
 import contextlib
 import functools

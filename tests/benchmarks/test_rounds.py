@@ -1,4 +1,4 @@
-"""Turns and ratios: arithmetic on times that are known."""
+"""Turns and ratios: arithmetic on known times."""
 
 import pytest
 

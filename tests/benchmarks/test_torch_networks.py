@@ -1,4 +1,4 @@
-"""What runs in PyTorch is the same network: as many parameters, and the same logits."""
+"""The PyTorch networks equal ours: same number of parameters, same logits."""
 
 import jax
 import numpy as np

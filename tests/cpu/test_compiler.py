@@ -1,4 +1,4 @@
-"""Options of XLA."""
+"""Compiler options for XLA."""
 
 from cnn_history.cpu import compiler
 

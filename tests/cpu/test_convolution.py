@@ -1,7 +1,7 @@
-"""`convolve` is `jax.lax.conv_general_dilated`, and so are its derivatives.
+"""`convolve` and its derivatives equal those of `jax.lax.conv_general_dilated`.
 
-In float64 both sides add the same numbers in another order: 1e-12 of the largest is some thousand
-roundings. In float32 and bfloat16 it is the same with their own roundings.
+In float64, both add the same numbers in different orders: 1e-12 of the largest is about a thousand
+roundings. In float32 and bfloat16, tolerances are as many of their own roundings.
 """
 
 import functools

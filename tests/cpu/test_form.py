@@ -1,4 +1,4 @@
-"""A form is its function in every derivative, and is chosen by the platform lowered for."""
+"""A form equals its function in every derivative; the target platform chooses the form."""
 
 import collections
 import dataclasses

@@ -1,4 +1,4 @@
-"""What a residual block gives is computed once on a CPU."""
+"""The output of a residual block is computed once on a CPU."""
 
 import jax
 import jax.numpy as jnp

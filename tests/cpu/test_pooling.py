@@ -1,4 +1,4 @@
-"""Poolings place by place are jax's own in every derivative."""
+"""Place-by-place poolings equal jax's in every derivative."""
 
 import jax
 import jax.numpy as jnp

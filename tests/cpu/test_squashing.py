@@ -1,4 +1,4 @@
-"""The hyperbolic tangent along whole images."""
+"""The hyperbolic tangent of flattened images."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""How an image of another size reaches the network's: in memory and in the loader alike."""
+"""Adapters give the same result in memory and in the loader."""
 
 import io
 

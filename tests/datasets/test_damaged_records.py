@@ -1,4 +1,4 @@
-"""Prepared data sets that are damaged, or not what they say: named, never taken for others."""
+"""Prepared data sets that are damaged or mislabelled are named and refused."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""What data were, and classes that are found by name."""
+"""Identity of data, and classes matched by name."""
 
 import dataclasses
 

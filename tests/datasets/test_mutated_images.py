@@ -1,4 +1,4 @@
-"""Image files changed at random: an image, or a refusal that says why; nothing else.
+"""Randomly changed image files give an image or a refusal with a reason, nothing else.
 
 The long form: `./launch.sh test tests/datasets/test_mutated_images.py --hypothesis-profile=long`.
 """

@@ -1,4 +1,4 @@
-"""Folders as disks and people leave them: refused by name before anything is read, or read."""
+"""Odd folders of photos are read, or refused by name before anything is read."""
 
 import os
 import re

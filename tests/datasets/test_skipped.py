@@ -1,4 +1,4 @@
-"""What is said of images that cannot be decoded."""
+"""Messages about images that cannot be decoded."""
 
 import concurrent.futures
 import time

@@ -1,4 +1,4 @@
-"""Streamed examples: which, how often, and what stands in for damaged ones."""
+"""Streamed examples: their order and number, and replacements for damaged ones."""
 
 import functools
 import threading

@@ -1,4 +1,4 @@
-"""The upper rows of JPEG files, beside whole decodes by the same library."""
+"""The upper rows of JPEG files, against whole decodes by the same library."""
 
 import functools
 import itertools

@@ -1,4 +1,4 @@
-"""A network on a larger canvas gives the numbers that it gives on the image alone."""
+"""A network on a larger canvas gives the same numbers as on the image alone."""
 
 import flax.linen as nn
 import jax

@@ -1,4 +1,4 @@
-"""The views that each protocol gives a member of an ensemble, of photos and of arrays."""
+"""The views that each protocol passes to a member of an ensemble, for photos and arrays."""
 
 import dataclasses
 import types

@@ -1,4 +1,4 @@
-"""Photos of varying sizes are seen whole: views beyond the central square count."""
+"""Photos of varying sizes are evaluated whole, beyond the central square."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a network sees of a photo under test: the same of files, of prepared data and of arrays."""
+"""A network sees the same pixels of a test photo from files, prepared data and arrays."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Every protocol against its views cut with NumPy one by one."""
+"""Every protocol against views cut one by one with NumPy."""
 
 import inspect
 import re

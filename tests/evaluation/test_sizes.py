@@ -1,6 +1,6 @@
-"""What five protocols see of photos of 1,600 sizes, against views cut by hand from Pillow's.
+"""Views of five protocols on photos of 1,600 sizes, against views cut by hand from Pillow's.
 
-Photos have their natural sizes; the network is an eighth of the usual 224, and so are the scales.
+Photos have their natural sizes; the network's input and all scales are an eighth of the usual.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Faults done to `train`, and to what it leaves, each with its exit status and what was printed.
+"""Inject faults into `train` and its files; record exit statuses and messages.
 
 python -m tests.faults.cases --output=results/faults/cases.json
 """

@@ -1,12 +1,12 @@
-"""What a second start of a run makes of data that have changed since its first.
+"""Start a run, change its data, and check how a second start reacts.
 
     ./launch.sh python -m tests.faults.data_mutations --output=results/faults/data_mutations.json
 
-makes TRIES tries, each by a seed of its own: a run is started and makes its FIRST steps on a folder
-of photos or on a data set of TensorFlow Datasets; one to three MUTATIONS change the data; the run
-is started again, for STEPS steps in all. That start either ends with status 2 and a line, or is fed
-what a run on unchanged data is fed in these steps: the same examples, labels and pixels in the same
-order, in training and in its last evaluation.
+makes TRIES tries, each with its own seed: a run makes its FIRST steps on a folder of photos or on a
+data set of TensorFlow Datasets; one to three MUTATIONS change the data; the run is started again,
+for STEPS steps in all. That start must either end with status 2 and a line, or see the same data as
+a run on unchanged data: the same examples, labels and pixels in the same order, in training and in
+its last evaluation.
 """
 
 import contextlib

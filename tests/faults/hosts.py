@@ -1,9 +1,9 @@
-"""Two cooperating processes, each on a host of its own, whose hosts are not alike.
+"""Two cooperating processes on hosts that differ.
 
     ./launch.sh python -m tests.faults.hosts --output=results/processes/hosts.json
 
-does each of DIFFERENCES to the second of two hosts, and writes down how both processes end, after
-how many seconds from their start, and what they say.
+applies each of DIFFERENCES to the second of two hosts, and records how both processes end, after
+how many seconds from their start, and their messages.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Kill `train` at random instants and at every critical one; it has to end as if nothing had been.
+"""Kill `train` at random instants and at every critical one; the result must not change.
 
     python -m tests.faults.kill --kills=200 --output=results/faults/kills.json
 
-A chain is one work directory: lives are killed one after another until one reaches the end, which
+A chain is one work directory: processes are killed one after another until one finishes. Its result
 is compared, bit for bit, with that of an uninterrupted run. The seed draws the instants.
 """
 

@@ -1,7 +1,7 @@
-"""Lives of `train`: each a process of its own, forked from this one, which has imported it.
+"""Processes of `train`, each forked from this one, which has imported it.
 
-A fork spares the seconds of the imports; everything after them is the real command. To be used by a
-program that has touched no device of jax.
+A fork saves the time of the imports; everything after them is the real command. Only for programs
+that have not used a jax device.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
-"""Critical points: each puts into a process the fault that kills it there, once a run gets to it.
+"""Critical points: each injects a fault that kills a process once a run reaches the point.
 
-The faults wrap functions of the package, from outside, in the process that is to die.
+The faults wrap functions of the package, from outside, in the process that will die.
 """
 
 import os

@@ -1,10 +1,10 @@
-"""Train LeNet-5 for very long, with checkpoints and evaluations; nothing of the process may grow.
+"""Train LeNet-5 for very long, with checkpoints and evaluations; no resource may grow.
 
     python -m tests.faults.soak --steps=100000 --output=results/faults/soak.json
 
-What the process holds is looked at after every checkpoint: its resident memory, its file
-descriptors, its threads. The slope is that of a line through all of them but the first quarter,
-in which caches fill.
+After every checkpoint, the resident memory, file descriptors and threads of the process are
+recorded. The slope is that of a line through all records except the first quarter, in which caches
+fill.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Each file of a checkpoint damaged in each way: found, named, and the step before it used."""
+"""Damage of any kind to any file of a checkpoint is found and named; the step before is used."""
 
 import shutil
 

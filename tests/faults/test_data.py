@@ -1,4 +1,4 @@
-"""Data that change between two starts of a run, or differ between its processes."""
+"""Data that change between starts of a run, or differ between its processes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The same seed gives the same bits: again, resumed at any step, with a cold compile cache."""
+"""The same seed gives the same bits: repeated, resumed at any step, with a cold compile cache."""
 
 import jax
 import numpy as np

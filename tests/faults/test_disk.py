@@ -1,4 +1,4 @@
-"""The disk is full, read-only, slow or gone: a line, a failure, the last checkpoint whole."""
+"""A full, read-only, slow or missing disk: one line, a failure, and an intact last checkpoint."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""A run killed at every critical point, and at random instants, ends as if it had not been."""
+"""A run killed at every critical point and at random instants ends as if it had not been killed."""
 
 import json
 import subprocess

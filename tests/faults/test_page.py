@@ -1,4 +1,4 @@
-"""docs/faults.md holds what was measured."""
+"""docs/faults.md matches the measurements."""
 
 from tests.faults import page
 

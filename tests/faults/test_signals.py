@@ -1,4 +1,4 @@
-"""A signal while something is compiled or evaluated: saved, and gone at once."""
+"""A signal during a compilation or an evaluation: the run saves and ends at once."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A work directory in a bucket: a server of Google's protocol on this machine holds it."""
+"""A work directory in a bucket, on a local server that speaks Google's protocol."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""The networks under jax's transformations and precisions, each beside the plain call."""
+"""The networks under jax's transformations and precisions, compared with the plain call."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""A grouped convolution is the paper's: the first maps read the first inputs alone."""
+"""A grouped convolution follows the paper: the first maps read only the first inputs."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the tests of the networks share: sizes by tracing, which allocates no weights."""
+"""Helpers for tests of networks: sizes by tracing, which allocates no weights."""
 
 import math
 import re

@@ -1,8 +1,8 @@
-"""Gradients in bfloat16 beside float32's, leaf by leaf, for every network.
+"""Gradients in bfloat16 compared with float32, leaf by leaf, for every network.
 
 A leaf has four numbers, each the mean over eight batches: its slope on float32's gradient, its
-relative error, and both of the same network of which every operation is computed in float32, from
-values in bfloat16, and rounded to that: float32 sums of bfloat16 products.
+relative error, and both for a reference: the same network with every operation computed in float32
+from bfloat16 values and rounded to bfloat16 (float32 sums of bfloat16 products).
 """
 
 import functools

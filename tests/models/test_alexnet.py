@@ -1,4 +1,4 @@
-"""AlexNet in its three readings, against its papers and against PyTorch."""
+"""The three AlexNets, against their papers and against PyTorch."""
 
 import json
 

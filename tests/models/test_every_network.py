@@ -1,8 +1,8 @@
-"""What every network says of its modules is true.
+"""The properties that every network declares of its modules are true.
 
-Of networks that differ in depth alone one is asked.
+Of networks that differ only in depth, one is tested.
 
-All by tracing, but for what stands behind the mean over positions, which is computed alone.
+Everything is traced, except the layers after the mean over positions, which are computed.
 """
 
 import functools

@@ -1,6 +1,6 @@
-"""What AlexNet, ZFNet and VGG have in common: classes, channels, sizes, types, every gradient.
+"""Common properties of AlexNet, ZFNet and VGG: classes, channels, sizes, types, every gradient.
 
-All by tracing: shapes and types of the whole networks, of which no weight is allocated.
+Everything is traced: shapes and types of the full networks, without allocating weights.
 """
 
 import jax

@@ -1,4 +1,4 @@
-"""What all networks of Inception modules share."""
+"""Common properties of the networks of Inception modules."""
 
 import functools
 import importlib

@@ -1,7 +1,8 @@
-"""Gradients in bfloat16 are those of float32, but for roundings: no sum is formed in bfloat16.
+"""Gradients in bfloat16 equal those of float32 up to rounding: no sum is formed in bfloat16.
 
-A leaf's slope on the true gradient is 1 within 3 %, where float32 sums of bfloat16 products have
-that, else theirs within 3 %; its relative error is at most 1.5 times theirs.
+A leaf's slope on the true gradient is within 3 % of 1, or of the slope of the reference (float32
+sums of bfloat16 products) if that is not within 3 % of 1. Its relative error is at most 1.5 times
+the reference's.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""Every rule with every switch, in pairs: a covering array, each row beside NumPy.
+"""Every rule with every switch, in pairs: a covering array, each row compared with NumPy.
 
 ./launch.sh python -m tests.optimizers.combinations [ROWS]    # run it, and print its table
 """

@@ -1,4 +1,4 @@
-"""A tiny network, every rule and what may stand around it, written once more in NumPy, float64."""
+"""A second implementation in NumPy, float64: a tiny network, every rule and its transformations."""
 
 import numpy as np
 from scipy.special import log_softmax

@@ -1,4 +1,4 @@
-"""Each paper's recipe with each rule in place of its own: built, checked, and one step traced.
+"""Each paper's recipe with every rule: built, checked, and traced for one step.
 
 ./launch.sh python -m tests.optimizers.recipes [RECIPES]    # rows of docs/experiments.md's table
 """

@@ -1,4 +1,4 @@
-"""Pairs of switches: a sample of the array in every run of the tests, all of it by `-m slow`."""
+"""Pairs of switches: a sample of the array in every run of the tests, the whole by `-m slow`."""
 
 import itertools
 import subprocess

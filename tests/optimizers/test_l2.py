@@ -1,4 +1,4 @@
-"""Weight decay in the gradient, and in what the rule may ask beside it."""
+"""Weight decay in the gradient, and in a rule's extra arguments."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Rules and schedules in loops that are not ours: flax's TrainState, optax's wrappers and rules."""
+"""Rules and schedules in other people's loops: flax's TrainState, optax's wrappers and rules."""
 
 import inspect
 

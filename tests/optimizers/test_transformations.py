@@ -1,4 +1,4 @@
-"""What stands before and after the rule: clipping, decay, biases' rates, filters, averages."""
+"""Transformations before and after a rule: clipping, decay, rates of biases, filters, averages."""
 
 import jax
 import jax.numpy as jnp

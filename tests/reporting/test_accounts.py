@@ -1,4 +1,4 @@
-"""The account as it is printed, and the lecture's slide on VGG16."""
+"""Printed accounts, and the lecture's slide on VGG16."""
 
 import json
 import re

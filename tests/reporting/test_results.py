@@ -1,4 +1,4 @@
-"""docs/results.md, and whether a paper's number is reproduced."""
+"""docs/results.md, and verdicts on whether a paper's number is reproduced."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The verb: what it refuses, how it ends, and LeNet-5 compiled where the compiler is."""
+"""The verb `compile`: refusals, exit statuses, and LeNet-5 if the compiler is installed."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""What is read in a compiled program's text, on one that is recorded in part."""
+"""Reading a compiled program's text, on a recorded excerpt."""
 
 import pytest
 

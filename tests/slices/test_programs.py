@@ -1,4 +1,4 @@
-"""The programs that are compiled for a slice are those that `train` runs."""
+"""The programs compiled for a slice are those that `train` runs."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The search for the largest batch, on memory that is known."""
+"""The search for the largest batch, with known memory."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Studies of what architectures cost, against counts by hand."""
+"""Studies of the costs of architectures, against counts by hand."""
 
 import pytest
 

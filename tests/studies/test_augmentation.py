@@ -1,4 +1,4 @@
-"""The contact sheet's numbers, against what the papers' geometry gives by hand."""
+"""The contact sheet's numbers, against the papers' geometry computed by hand."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A constant leaves one unit; random weights do not."""
+"""With constant weights all units stay equal; with random weights they do not."""
 
 import jax.numpy as jnp
 

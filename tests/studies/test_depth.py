@@ -1,4 +1,4 @@
-"""Plain and residual nets, and GoogLeNet's heads: what the studies compare differs in one thing."""
+"""Plain and residual nets, and GoogLeNet's heads: the compared networks differ in one thing."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The linear classifier, and what is said of the layers."""
+"""The linear classifier, and the conclusions about layers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the studies of normalization conclude from numbers that are given to them."""
+"""Conclusions of the studies of normalization from given numbers."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""The model of an all-reduce against one that is made, message by message."""
+"""The model of an all-reduce against one simulated message by message."""
 
 import jax
 import numpy as np

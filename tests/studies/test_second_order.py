@@ -1,4 +1,4 @@
-"""What the study computes without seeds, its models of a loss, and what it dares to say."""
+"""The study's results without seeds, its models of a loss, and its conclusions."""
 
 import jax.numpy as jnp
 import numpy as np

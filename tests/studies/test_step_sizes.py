@@ -1,4 +1,4 @@
-"""The studies of step sizes and of learning rates say what their numbers say."""
+"""Conclusions of the studies of step sizes and learning rates match their numbers."""
 
 import numpy as np
 import pytest

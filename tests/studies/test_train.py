@@ -1,4 +1,4 @@
-"""The training loop of the studies, and the intervals of what it finds."""
+"""The training loop of the studies, and the intervals of its results."""
 
 import functools
 import itertools

@@ -1,10 +1,10 @@
-"""What devices say to each other in a step, as read in the program compiled for a mesh of many.
+"""Count the collectives of a training step, in the program compiled for a mesh of many devices.
 
     ./launch.sh python -m tests.training.collectives --devices=256 \
         --output=results/processes/collectives.json
 
-Nothing is run: the step is compiled for virtual devices, and its collectives are counted by what
-they carry.
+Nothing is run: the step is compiled for virtual devices, and its collectives are counted by their
+contents.
 """
 
 import json

@@ -1,9 +1,9 @@
-"""What becomes of two cooperating processes when something goes wrong with one of them.
+"""Inject a fault into one of two cooperating processes, and record what both do.
 
     ./launch.sh python -m tests.training.faults --output=results/processes/faults.json
 
-does each of FAULTS to real processes of the real command, and writes down how they end, what they
-say, after how long, and where the same command takes the run up again.
+injects each of FAULTS into real processes of the real command, and records how they end, their
+messages, the time, and the step at which the same command resumes.
 """
 
 import json

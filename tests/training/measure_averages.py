@@ -1,11 +1,11 @@
-"""The error of averaged parameters whose batch norms test with statistics of other parameters.
+"""Measure the error of averaged parameters with and without their own batch-norm statistics.
 
     ./launch.sh python -m tests.training.measure_averages --output=results/averages.json
 
-trains ResNet-20 on digits, as its recipe has it but for size and length, with Polyak's average of
-its parameters, and tests three networks by seed: the newest parameters with their running
-statistics; the average with those, which are not its own; and the average with its own, as the run
-evaluates it.
+trains ResNet-20 on digits by its recipe, except for size and length, with Polyak's average of its
+parameters. For each seed it tests three networks: the newest parameters with their running
+statistics; the average with the same statistics; and the average with its own, as a run evaluates
+it.
 """
 
 import json

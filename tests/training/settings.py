@@ -1,4 +1,4 @@
-"""A run's parts, for tests that make its steps themselves."""
+"""Parts of a run, for tests with their own loops."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""State other than parameters: the plateau's state, averages, second derivatives."""
+"""State besides parameters: the plateau's state, averages, second derivatives."""
 
 import jax
 import numpy as np

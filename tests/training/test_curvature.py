@@ -1,4 +1,4 @@
-"""Second derivatives taken back by squares: each rule, LeNet's layers by hand, an exact case."""
+"""Backpropagation of second derivatives: each rule, LeNet's layers by hand, an exact case."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Eight devices: groups of batch norm, batches of an evaluation; and a TPU that is not there."""
+"""Eight devices: groups of batch norm, batches of an evaluation; and an absent TPU."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The rate of images, of a device that is done when a call returns, and of one that goes on."""
+"""The rate of images, for synchronous and for asynchronous devices."""
 
 import time
 import types

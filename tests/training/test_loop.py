@@ -1,4 +1,4 @@
-"""The files on the disk when a run ends."""
+"""A run's messages and checks, and its files when it ends."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Several processes, as real ones, that find each other on this machine."""
+"""Several real processes that find each other on this machine."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Killed, stopped, started again: the end is that of the uninterrupted run, bit for bit."""
+"""A killed or stopped run, started again, ends like an uninterrupted one, bit for bit."""
 
 import json
 import random

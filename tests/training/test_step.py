@@ -1,4 +1,4 @@
-"""The pure step on a network with one weight, where everything can be computed by hand."""
+"""The pure step on a network with one weight, against results by hand."""
 
 import functools
 

@@ -1,11 +1,10 @@
-"""One run on any number of processes and devices: what it saw, and what it made of it.
+"""Compare one run on several numbers of processes and devices: its examples and its results.
 
     ./launch.sh python -m tests.training.topologies --output=results/processes/equality.json
 
-starts each of ALL as real processes that meet over 127.0.0.1, holds them against the first, and
-writes the table. The run has batch norm, dropout and augmentation, on images kept whole on the
-devices and on photos that are streamed; its data end within batches, so that an evaluation counts
-some examples in a batch that is not full.
+starts each of ALL as real processes that meet over 127.0.0.1, compares them with the first, and
+writes the table. The run has batch norm, dropout and augmentation, on resident images and on
+streamed photos. The data do not fill the last batch, so an evaluation must count a partial one.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""torchvision's networks with normalizations that fit the images that they are given."""
+"""torchvision's networks with normalizations that fit the given images."""
 
 import contextlib
 

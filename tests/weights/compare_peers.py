@@ -1,11 +1,12 @@
-"""Print how far our logits are from those of whose files we import, as a table in Markdown.
+"""Compare our logits with those of the programs whose files we import, as a Markdown table.
 
     [PEERS=DIR,...] python -m tests.weights.compare_peers [WORD...]
 
-Rows are those whose source holds a word, or all that can be made here: official Caffe's answers and
-peers that are installed. A peer's own code makes the network, with random weights and statistics,
-and its file; images are noise. timm, pytorchcv and pretrainedmodels are packages, chenyaofo's
-`pytorch_cifar_models` and akamaster's `resnet.py` are found in checkouts, the folders of PEERS.
+Rows are those whose source contains a WORD; without one, all that can be made here: official
+Caffe's answers and installed peers. A peer's own code makes the network, with random weights and
+statistics, and its file; images are noise. timm, pytorchcv and pretrainedmodels are packages;
+chenyaofo's `pytorch_cifar_models` and akamaster's `resnet.py` are searched in checkouts, the
+folders in PEERS.
 """
 
 import functools

@@ -1,9 +1,9 @@
-"""Print what it costs to take one framework's reading of a network for another's, in Markdown.
+"""Measure the error of mixing two frameworks' conventions, as a Markdown table.
 
     python -m tests.weights.measure_differences
 
-Weights and photo are those of `../shared/caffe`. Each row changes one thing, and has the largest
-difference between logits over the largest, and whether the best class stays.
+Weights and photo are those of `../shared/caffe`. Each row changes one convention. It has the
+largest difference between logits, relative to the largest logit, and whether the top class stays.
 """
 
 import contextlib

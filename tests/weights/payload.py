@@ -1,4 +1,4 @@
-"""What an enemy would put into a file."""
+"""The payload of hostile files."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Official Caffe's networks: our logits from a .caffemodel are those that it computed."""
+"""Official Caffe's networks: our logits from a .caffemodel equal Caffe's."""
 
 import numpy as np
 import pytest

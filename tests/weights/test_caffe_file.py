@@ -1,4 +1,4 @@
-"""Caffe's files: every format that there was, and what an enemy would write."""
+"""Caffe's files: every format, and hostile files."""
 
 import contextlib
 import pathlib

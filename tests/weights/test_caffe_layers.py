@@ -1,4 +1,4 @@
-"""Our layers on the weights of Caffe's small networks compute what Caffe computed."""
+"""Our layers with the weights of Caffe's small networks give Caffe's results."""
 
 import jax
 import jax.numpy as jnp

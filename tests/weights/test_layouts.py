@@ -1,6 +1,6 @@
 """Weight files in use: containers, layouts within them, and the names of other collections.
 
-`compare_peers` holds our logits against those of the peers' own code.
+`compare_peers` compares our logits with those of the peers' own code.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""PyTorch files as networks of ours."""
+"""PyTorch files loaded into our networks."""
 
 import functools
 import re

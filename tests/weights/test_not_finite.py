@@ -1,4 +1,4 @@
-"""Weights that no network may hold are named."""
+"""Invalid weights are named."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A small site to test on: few networks, and runs, studies and claims full of hostile text."""
+"""A small site for tests: few networks, with runs, studies and claims full of hostile text."""
 
 import json
 

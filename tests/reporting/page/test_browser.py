@@ -1,6 +1,6 @@
-"""The page in a real browser: it works, asks no network, and can be used by everyone.
+"""The page in a real browser: it works, makes no network requests, and is accessible.
 
-Runs where a Chromium is found (Debian: apt install chromium; or CHROMIUM=/path/to/it).
+Runs if a Chromium is found (Debian: apt install chromium; or CHROMIUM=/path/to/it).
 """
 
 import os
