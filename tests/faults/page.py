@@ -16,7 +16,7 @@ KILLS = """\
 such as between the writing and the renaming of a checkpoint, then at N random instants. The killed
 processes are forked from one that has imported `train`. The test suite runs it with 4 kills.
 A run counts as different if any bit of the last state, any line of metrics or any file name
-differs from those of a run without kills. The table is of {chains} runs, each killed many times,
+differs from those of a run without kills. The table covers {chains} runs, each killed many times,
 in {seconds:,.0f} s on two shared cores.
 
 | killed | times | runs lost | runs different | most steps repeated | longest recovery |
@@ -37,15 +37,16 @@ END = """
   `config.keep_checkpoints` says otherwise. Checkpoints older than the checksums are read, with a
   line that says they were not verified.
 * **Signals.** A signal during a compilation ends a run at once (jax 0.11 and 0.12 finish the
-  compilation first; nothing is unsaved then). A signal during an evaluation ends it at once too,
-  except where the evaluation changes the state (plateau, true averages) or several processes run:
-  they finish it first. A process that another one keeps waiting inside a step cannot save. After 8
-  seconds without headway (or three times the last step, or 300 seconds within a save and the first
-  evaluation) the signal ends all of them with its status, and the line names the last step that was
-  saved (`tests/training/test_overdue.py`). Two processes on a busy machine ended 9 to 12 seconds
-  after the signal, both where the other one was slow and where it stood still; before, the one that
-  waited for a slow one was still there after 90 seconds. One that has stood still for longer may be
-  found lost first, by its heartbeat (134).
+  compilation first; nothing is unsaved then). A signal during an evaluation also ends it at once,
+  unless the evaluation changes the state (plateau, true averages) or several processes run; then
+  the evaluation is finished first.
+* **Signals while waiting.** A process that waits for another one inside a step cannot save. After 8
+  seconds without progress (or three times the last step, or 300 seconds within a save or the first
+  evaluation), the signal ends all processes with its status. The message names the last saved step
+  (`tests/training/test_overdue.py`). On a busy machine, two processes ended 9 to 12 seconds after
+  the signal, whether the other one was slow or hung; before, a process that waited for a slow one
+  was still running after 90 seconds. A process that has hung for longer may first be found lost by
+  its missing heartbeat (134).
 * **Determinism.** The same seed gives the same bits on a CPU: in a second run, resumed at any
   step, with a cold or a warm compilation cache (`tests/faults/test_determinism.py`). On a GPU, set
   `XLA_FLAGS=--xla_gpu_deterministic_ops=true`; we did not test it.

@@ -176,8 +176,8 @@ def row(name: str) -> dict:
 
 def table(rows: dict) -> list[str]:
     """Return a line for each network with its worst leaves."""
-    columns = ("images", "leaves", "worst slope", "worst error / least", "about 0")
-    columns += ("out of reach", "their slopes, float32 sums", "farthest from these")
+    columns = ("images", "leaves", "worst slope", "worst error / reference", "about 0")
+    columns += ("out of reach", "slopes in the reference", "largest difference from these")
     lines = [" | ".join(("| network", *columns)) + " |", "|---" * (1 + len(columns)) + "|"]
     for name, of_network in rows.items():
         slope, ratio = f"{of_network['slope']:.3f}", f"{of_network['ratio']:.2f}"
