@@ -138,8 +138,8 @@ def test_a_hostile_or_truncated_file_is_one_line_and_status_2(tmp_path, hostile)
     [
         ({"model": "vgg_16"}, "did you mean 'vgg16'?"),
         ({"model": "lenet5"}, "unknown network with published weights"),
-        ({"mean": "0.1,0.2"}, "--mean takes 3 finite numbers"),
-        ({"mean": "a,b,c"}, "--mean: 'a,b,c' are not numbers"),
+        ({"mean": "0.1,0.2"}, "--mean: expected 3 finite numbers"),
+        ({"mean": "a,b,c"}, "--mean: expected numbers, got 'a,b,c'"),
         ({"std": "1,0,1"}, "--std: expected positive numbers"),
     ],
 )

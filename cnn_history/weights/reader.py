@@ -259,7 +259,7 @@ def _why(error: Exception) -> str:
     """Return torch's reason, without its advice to load the file unsafely."""
     text = str(error)
     if called := CALLED.search(text):
-        return f"it would run {called[1]}{MEND}"
+        return f"it would call {called[1]}{MEND}"
     found = REASON.search(text)
     line = (found[1] if found else text).partition("\n")[0]
     return type(error).__name__ if ADVICE in line else line
