@@ -221,7 +221,7 @@ def test_other_classes_and_channels_are_refused(source):
     with pytest.raises(UserError, match="takes images of 3 channels, but those of grey have 1"):
         predictions(fewer)
     fewer.classes = ("a",)
-    with pytest.raises(UserError, match="'run' knows 2 classes, grey has 1"):
+    with pytest.raises(UserError, match="'run' has 2 classes, but grey has 1"):
         predictions(fewer)
 
 
