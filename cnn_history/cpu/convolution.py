@@ -5,6 +5,8 @@
 * 3x3 windows on many channels: Winograd's algorithm.
 * The gradient of the kernel transposes the images. A barrier keeps that strided loop from
   recomputing them. With few channels, the gradient is a sum over parts of the batch.
+* Gradients have the axes of a plain convolution: XLA:CPU turns those of others itself, but not in
+  the bodies of loops and branches, where it then writes loops of its own, 40 times as slow.
 """
 
 import dataclasses
@@ -121,6 +123,12 @@ class _Convolution(Form):
     def _own(self, x, kernel):
         return self.own(x, kernel, self.strides, self.padding, self.groups)
 
+    def turned(self, x, kernel):
+        """Convolve, with gradients whose axes are turned; the arrays may be others than `form`'s."""
+        known = {"images": jax.typeof(x), "kernel": jax.typeof(kernel), "wanted": OUTPUTS}
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return _Turned(**(fields | known))(x, kernel)
+
     def _by(self, convolve, first, second):
         """Return the wanted array by `convolve`, (images, kernel) -> outputs, or its transpose."""
         if self.wanted == IMAGES:
@@ -128,6 +136,43 @@ class _Convolution(Form):
         if self.wanted == KERNEL:
             return jax.linear_transpose(lambda k: convolve(first, k), self.kernel)(second)[0]
         return convolve(first, second)
+
+
+class _Turned(_Convolution):
+    """The same for one group, whose every function is a convolution along the axes of LAYOUT."""
+
+    def cpu(self, *arrays):
+        """Turn the axes of the arrays instead of those of the convolution."""
+        if self.wanted == OUTPUTS:
+            return self._own(*arrays)
+        befores = [before for before, _ in self.padding]
+        if self.wanted == KERNEL:
+            x, dy = arrays
+            turned = x.transpose(3, 1, 2, 0), dy.transpose(1, 2, 0, 3)
+            sides = self.kernel.shape[:2]
+            y = _convolve(*turned, sides, befores, rhs_dilation=self.strides)
+            return y.transpose(1, 2, 0, 3)
+        kernel, dy = arrays
+        sides = self.images.shape[1:3]
+        befores = [k - 1 - before for k, before in zip(kernel.shape, befores, strict=False)]
+        turned = kernel[::-1, ::-1].swapaxes(2, 3)
+        return _convolve(dy, turned, sides, befores, lhs_dilation=self.strides)
+
+
+def _convolve(x, kernel, sides, befores, lhs_dilation=(1, 1), rhs_dilation=(1, 1)):
+    """Return outputs [n, *sides, f], with as many zeros behind the images as that takes."""
+    spread = [
+        [(size - 1) * apart + 1 for size, apart in zip(array.shape[i : i + 2], dilation, strict=True)]
+        for array, i, dilation in ((x, 1, lhs_dilation), (kernel, 0, rhs_dilation))
+    ]
+    padding = [
+        (before, side + k - 1 - size - before)
+        for side, before, size, k in zip(sides, befores, *spread, strict=True)
+    ]
+    dilation = {"lhs_dilation": lhs_dilation, "rhs_dilation": rhs_dilation}
+    return jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), padding, dimension_numbers=LAYOUT, **dilation
+    )
 
 
 def _alone(form, *arrays):
@@ -148,7 +193,7 @@ def _outputs(form, x, kernel):
 def _images(form, kernel, dy):
     """Return the gradient of the images; with stride 1 it is a convolution too."""
     if form.strides != (1, 1):
-        return form.plain(kernel, dy)
+        return form._by(form.turned, kernel, dy)
     around = tuple(
         (size - 1 - before, size - 1 - behind)
         for size, (before, behind) in zip(kernel.shape[:2], form.padding, strict=True)
@@ -195,9 +240,9 @@ def _in_parts(form, x, kernel):
     images, channels = processors.PROCESSOR.part_images, processors.PROCESSOR.part_channels
     parts = len(x) // images
     if x.shape[3] > channels or len(x) % images or parts <= 1:
-        return form._own(x, kernel)
+        return form.turned(x, kernel)
     dealt = x.reshape(images, parts, *x.shape[1:])
-    made = [form._own(dealt[:, i], kernel) for i in range(parts)]
+    made = [form.turned(dealt[:, i], kernel) for i in range(parts)]
     return jnp.stack(made, axis=1).reshape(len(x), *made[0].shape[1:])
 
 
@@ -209,7 +254,7 @@ def _packed(form, x, kernel):
     n, *size, _ = jax.eval_shape(form._own, x, kernel).shape
     rows, columns = packing(size, kernel.shape)
     if rows == columns == 1:
-        return form._own(x, kernel)
+        return form.turned(x, kernel)
     (down, across), maps = form.strides, kernel.shape[3]
     moved = [
         jnp.pad(kernel, (_around(i, rows, down), _around(j, columns, across), (0, 0), (0, 0)))
@@ -217,7 +262,7 @@ def _packed(form, x, kernel):
         for j in range(columns)
     ]
     wide = dataclasses.replace(form, strides=(rows * down, columns * across))
-    y = wide._own(x, jnp.concatenate(moved, axis=-1))
+    y = wide.turned(x, jnp.concatenate(moved, axis=-1))
     y = y.reshape(*y.shape[:3], rows, columns * maps).swapaxes(2, 3)
     return y.reshape(n, *size, maps)
 
