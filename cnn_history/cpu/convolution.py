@@ -124,10 +124,9 @@ class _Convolution(Form):
         return self.own(x, kernel, self.strides, self.padding, self.groups)
 
     def turned(self, x, kernel):
-        """Convolve, with gradients whose axes are turned; the arrays may be others than `form`'s."""
-        known = {"images": jax.typeof(x), "kernel": jax.typeof(kernel), "wanted": OUTPUTS}
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return _Turned(**(fields | known))(x, kernel)
+        """Convolve these arrays, of any shapes, with gradients whose axes are turned."""
+        avals = jax.typeof(x), jax.typeof(kernel)
+        return _Turned(self.own, self.strides, self.padding, 1, *avals)(x, kernel)
 
     def _by(self, convolve, first, second):
         """Return the wanted array by `convolve`, (images, kernel) -> outputs, or its transpose."""
@@ -161,18 +160,19 @@ class _Turned(_Convolution):
 
 def _convolve(x, kernel, sides, befores, lhs_dilation=(1, 1), rhs_dilation=(1, 1)):
     """Return outputs [n, *sides, f], with as many zeros behind the images as that takes."""
-    spread = [
-        [(size - 1) * apart + 1 for size, apart in zip(array.shape[i : i + 2], dilation, strict=True)]
-        for array, i, dilation in ((x, 1, lhs_dilation), (kernel, 0, rhs_dilation))
-    ]
-    padding = [
-        (before, side + k - 1 - size - before)
-        for side, before, size, k in zip(sides, befores, *spread, strict=True)
-    ]
+    padding = []
+    for i, (side, before) in enumerate(zip(sides, befores, strict=True)):
+        images = _spread(x.shape[1 + i], lhs_dilation[i])
+        window = _spread(kernel.shape[i], rhs_dilation[i])
+        padding.append((before, side + window - 1 - images - before))
     dilation = {"lhs_dilation": lhs_dilation, "rhs_dilation": rhs_dilation}
     return jax.lax.conv_general_dilated(
         x, kernel, (1, 1), padding, dimension_numbers=LAYOUT, **dilation
     )
+
+
+def _spread(size, apart):
+    return (size - 1) * apart + 1
 
 
 def _alone(form, *arrays):

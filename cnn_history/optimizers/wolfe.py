@@ -26,8 +26,7 @@ def follow(direction: optax.GradientTransformation) -> optax.GradientTransformat
     $f(w - \alpha d) \le f(w) - c_1 \alpha\, g^T d, \quad
     |\nabla f(w - \alpha d)^T d| \le c_2 |g^T d|$, with $c_1 = 10^{-4}$, $c_2 = 0.9$
     (Nocedal & Wright 2006, eq. 3.7, alg. 3.5 and 3.6; optax's `scale_by_zoom_linesearch`). Each
-    trial costs a value and a gradient; there are at most 20. They run in a loop, in which XLA:CPU
-    takes about four times as long for a convolutional network as outside.
+    trial costs a value and a gradient; there are at most 20.
 
     A step that would raise the value or make it infinite is not taken: the update and the rate are
     0, and `direction` restarts. This happens if the direction is uphill, as gradients of different

@@ -169,15 +169,15 @@ def put_rows(tree, rows: np.ndarray, count: int, sharding: NamedSharding):
 def steps_per_call(steps: int, batch_size: int, platform: str) -> int:
     """Return the number of steps per call of the compiled program.
 
-    On an accelerator it is `steps`: a scan avoids waiting for the host. XLA:CPU runs convolutions
-    in a loop many times slower, so it is 1 there, except for single images, where the host's time
-    dominates.
+    On an accelerator it is `steps`: a scan avoids waiting for the host. It is 1 on a CPU, where the
+    host is soon ready and XLA runs convolutions over several devices many times slower in a loop,
+    except for single images, where the host's time dominates.
     """
     return 1 if unrolls(platform) and batch_size > 1 else steps
 
 
 def unrolls(platform: str) -> bool:
-    """Return whether a loop over convolutions should be unrolled, as for XLA:CPU."""
+    """Return whether a loop over convolutions should be unrolled, as on several CPUs."""
     return platform == "cpu"
 
 

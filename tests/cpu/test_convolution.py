@@ -5,6 +5,7 @@ roundings. In float32 and bfloat16, tolerances are as many of their own rounding
 """
 
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -132,6 +133,28 @@ def test_every_derivative_in_parts_of_the_batch(monkeypatch):
             return jax.jit(gradient).lower(kernel).as_text().count("stablehlo.convolution")
 
         assert (backward(of_lax), backward(of_ours)) == (2, 1 + 3)
+
+
+@pytest.mark.parametrize("name", ["odd sizes", "strided", "strided groups"])
+def test_in_a_loop_all_are_plain_convolutions(name):
+    """XLA:CPU has a kernel for these only, and turns the axes of others outside of loops only.
+
+    It exchanges images and kernel where there are fewer images than kernel, as in other cases.
+    """
+    args, of = drawn(CASES[name], jnp.float32)
+
+    def axes(convolve):
+        def loss(args):
+            return jnp.sum(of(convolve, *args) ** 2)
+
+        def descend(_, args):
+            return jax.tree.map(lambda a, g: a - 0.01 * g, args, jax.grad(loss)(args))
+
+        program = quick(lambda args, steps: jax.lax.fori_loop(0, steps, descend, args))
+        return set(re.findall(r"dim_labels=(\S+?),? ", program.lower(args, 3).compile().as_text()))
+
+    assert axes(of_ours) == {"b01f_01io->b01f"}
+    assert len(axes(of_lax)) > 1
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 1e-5), (jnp.bfloat16, 3e-2)])
