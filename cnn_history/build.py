@@ -71,6 +71,7 @@ def experiment(
     with field("optimizer"):
         jax.eval_shape(rule.init, trained.pick(params, layers))
     _check_curvature(config, network, objective, image, variables)
+    _check_stages(config, network)
     _check_channels(config, prepare, train)
     _check_batches(config, mesh.size)
     return Experiment(
@@ -312,9 +313,10 @@ def differentiate(config: ConfigDict, platform: str) -> Callable:
     """Return the function that computes the gradient and the optimizer's extra arguments."""
     if optimizers.OPTIMIZERS[config.optimizer.name].factors:
         return differentiation.with_factors
+    found = differentiation.plainly
     if config.micro_batches > 1:
-        return differentiation.in_parts(config.micro_batches, devices.unrolls(platform))
-    return differentiation.plainly
+        found = differentiation.in_parts(config.micro_batches, devices.unrolls(platform))
+    return differentiation.keeping(config.kept, found)
 
 
 def _check_input(
@@ -352,6 +354,21 @@ def _check_curvature(
             f"config.optimizer.name: {name} does not support this {config.model.name}: {error} "
             f"Choose another rule, or another norm or activation."
         ) from error
+
+
+def _check_stages(config: ConfigDict, network: nn.Module) -> None:
+    """Raise UserError if the network has no stages to recompute, or the rule looks into them."""
+    if config.kept == "all":
+        return
+    if not getattr(network, "in_stages", False):
+        raise UserError(
+            f"config.kept: {config.model.name} is not built in stages, of which one at a time "
+            "could be computed once more; set it to 'all'."
+        )
+    if optimizers.OPTIMIZERS[config.optimizer.name].factors:
+        raise UserError(
+            f"config.kept: {config.optimizer.name} takes what each layer sees; set it to 'all'."
+        )
 
 
 def _check_channels(config: ConfigDict, prepare: Callable, data: datasets.Source) -> None:

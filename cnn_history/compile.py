@@ -9,6 +9,7 @@ bytes are per device and step. ResNet-50 takes minutes on two cores.
 """
 
 import json
+import sys
 from collections.abc import Callable
 
 import jax
@@ -20,7 +21,7 @@ from cnn_history.errors import UserError
 from cnn_history.experiment import Experiment
 from cnn_history.files import record
 from cnn_history.reporting import compilations
-from cnn_history.slices import account, interruption, programs, topology
+from cnn_history.slices import account, alone, interruption, programs, search, topology
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Experiment, experiments/NAME.py[:ARG]; its fields: ./launch.sh config."
@@ -37,18 +38,23 @@ PROGRAMS = flags.DEFINE_multi_enum(
     "Programs to compile; the step is always included.",
 )
 SEARCH = flags.DEFINE_bool(
-    "search", False, "Also search for the largest batch that fits, by a few more compilations."
+    "search",
+    False,
+    "Also search for the largest batch that fits, by up to 6 more compilations of limited time.",
 )
 FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "What is printed.")
 OUTPUT = flags.DEFINE_string("output", None, "File to write the JSON to, in any format.")
 flags.mark_flags_as_required(["config", "topology"])
 
+# Of a compilation in the search; near the limit of memory the compiler may take hours.
+SECONDS, SLOW = 60, 4  # at least; times what the first one took
+ALONE = "from cnn_history import compile; compile.of_one_batch()"
+
 
 def main(argv: list[str]) -> None:
     output = OUTPUT.value and commands.writable("--output", OUTPUT.value)
     topology.check_installed(topology.parse(TOPOLOGY.value)[0])
-    jax.config.update("jax_platforms", "cpu")  # on any machine: jax only traces here
-    jax.config.update("jax_enable_compilation_cache", False)  # `seconds` must be those of compiling
+    _only_trace()
     with interruption.ends_at_once():
         found = _account(CONFIG.value)
     document = json.dumps(found, indent=2)
@@ -60,16 +66,44 @@ def main(argv: list[str]) -> None:
         compilations.show(found)
 
 
+def _only_trace() -> None:
+    jax.config.update("jax_platforms", "cpu")  # on any machine
+    jax.config.update("jax_enable_compilation_cache", False)  # `seconds` must be those of compiling
+
+
 def _account(config: ConfigDict) -> dict:
     found = account.account(TOPOLOGY.value, making(config), PROGRAMS.value)
     if SEARCH.value:
-        found["largest"] = account.largest(
-            found, lambda size: making(config, batch_size=size), _multiple(config)
-        )
+        found["largest"] = _largest(config, found)
     kept = json.loads(config.to_json())
     kept.pop("data_dir")
     compiler = topology.version(topology.parse(TOPOLOGY.value)[0])
     return {**found, "versions": record.versions() | compiler, "config": kept}
+
+
+def _largest(config: ConfigDict, found: dict) -> dict:
+    """Return the largest batch whose step fits; each compilation is a process of its own."""
+    step = found["programs"]["step"]
+    seconds = max(SECONDS, SLOW * step["seconds"])
+    question = {"config": json.loads(config.to_json()), "topology": found["topology"]}
+
+    def measure(images: int) -> dict | None:
+        asked = {**question, "batch_size": images * found["devices"]}
+        return alone.answer([sys.executable, "-c", ALONE], asked, seconds)
+
+    result = search.largest(measure, found["images_per_device"], step, _multiple(config))
+    return {**result, "seconds_of_each": round(seconds)}
+
+
+def of_one_batch() -> None:
+    """Be the process that compiles a step for another batch."""
+
+    def respond(question: dict) -> dict:
+        _only_trace()
+        made = making(ConfigDict(question["config"]), batch_size=question["batch_size"])
+        return account.account(question["topology"], made, ["step"])["programs"]["step"]
+
+    alone.answering(respond)
 
 
 def making(config: ConfigDict, **changed) -> Callable[[jax.sharding.Mesh], Experiment]:

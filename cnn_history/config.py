@@ -140,6 +140,9 @@ FIELDS = {
     "batch_size": Field(128, POSITIVE),
     # Parts of a batch, computed one after another to save memory; norms see one part.
     "micro_batches": Field(1, POSITIVE),
+    # What is kept for the backward pass: all activations, or to save memory, those of convolutions
+    # alone, or the inputs of stages alone. The others are computed once more.
+    "kept": Field("all", one_of(*models.KEPT), changeable=True),
     # sharded: each device keeps a part.
     "optimizer_state": Field("replicated", one_of("replicated", "sharded"), changeable=True),
     "loss": Field("cross_entropy", LOSS),

@@ -142,6 +142,14 @@ CONFIGS = {
         "--config.optimizer.name=kfac",
     ): "config.micro_batches: kfac needs more than a batch's gradient",
     (LENET, "--config.optimizer_state=shard"): "did you mean 'sharded'",
+    (LENET, "--config.kept=stage"): "did you mean 'stages'",
+    (LENET, "--config.kept=stages"): "config.kept: lenet5 is not built in stages",
+    (
+        RESNET,
+        "--config.kept=convolutions",
+        "--config.dataset=digits",
+        "--config.optimizer.name=kfac",
+    ): "config.kept: kfac takes what each layer sees",
     (
         PHOTOS % "resnet_large_batch" + ":batch=256,dataset=digits",
         "--config.model.norm.name=none",

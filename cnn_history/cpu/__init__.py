@@ -6,6 +6,7 @@ them; `layers.forms` substitutes them.
 """
 
 from cnn_history.cpu import convolution, moments, once, pooling, squashing
+from cnn_history.cpu.form import layer_of
 
 # Keys are names of the functions in `layers`.
 FORMS = {
@@ -16,3 +17,5 @@ FORMS = {
     "tanh": squashing.tanh,
     "window_sums": pooling.window_sums,
 }
+
+__all__ = ["FORMS", "layer_of"]

@@ -70,7 +70,7 @@ class _Convolution(Form):
     kernel: Any
     wanted: int = OUTPUTS
 
-    linear = 2
+    linear, layer = 2, "convolve"
 
     def transposed(self, i, *arrays):
         """Return the function that computes array i."""

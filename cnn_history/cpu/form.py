@@ -14,7 +14,7 @@ import contextlib
 import contextvars
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -31,9 +31,11 @@ class Form(abc.ABC):
     Attributes:
       linear: the function is linear in this number of arrays, the first ones. For derivatives by
         the others, jax differentiates `plain`.
+      layer: the function of `layers` that it computes, where others have to know.
     """
 
     linear: ClassVar[int] = 1
+    layer: ClassVar[str] = ""
 
     def __call__(self, *arrays: jax.Array) -> jax.Array:
         """Apply the function to the arrays."""
@@ -81,6 +83,11 @@ class _Mapped(Form):
         back = jax.vmap(functools.partial(self.form.transposed, i), axes)(*arrays)
         axis = self.axes[i]
         return back.sum(0) if axis is None else jax.numpy.moveaxis(back, 0, axis)
+
+
+def layer_of(primitive: Any, parameters: Mapping[str, Any]) -> str:
+    """Return the `layer` of a primitive's form; "" for other primitives."""
+    return parameters["form"].layer if primitive is _primitive else ""
 
 
 def varying_alike(*arrays: jax.Array) -> list[jax.Array]:

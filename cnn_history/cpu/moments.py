@@ -28,7 +28,7 @@ class _Moments(Form):
 
     function: Callable
 
-    linear = 0
+    linear, layer = 0, "group_moments"
 
     def plain(self, x):
         return self.function(x)

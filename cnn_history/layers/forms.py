@@ -8,7 +8,8 @@ program is lowered. The set of forms is read when it is traced.
 import contextlib
 import contextvars
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from cnn_history import cpu
 
@@ -24,6 +25,11 @@ def replaceable(function: Callable) -> Callable:
         return form(function, *args, **options) if form else function(*args, **options)
 
     return call
+
+
+def layer_of(primitive: Any, parameters: Mapping[str, Any]) -> str:
+    """Return the name of the layer that a primitive of a form computes; "" if it tells none."""
+    return cpu.layer_of(primitive, parameters)
 
 
 @contextlib.contextmanager

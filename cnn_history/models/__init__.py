@@ -30,6 +30,7 @@ from cnn_history.models import (
 )
 from cnn_history.models.inside import features, filters, layers_of, scores_by_position
 from cnn_history.models.network import Network
+from cnn_history.models.stage import ALL, KEPT, keeping
 
 NETWORKS: dict[str, Network] = {
     **lenet5.NETWORKS,
@@ -77,12 +78,15 @@ def create(name: str, **chosen) -> nn.Module:
 
 
 __all__ = [
+    "ALL",
+    "KEPT",
     "NETWORKS",
     "Network",
     "create",
     "features",
     "filters",
     "info",
+    "keeping",
     "layers_of",
     "names",
     "options",

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from cnn_history import initializers, layers
 from cnn_history.models.conv_unit import ConvUnit
 from cnn_history.models.network import Classifier, Dropout, Network, check_size, wide
+from cnn_history.models.stage import stage
 from cnn_history.papers import IOFFE_2015
 
 
@@ -119,6 +120,7 @@ class BNInception(Classifier):
     activation: Callable = nn.relu
 
     classifier: ClassVar[str] = "fc"
+    in_stages: ClassVar[bool] = True
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
@@ -136,13 +138,16 @@ class BNInception(Classifier):
         unit = functools.partial(module_unit, train=train)
         pool = functools.partial(layers.MaxPool, (3, 3), (2, 2), ceil_mode=True)
 
+        def run(module, x):
+            return module(x, train)
+
         x = unit(images, CONV1, (7, 7), "conv1", strides=2)
         x = pool(name="pool1")(x)
         x = unit(x, CONV2[0], (1, 1), "conv2_reduce")
         x = unit(x, CONV2[1], (3, 3), "conv2")
         x = pool(name="pool2")(x)
         for name, row in CHANNELS[self.channels].items():
-            x = BNInceptionModule(row, module_unit, name=name)(x, train)
+            x = stage(BNInceptionModule(row, module_unit, name=name), run, x)
         x = self.mean_over_positions(x, "pool5")
         x = self.drop(x, train, "dropout")
         return wide(self.dense(self.num_classes, name="fc")(x))

@@ -31,6 +31,7 @@ from cnn_history.models.network import (
     typed,
     wide,
 )
+from cnn_history.models.stage import stage
 from cnn_history.papers import SZEGEDY_2014
 
 
@@ -163,6 +164,7 @@ class GoogLeNet(Classifier):
     activation: Callable = nn.relu
 
     classifier: ClassVar[str] = "fc"
+    in_stages: ClassVar[bool] = True
 
     # Overridden by torchvision's port.
     largest: ClassVar[int] = 5
@@ -198,6 +200,9 @@ class GoogLeNet(Classifier):
                 return x
             return normalize(self, x, train, name)
 
+        def run(module, x):
+            return module(x, train)
+
         x = unit(images, CONV1, (7, 7), "conv1", strides=2)
         x = norm(pool((3, 3), name="pool1")(x), "norm1")
         x = unit(x, CONV2[0], (1, 1), "conv2_reduce")
@@ -207,7 +212,7 @@ class GoogLeNet(Classifier):
         aux_logits = []
         for name, widths in TABLE_1.items():
             if widths is not None:
-                x = module(widths, name=name)(x, train)
+                x = stage(module(widths, name=name), run, x)
             else:
                 k = self.pool4 if name == "pool4" else 3
                 x = pool((k, k), name=name)(x)

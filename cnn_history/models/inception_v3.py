@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from cnn_history import initializers, layers
 from cnn_history.models.conv_unit import ConvUnit
 from cnn_history.models.network import Classifier, Dropout, Network, check_size, typed, wide
+from cnn_history.models.stage import stage
 from cnn_history.papers import SZEGEDY_2015
 
 # Table 1, from top to bottom, with the release's names, which number the map sizes.
@@ -186,6 +187,7 @@ class InceptionV3(Classifier):
     activation: Callable = nn.relu
 
     classifier: ClassVar[str] = "fc"
+    in_stages: ClassVar[bool] = True
 
     @nn.compact
     def __call__(
@@ -199,6 +201,10 @@ class InceptionV3(Classifier):
         run_head = self.aux_heads and (train or self.is_initializing())
         check_size(images, SMALLEST_WITH_HEAD if run_head else SMALLEST, "inception_v3")
         unit = ConvUnit(self.dtype, self.kernel_init, norm=self.norm, activation=self.activation)
+
+        def run(module, x):
+            return module(x, train)
+
         x = images
         for name, filters, k, stride, padding in STEM:
             if filters is None:
@@ -206,15 +212,15 @@ class InceptionV3(Classifier):
             else:
                 x = unit(x, filters, (k, k), name, stride, (padding, padding), train=train)
         for name, pool_proj in FIGURE_5.items():
-            x = Figure5(pool_proj, unit, name=name)(x, train)
-        x = Reduction35(unit, name="Mixed_6a")(x, train)
+            x = stage(Figure5(pool_proj, unit, name=name), run, x)
+        x = stage(Reduction35(unit, name="Mixed_6a"), run, x)
         for name, width in FIGURE_6.items():
-            x = Figure6(width, unit, name=name)(x, train)
+            x = stage(Figure6(width, unit, name=name), run, x)
         if run_head:
             aux_logits = AuxiliaryHead(self.num_classes, unit, name="aux_6e")(x, train)
-        x = Reduction17(unit, name="Mixed_7a")(x, train)
+        x = stage(Reduction17(unit, name="Mixed_7a"), run, x)
         for name in FIGURE_7:
-            x = Figure7(unit, name=name)(x, train)
+            x = stage(Figure7(unit, name=name), run, x)
 
         x = self.mean_over_positions(x, "pool")
         x = self.drop(x, train, "dropout")

@@ -91,9 +91,11 @@ class Classifier(nn.Module):
 
     Attributes:
       classifier: the name of the layer with one unit, or one map, per class.
+      in_stages: whether the network applies its parts by `stage`.
     """
 
     classifier: ClassVar[str]
+    in_stages: ClassVar[bool] = False
 
     def conv(self, features: int, window: tuple[int, int], *args, **options) -> nn.Module:
         """Return a convolution; further arguments are those of `layers.Conv`."""

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 
 from cnn_history import initializers, layers
 from cnn_history.models.network import Classifier, Network, check_size, normalize, typed, wide
+from cnn_history.models.stage import stage
 from cnn_history.papers import HE_2015, Place
 
 # Table 1: blocks in conv2_x, conv3_x, conv4_x, conv5_x, and the maps of their 3x3 convolutions.
@@ -163,12 +164,17 @@ def stages(
     Every stage except the first halves the image in its first block. The outputs of stages are sown
     as `conv2_x` ... in `network`'s collection `intermediates`.
     """
-    for stage, (maps, count) in enumerate(zip(features, blocks, strict=True)):
-        for i in range(count):
-            strides = 2 if stage > 0 and i == 0 else 1
-            block = make(maps, strides, name=f"conv{stage + 2}_{i + 1}")
-            x = block(x)
-        network.sow("intermediates", f"conv{stage + 2}_x", x)
+    for number, (maps, count) in enumerate(zip(features, blocks, strict=True), start=2):
+        first = 2 if number > 2 else 1
+
+        def run(network, x, strides=(first, *[1] * (count - 1)), maps=maps, number=number):
+            for i, stride in enumerate(strides, start=1):
+                block = make(maps, stride, name=f"conv{number}_{i}")
+                x = block(x)
+            return x
+
+        x = stage(network, run, x)
+        network.sow("intermediates", f"conv{number}_x", x)
     return x
 
 
@@ -199,6 +205,7 @@ class ResNet(Classifier):
     activation: Callable = nn.relu
 
     classifier: ClassVar[str] = "fc"
+    in_stages: ClassVar[bool] = True
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
@@ -219,10 +226,13 @@ class ResNet(Classifier):
                 BottleneckBlock, shortcut=self.shortcut, stride_on_1x1=self.stride_on_1x1, **parts
             )
 
-        x = conv(IMAGENET_FEATURES[0], (7, 7), (2, 2), padding=3, name="conv1")(images)
-        x = self.activation(norm(name="norm1")(x))
-        pool = {"ceil_mode": True} if self.ceil_pool1 else {"padding": 1}
-        x = layers.MaxPool((3, 3), (2, 2), **pool, name="pool1")(x)
+        def stem(network, x):
+            x = conv(IMAGENET_FEATURES[0], (7, 7), (2, 2), padding=3, name="conv1")(x)
+            x = network.activation(norm(name="norm1")(x))
+            pool = {"ceil_mode": True} if network.ceil_pool1 else {"padding": 1}
+            return layers.MaxPool((3, 3), (2, 2), **pool, name="pool1")(x)
+
+        x = stage(self, stem, images)
         x = stages(self, x, IMAGENET_FEATURES, self.blocks, block)
         x = self.mean_over_positions(x, "pool5")
         return wide(self.dense(self.num_classes, name="fc")(x))
@@ -249,6 +259,7 @@ class CifarResNet(Classifier):
     activation: Callable = nn.relu
 
     classifier: ClassVar[str] = "fc"
+    in_stages: ClassVar[bool] = True
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:

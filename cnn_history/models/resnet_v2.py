@@ -109,6 +109,7 @@ class ResNetV2(Classifier):
     activation: Callable = nn.relu
 
     classifier: ClassVar[str] = "fc"
+    in_stages: ClassVar[bool] = True
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:

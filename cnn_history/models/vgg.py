@@ -6,6 +6,7 @@ E; `vgg11_bn`, `vgg13_bn`, `vgg16_bn` and `vgg19_bn` are torchvision's batch-nor
 """
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 
 from cnn_history import initializers, layers
 from cnn_history.models.network import Dropout, FittedClassifier, Network, normalize
+from cnn_history.models.stage import stage
 from cnn_history.papers import SIMONYAN_2014
 
 # Table 1: an entry per column, a string per group of rows between two max-pools. conv3-64 is a 3x3
@@ -69,15 +71,19 @@ CLASSES = 1000
 IMAGE_SIZE = 224
 
 
-def rows(column: str) -> list[tuple[str, str]]:
-    """Return (name, entry) of each row of a column of table 1, down to the last maxpool."""
-    named = []
+def groups(column: str) -> list[list[tuple[str, str]]]:
+    """Return (name, entry) of each row of a column of table 1, a list for each maxpool."""
+    found = []
     for i, group in enumerate(TABLE_1[column], start=1):
         convs, *lrn = group.split(" LRN")
-        named += [(f"conv{i}_{j}", entry) for j, entry in enumerate(convs.split(), start=1)]
-        named += [(f"lrn{i}", "LRN") for _ in lrn]
-        named.append((f"pool{i}", "maxpool"))
-    return named
+        named = [(f"conv{i}_{j}", entry) for j, entry in enumerate(convs.split(), start=1)]
+        found.append([*named, *((f"lrn{i}", "LRN") for _ in lrn), (f"pool{i}", "maxpool")])
+    return found
+
+
+def rows(column: str) -> list[tuple[str, str]]:
+    """Return (name, entry) of each row of a column of table 1, down to the last maxpool."""
+    return list(itertools.chain(*groups(column)))
 
 
 class VGG(FittedClassifier):
@@ -112,6 +118,7 @@ class VGG(FittedClassifier):
     fit_classifier: bool = False
 
     classifier: ClassVar[str] = "fc8"
+    in_stages: ClassVar[bool] = True
     window: ClassVar[tuple[int, int]] = (7, 7)
     smallest: ClassVar[int] = IMAGE_SIZE
     smallest_fitted: ClassVar[int] = 32
@@ -120,17 +127,24 @@ class VGG(FittedClassifier):
     def __call__(self, images: jax.Array, train: bool) -> jax.Array:
         """[n, h, w, c], of side `smallest` or more -> logits [n, num_classes], float32 or wider."""
         self.check(images, "VGG")
-        x = images
-        for name, entry in rows(self.column):
+
+        def layer(x, name, entry):
             if entry == "maxpool":
-                x = layers.MaxPool((2, 2), (2, 2), name=name)(x)
-            elif entry == "LRN":
-                x = layers.LocalResponseNorm(name=name)(x)
-            else:
-                kernel, maps = map(int, entry.removeprefix("conv").split("-"))
-                x = self.conv(maps, (kernel, kernel), padding=kernel // 2, name=name)(x)
-                x = normalize(self, x, train, name.replace("conv", "norm"))
-                x = self.activation(x)
+                return layers.MaxPool((2, 2), (2, 2), name=name)(x)
+            if entry == "LRN":
+                return layers.LocalResponseNorm(name=name)(x)
+            kernel, maps = map(int, entry.removeprefix("conv").split("-"))
+            x = self.conv(maps, (kernel, kernel), padding=kernel // 2, name=name)(x)
+            return self.activation(normalize(self, x, train, name.replace("conv", "norm")))
+
+        def run(network, x, group):
+            for name, entry in group:
+                x = layer(x, name, entry)
+            return x
+
+        x = images
+        for group in groups(self.column):
+            x = stage(self, functools.partial(run, group=group), x)
         x = self.activation(self.first_fully_connected(x, FC6, "fc6"))
         x = self.drop(x, train, "drop6")
         x = self.activation(self.dense(FC7, name="fc7")(x))

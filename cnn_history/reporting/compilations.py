@@ -14,6 +14,7 @@ COLUMNS = (
     "slice",
     "images a device",
     "norms",
+    "kept",
     "peak",
     "temporaries",
     "fits",
@@ -69,6 +70,9 @@ def _needs(name: str, one: dict) -> dict:
 
 def _largest(found: dict) -> str:
     beyond = f"; {found['too_many']:,} do not" if found["too_many"] else ", and maybe more"
+    if unknown := found["unknown"]:
+        late = f"{found['seconds_of_each']:,} s were not enough to compile for {unknown:,}"
+        beyond = f"{beyond if found['too_many'] else ''}; {late}"
     times = found["compilations"]
     return f"{found['images']:,} images a device fit{beyond} ({times} more compilations)."
 
@@ -89,9 +93,11 @@ def table(paths: Sequence[pathlib.Path]) -> str:
 
 def _row(found: dict) -> list[str]:
     config, step = found["config"], found["programs"]["step"]
-    group = config["model"].get("norm", {}).get("batch_norm", {}).get("group_size")
+    norm = config["model"].get("norm", {})
+    group = norm["batch_norm"]["group_size"] if norm.get("name") == "batch_norm" else None
     start = [found["model"], config["dtype"], found["topology"], f"{found['images_per_device']:,}"]
     start += ["" if group is None else f"of {group}" if group else "of all"]
+    start += [config.get("kept", "all")]  # rows of earlier versions have no such field
     if "collectives" not in step:
         over = _size(step["peak_bytes"] - step["hbm_bytes"])
         rest = [_size(step["peak_bytes"]), "", f"no, by {over}", *[""] * 6]

@@ -1,11 +1,11 @@
-"""Account of a run on a slice: its compiled programs, and the largest batch that fits."""
+"""Account of a run on a slice: its compiled programs."""
 
 from collections.abc import Callable, Collection
 
 import jax
 
 from cnn_history.experiment import Experiment
-from cnn_history.slices import compilation, programs, search, topology
+from cnn_history.slices import compilation, programs, topology
 from cnn_history.training import devices
 
 Make = Callable[[jax.sharding.Mesh], Experiment]
@@ -46,22 +46,3 @@ def account(topology_name: str, make: Make, chosen: Collection[str] = programs.P
         "programs": made,
         "seconds": round(sum(program["seconds"] for program in made.values()), 1),
     }
-
-
-def largest(found: dict, make: Callable[[int], Make], multiple: int = 1) -> dict:
-    """Return the largest batch whose step fits, found by `search.largest`.
-
-    Args:
-      found: the result of `account`.
-      make: batch size -> a function that makes its experiment.
-      multiple: must divide the number of images per device.
-    """
-    chip, _ = topology.parse(found["topology"])
-    mesh = devices.mesh(topology.devices(found["topology"]))
-
-    def measure(images: int) -> dict:
-        experiment = make(images * mesh.size)(mesh)
-        step = programs.traced(experiment, mesh)["step"]
-        return compilation.compiled(step, chip, programs.state(experiment, mesh), mesh.size)
-
-    return search.largest(measure, found["images_per_device"], found["programs"]["step"], multiple)

@@ -1,45 +1,71 @@
-"""Find the largest number of images that fits a device, in few compilations."""
+"""The largest number of images that fits a device, by few compilations."""
 
+import math
 from collections.abc import Callable
 
-MOST = 8  # compilations
-NEAR = 16  # stop when the bounds differ by less than a sixteenth
+MOST = 6  # compilations
+NEAR = 16  # done when what does not fit is within a sixteenth of what fits
+SMALL = 1 / 4  # share of the memory at which a second, quick compilation measures a line
 
 
-def largest(measure: Callable[[int], dict], count: int, first: dict, multiple: int = 1) -> dict:
-    """Return the largest size found to fit, the smallest found not to, and the compilations used.
+def largest(
+    measure: Callable[[int], dict | None], count: int, first: dict, multiple: int = 1
+) -> dict:
+    """Return what fits, what does not, and the compilations that it took.
 
-    Memory is nearly linear in the number of images. The next number to try is where a line through
-    the last measurement meets the chip's memory; once both bounds are known, it is their middle.
+    Memory is nearly linear in the number of images. Two small numbers of them give a line; what is
+    tried next is a sixteenth below the place where that line meets the chip's memory, then a
+    sixteenth more at a time, or the geometric middle of one that fits and one that does not.
 
     Args:
-      measure: number of images -> measurements, as from `compilation.compiled`.
-      count: a number that has been compiled already.
-      first: its measurements.
-      multiple: divides every number tried, such as the groups of a norm.
+      measure: number of images -> what compiling for them shows, as `compilation.compiled`; None
+        where that takes too long, as it does near the limit: whether such a number fits is unknown.
+      count: the number that has been compiled already.
+      first: what that showed.
+      multiple: of which numbers are, such as the groups of a norm.
 
     Returns:
-      `images` (0 if none was found to fit), `too_many` (None if all tried fit), and `compilations`.
+      `images` (0 if none was found to fit), `too_many` and `unknown` (the smallest numbers that do
+      not fit, and that took too long; None if there is none), and `compilations`.
     """
-    fits, too_many, shown, made = 0, None, first, 0
+    peaks, fits, too_many, unknown = {}, 0, math.inf, math.inf
+    made, shown = 0, first
     while True:
-        if shown["fits"]:
-            fits = count
+        if shown is None:
+            unknown = min(unknown, count)
         else:
-            too_many = count
-        done = too_many is not None and too_many - fits <= max(multiple, fits // NEAR)
+            peaks[count] = shown["peak_bytes"]
+            fits = max(fits, count) if shown["fits"] else fits
+            too_many = too_many if shown["fits"] else min(too_many, count)
+        beyond = min(too_many, unknown)
+        step = max(multiple, fits // NEAR)
+        guess = _next(peaks, fits, beyond, step, first["hbm_bytes"]) // multiple * multiple
+        done = beyond - fits <= step or guess in (0, fits, beyond)
         if done or made == MOST:
-            return {"images": fits, "too_many": too_many, "compilations": made}
-        scale = shown["hbm_bytes"] / max(shown["peak_bytes"], 1)
-        guess = int(count * scale) // multiple * multiple
-        if fits and too_many is not None:
-            if not fits < guess < too_many:
-                guess = (fits + too_many) // 2 // multiple * multiple
-        elif fits:
-            guess = max(guess, fits + max(multiple, fits // NEAR))
-        else:
-            guess = max(min(guess, too_many - multiple), 0)
-        if guess in (0, fits, too_many):
-            return {"images": fits, "too_many": too_many, "compilations": made}
+            break
         count, made = guess, made + 1
         shown = measure(count)
+    ends = {"too_many": too_many, "unknown": unknown}
+    ends = {name: None if end == math.inf else end for name, end in ends.items()}
+    return {"images": fits, **ends, "compilations": made}
+
+
+def _next(peaks: dict[int, int], fits: int, beyond: float, step: int, memory: int) -> int:
+    """Return the number of images to try; `peaks` are bytes by number of images."""
+    (few, least), *others = sorted(peaks.items())[-2:]
+    if others:
+        ((many, most),) = others
+        each = (most - least) / (many - few)
+        meets = few + (memory - least) / each if each > 0 else 0
+    else:
+        small = memory * SMALL
+        if least < small and (target := int(few * small / max(least, 1))) < beyond:
+            return target
+        meets = few * memory / least if least >= small else 0
+    target = int(meets * (1 - 1 / NEAR))
+    if fits < target < beyond:
+        return target
+    if not fits:
+        return beyond // 2
+    near = fits < meets < fits + 2 * step
+    return fits + step if near or beyond == math.inf else math.isqrt(fits * beyond)

@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from cnn_history import losses
+from cnn_history import losses, models
 from cnn_history.training import layer_factors
 
 
@@ -74,6 +74,16 @@ def in_parts(parts: int, unroll: bool = False) -> Callable:
         return value, grads, (whole, model_state), {}
 
     return differentiate
+
+
+def keeping(what: str, differentiate: Callable) -> Callable:
+    """Return the function for networks of which `what` is kept, one of `models.KEPT`."""
+
+    def differentiate_it(*arguments):
+        with models.keeping(what):
+            return differentiate(*arguments)
+
+    return differentiate if what == models.ALL else differentiate_it
 
 
 def with_factors(

@@ -1,8 +1,16 @@
-"""The search for the largest batch, with known memory."""
+"""The search for the largest batch, on memory that is known, and the processes that it asks."""
+
+import json
+import subprocess
+import sys
+import time
 
 import pytest
 
-from cnn_history.slices import search
+from cnn_history.errors import UserError
+from cnn_history.slices import alone, search
+from tests.slices.test_compile import HERE
+from tests.training.runs import CHECKOUT
 
 HBM = 16_000
 
@@ -30,3 +38,75 @@ def test_numbers_are_multiples():
 def test_nothing_fits():
     found = search.largest(lambda n: memory(n, fixed=20_000), 8, memory(8, fixed=20_000))
     assert found["images"] == 0
+
+
+@pytest.mark.parametrize("start", [1, 8, 128, 3000])
+@pytest.mark.parametrize("slow", [1200, 1495, 1580])
+def test_what_takes_too_long_is_unknown(start, slow):
+    """Near the limit, from `slow` on, up to 1,590 images that would fit."""
+    found = search.largest(lambda n: None if slow <= n <= 1590 else memory(n), start, memory(start))
+    assert 0 < found["images"] < 1590
+    assert found["too_many"] is None or not memory(found["too_many"])["fits"]
+    if found["unknown"] is not None:
+        assert slow <= found["unknown"] <= 1590
+    assert found["compilations"] <= search.MOST
+
+
+def test_it_ends_where_memory_is_not_linear():
+    """As where the compiler computes anew what does not fit, or asks for the same at any size."""
+    for peaks in (lambda n: min(10 * n, HBM) + n // 10, lambda n: 100, lambda n: 10 * n * n):
+
+        def measure(n, peaks=peaks):
+            return {"fits": peaks(n) <= HBM, "peak_bytes": peaks(n), "hbm_bytes": HBM}
+
+        found = search.largest(measure, 8, measure(8))
+        assert found["compilations"] <= search.MOST
+        assert measure(found["images"])["fits"]
+
+
+ANSWERING = """
+import os, sys, time
+from cnn_history.slices import alone
+def respond(question):
+    print(os.getpid(), file=sys.stderr, flush=True)
+    time.sleep(question["seconds"])
+    return {"twice": 2 * question["number"]}
+alone.answering(respond)
+"""
+COMMAND = [sys.executable, "-c", ANSWERING]
+
+
+def test_an_answer_comes_or_takes_too_long(capfd):
+    assert alone.answer(COMMAND, {"number": 4, "seconds": 0}, 60) == {"twice": 8}
+    began = time.monotonic()
+    assert alone.answer(COMMAND, {"number": 4, "seconds": 60}, 2) is None
+    assert time.monotonic() - began < 30
+    with pytest.raises(UserError, match="status 1"):
+        alone.answer(COMMAND, {"seconds": 0}, 60)
+
+
+def test_a_question_ends_with_who_asked():
+    """Even if it is killed."""
+    asks = f"from cnn_history.slices import alone; alone.answer({COMMAND}, {{'seconds': 60}}, 60)"
+    asking = subprocess.Popen([sys.executable, "-c", asks], cwd=CHECKOUT, stderr=subprocess.PIPE)
+    assert int(asking.stderr.readline()) != asking.pid
+    asking.kill()
+    began = time.monotonic()
+    assert asking.stderr.read() == b""  # closed: the other process had it open too
+    assert time.monotonic() - began < 30
+    asking.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HERE, reason="the TPU's compiler is not installed (EXTRAS=compile)")
+@pytest.mark.parametrize("config", ["lenet5_mnist.py", "resnet_cifar10.py:depth=20"])
+def test_it_ends_with_the_compiler(config):
+    command = [sys.executable, "-m", "cnn_history.compile", f"--config=experiments/{config}"]
+    command += ["--topology=v5e:2x2", "--programs=step", "--search", "--format=json"]
+    ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True)
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    largest = found["largest"]
+    assert largest["images"] > found["images_per_device"]
+    assert largest["too_many"] or largest["unknown"]
+    assert largest["compilations"] <= search.MOST
