@@ -19,7 +19,13 @@ SUITES = {
 }
 # The fields that identify a row.
 KEYS = ("network", "what", "lever", "optimizer", "loader", "mode", "batch", "dtype", "data")
-SAID_ONCE = ("network", "mode", "dtype", "data", "beside")  # in the notes if equal in all rows
+SAID_ONCE = (
+    "network",
+    "mode",
+    "dtype",
+    "data",
+    "compared with",
+)  # in the notes if equal in all rows
 NAMED = ("network", "mode")  # still columns if there is only one row
 OBVIOUS = ("input", "start")  # the only modes of their suites
 SHARES = ("share_of_peak", "share_of_bandwidth", "share_of_bound")
@@ -64,7 +70,7 @@ SHOWN = {  # by field of a row: the column, and the function that formats a valu
     "seconds": ("time", seconds),
     "seconds_per_step": ("time", seconds),
     "ratio": (RATIO, spread),
-    "beside": ("beside", str),
+    "beside": ("compared with", str),
     "share": ("share", "{:.1%}".format),
     "seconds_of_step": ("of a step", lambda value: f"{digits(1e3 * value)} ms"),
     **{name: (name.replace("share_of_", "of "), "{:.0%}".format) for name in SHARES},

@@ -47,7 +47,7 @@ def _roofline(device: str, dtype: str, ceiling: dict[str, float], rows: list[dic
     roof = [(low, bandwidth * low), (ridge, peak), (high, peak)]
     svg.path(root, [(across(x), up(y)) for x, y in roof], "roof")
     right = WIDTH - RIGHT
-    svg.text(root, right, up(peak) - 7, f"{unit(peak)}FLOP/s, matrix product", "small end")
+    svg.text(root, across(ridge) + 6, up(peak) - 7, f"{unit(peak)}FLOP/s, matrix product", "small")
     svg.text(root, across(low) + 14, up(bandwidth * low) + 5, f"{unit(bandwidth)}B/s", "small")
     heights = _spread([up(point["ours"]) for point in points])
     for point, height in zip(points, heights, strict=True):

@@ -86,7 +86,11 @@ def _parts(parts: list[dict]) -> str:
 def comparisons(material: Material, pictures: Pictures) -> list[PageImage]:
     """Return the figures of comparisons, such as with PyTorch; their JSON has `what`."""
     beside = [(d.path.with_suffix(".png"), d.content["what"]) for d in material.compared]
-    made = (pictures.add(f, what, f.parent) for f, what in beside if f.is_file())
+    made = (
+        pictures.add(f, f"{what[:1].upper()}{what[1:]}.", f.parent)
+        for f, what in beside
+        if f.is_file()
+    )
     return list(filter(None, made))
 
 
