@@ -61,7 +61,7 @@ def test_every_account_is_one_document(name):
         (["--model=resnet18", "--image_size=16"], "the smallest is 32x32"),
         (
             ["--model=vgg16", "--image_size=32"],
-            "the smallest is 224x224 (32 by fit_classifier=true)",
+            "the smallest is 224x224 (32x32 with fit_classifier=true)",
         ),
         (["--model=vgg16", "--shortcut=A"], "vgg16 has no option 'shortcut'"),
         (["--model=resnet18", "--num_classes=0"], "--num_classes: expected a whole number from 1"),

@@ -147,7 +147,10 @@ class FittedClassifier(Classifier):
             check_size(images, self.smallest_fitted, name)
         else:
             check_size(
-                images, self.smallest, name, f"{self.smallest_fitted} by fit_classifier=true"
+                images,
+                self.smallest,
+                name,
+                f"{self.smallest_fitted}x{self.smallest_fitted} with fit_classifier=true",
             )
 
     def first_fully_connected(self, x: jax.Array, features: int, name: str, **options) -> jax.Array:

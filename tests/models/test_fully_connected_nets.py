@@ -72,7 +72,7 @@ def test_a_classifier_that_is_built_for_the_map_that_comes(name):
     assert larger["fc8"] == (FITTED_POSITIONS.get(name, 2),) * 2 + (1000,)
     with pytest.raises(ValueError, match=f"the smallest is {smallest}x{smallest}"):
         checks.variables(fitted, checks.images(name, smallest - 1))
-    with pytest.raises(ValueError, match=f"{smallest} by fit_classifier=true"):
+    with pytest.raises(ValueError, match=f"{smallest} with fit_classifier=true"):
         checks.variables(models.create(name), checks.images(name, smallest))
     own = checks.images(name)
     assert checks.variables(fitted, own) == checks.variables(models.create(name), own)
