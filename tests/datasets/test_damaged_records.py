@@ -98,7 +98,7 @@ def edit(path, old, new):
     [
         ("label.labels.txt", "dark\nbright", "dark", r"-of-00001': record \d+: the label of squ"
          r"ares/train\[\d+\] is 1; they go from 0 to 0"),
-        ("features.json", '"uint8"', '"uint16"', r"squares are uint16 \[20, 20, 3\]; only uint8 \[h"),
+        ("features.json", '"uint8"', '"uint16"', r"squares are uint16 \[20, 20, 3\]; only uint8 "),
         ("features.json", '"3"', '"4"', r"squares are uint8 \[20, 20, 4\]; only uint8 \[h, w, 1\]"),
         ("features.json", '"20"', '"21"', r"record 0: its image is \[20, 20, 3\], and those of "
          r"squares are \[21, 21, 3\]"),
