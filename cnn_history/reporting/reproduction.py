@@ -47,7 +47,7 @@ class Reproduction(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """The verdict of TEST, or `not: x points higher`; a dash without a paper."""
+        """The verdict of TEST, or `not reproduced: x points higher`; a dash without a paper."""
         if self.paper is None:
             return "–"
         higher, printed = self.mean - self.paper.top1, self.paper.top1
@@ -56,7 +56,9 @@ class Reproduction(NamedTuple):
         if printed >= self.low:
             return "reproduced" if higher <= CLOSE else "undecided"
         return (
-            f"within {higher:.2f} points" if higher <= CLOSE else f"not: {higher:.2f} points higher"
+            f"within {higher:.2f} points"
+            if higher <= CLOSE
+            else f"not reproduced: {higher:.2f} points higher"
         )
 
 

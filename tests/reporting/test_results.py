@@ -28,7 +28,10 @@ def test_several_runs_have_the_interval_of_one_more():
     assert (found.low, found.high) == pytest.approx((1 - half, 1 + half), abs=1e-4)
     assert found.verdict == "reproduced"
     assert reproduction.compare([0.004, 0.004, 0.004], 100, PAPER).verdict.startswith("reproduced,")
-    assert reproduction.compare([0.02, 0.02], 100, PAPER).verdict == "not: 1.05 points higher"
+    assert (
+        reproduction.compare([0.02, 0.02], 100, PAPER).verdict
+        == "not reproduced: 1.05 points higher"
+    )
     assert reproduction.compare([0.02, 0.02], 100, None).verdict == "–"
     assert reproduction.compare([0.02, 0.03], 100, PAPER).verdict == "undecided"  # two runs: wide
 
