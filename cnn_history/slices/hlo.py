@@ -18,6 +18,7 @@ INSTRUCTION = re.compile(
 ARRAY = re.compile(
     r"(?P<dtype>[a-z]+\d*)(?:e\dm\d\w*)?\[(?P<dims>[\d,]*)\](?:\{(?P<layout>[^}]*)\})?"
 )
+CHANNEL = re.compile(r"\bchannel_id=(\d+)")
 CALLED = re.compile(r"calls=%([\w.-]+)")
 WHERE = re.compile(r'op_name="([^"]*)"')
 BITS = re.compile(r"\d+")
@@ -98,7 +99,9 @@ def collectives(
 ) -> list[dict]:
     """Return the collectives (communication between devices), by kind and use.
 
-    An instruction in a loop counts once. A collective belongs to the gradient if it carries an
+    An instruction in a loop counts once. So does a collective that the TPU's compiler splits over
+    several instructions of one channel, to run it beside a convolution: in the fusion that starts
+    it, in the convolution's, and in the one that ends it. A collective belongs to the gradient if it carries an
     array as large as a kernel, a vector that is not a norm's, or several arrays at once; XLA merges
     small ones into it. A collective that carries only numbers per channel of a norm belongs to the
     norm's statistics: forward, backward, or the gradient of scale and shift. So does one that
@@ -118,7 +121,7 @@ def collectives(
         if one.opcode == "async-start"
         for called in CALLED.findall(one.line)
     }
-    counts, sizes = Counter(), Counter()
+    sent = {}
     for one in found:
         kind = one.opcode.removesuffix("-start")
         if kind not in KINDS:
@@ -128,9 +131,17 @@ def collectives(
         if started and kind in ("all-gather", "collective-permute"):  # (operand, result, ...)
             arrays = arrays[1:2]
         later = started or one.computation in asynchronous or "async" in one.computation
-        key = kind, _use(kind, {array.size for array in arrays}, *known), later
-        counts[key] += 1
-        sizes[key] += sum(array.bytes for array in arrays)
+        channel = CHANNEL.search(one.line)
+        of = channel[1] if channel else (one.computation, one.name)
+        use, size = (
+            _use(kind, {array.size for array in arrays}, *known),
+            sum(a.bytes for a in arrays),
+        )
+        sent[of] = kind, use, later or (of in sent and sent[of][2]), size
+    counts, sizes = Counter(), Counter()
+    for *key, size in sent.values():
+        counts[tuple(key)] += 1
+        sizes[tuple(key)] += size
     return [
         {"kind": kind, "use": use, "count": count, "bytes": sizes[kind, use, later], "async": later}
         for (kind, use, later), count in sorted(counts.items())

@@ -80,3 +80,34 @@ def test_what_layouts_cost():
 def test_sizes_of_arrays(text, bytes, padded):
     found = hlo._array(hlo.ARRAY.fullmatch(text))
     assert (found.bytes, found.padded) == (bytes, padded)
+
+
+# As libtpu 0.0.42.1 splits an all-gather to run it beside a convolution, shortened.
+SPLIT = """
+%fused_computation.1 (param_0: f32[3,1,8]) -> (f32[3,4,1,8], s32[2]) {
+  %all-gather.86 = f32[3,4,1,8]{3,2,1,0} all-gather(%param_0), channel_id=3, dimensions={1}
+  ROOT %custom-call.3 = (f32[3,4,1,8], s32[2]) custom-call(%all-gather.86), \
+custom_call_target="AsyncCollectiveStart"
+}
+
+%async_collective_fusion.9 (param_0: f32[3,1,8], param_1: bf16[8]) -> bf16[8] {
+  %all-gather.88 = f32[3,4,1,8]{3,2,1,0} all-gather(%param_0), channel_id=3, dimensions={1}
+  ROOT %convolution.1 = bf16[8]{0} convolution(%param_1, %param_1)
+}
+
+%fused_computation.2 (param_0: f32[3,1,8]) -> f32[3,4,1,8] {
+  %all-gather.90 = f32[3,4,1,8]{3,2,1,0} all-gather(%param_0), channel_id=3, dimensions={1}
+  ROOT %custom-call.5 = f32[3,4,1,8] custom-call(%all-gather.90), \
+custom_call_target="AsyncCollectiveDone"
+}
+
+ENTRY %main (param.1: f32[3,1,8]) -> f32[3,4,1,8] {
+  ROOT %all-gather.7 = f32[3,4,1,8]{3,2,1,0} all-gather(%param.1), channel_id=4, dimensions={1}
+}
+"""
+
+
+def test_a_collective_split_over_instructions_counts_once():
+    found = hlo.collectives(SPLIT, KERNELS, CHANNELS, devices=4)
+    alike = {"kind": "all-gather", "use": "statistics", "count": 1, "bytes": 4 * 96}
+    assert found == [{**alike, "async": False}, {**alike, "async": True}]
