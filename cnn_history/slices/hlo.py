@@ -101,11 +101,11 @@ def collectives(
 
     An instruction in a loop counts once. So does a collective that the TPU's compiler splits over
     several instructions of one channel, to run it beside a convolution: in the fusion that starts
-    it, in the convolution's, and in the one that ends it. A collective belongs to the gradient if it carries an
-    array as large as a kernel, a vector that is not a norm's, or several arrays at once; XLA merges
-    small ones into it. A collective that carries only numbers per channel of a norm belongs to the
-    norm's statistics: forward, backward, or the gradient of scale and shift. So does one that
-    gathers each device's moments.
+    it, in the convolution's, and in the fusion that ends it. A collective belongs to the gradient
+    if it carries an array as large as a kernel, a vector that is not a norm's, or several arrays at
+    once; XLA merges small ones into it. A collective that carries only numbers per channel of a
+    norm belongs to the norm's statistics: forward, backward, or the gradient of scale and shift. So
+    does one that gathers each device's moments.
 
     Args:
       text: the program's HLO.
@@ -133,11 +133,9 @@ def collectives(
         later = started or one.computation in asynchronous or "async" in one.computation
         channel = CHANNEL.search(one.line)
         of = channel[1] if channel else (one.computation, one.name)
-        use, size = (
-            _use(kind, {array.size for array in arrays}, *known),
-            sum(a.bytes for a in arrays),
-        )
-        sent[of] = kind, use, later or (of in sent and sent[of][2]), size
+        use = _use(kind, {array.size for array in arrays}, *known)
+        later = later or (of in sent and sent[of][2])
+        sent[of] = kind, use, later, sum(array.bytes for array in arrays)
     counts, sizes = Counter(), Counter()
     for *key, size in sent.values():
         counts[tuple(key)] += 1
