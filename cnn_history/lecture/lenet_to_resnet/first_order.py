@@ -93,7 +93,7 @@ def code() -> Finding:
         f"{more} closing parenthesis too many; range(1, {LONG}) gives {updates} updates",
         parses(CODE) and updates == LONG,
         f"Without it, the line {'parses' if parses(CODE[: -more or None]) else 'fails too'}. The "
-        "loop does one update less than num_iterations.",
+        "loop makes one update fewer than num_iterations.",
     )
 
 
