@@ -56,11 +56,11 @@ def built(tmp_path_factory):
 def test_everything_that_was_found_is_shown(built):
     parsed, _, folder = built
     for words in (
-        "lenet5/seed_0", "25.00 (20.00, 30.00)", "7.07", "undecided", "0.95",
+        "lenet5/seed_0", "25.00", "2 errors", "20.00, 30.00", "7.07", "undecided", "0.95",
         "step 20 of 20",
         "LeCun et al. 1998, fig. 9",
         "Optimizer paths", "The second.", "0.1235", "C003", "the truth", "a device", "1.25",
-        "loss beside PyTorch", "resnet152", "152 layers, 60.2 M parameters",
+        "Loss beside PyTorch.", "resnet152", "152 layers, 60.2 M parameters",
         "14.8 % with six networks", "Clarifai",
     ):  # fmt: skip
         assert words in parsed.text, words
