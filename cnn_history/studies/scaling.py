@@ -1,13 +1,19 @@
 """Communication and waiting per training step on 8 to 4,096 chips, from published rates."""
 
 import dataclasses
+import functools
 import itertools
+import json
+import pathlib
+from typing import NamedTuple
 
 import numpy as np
 
 from cnn_history import accounting
 from cnn_history.cpu.moments import MOST_DEVICES
+from cnn_history.errors import UserError
 from cnn_history.reporting import style
+from cnn_history.slices import hlo
 from cnn_history.studies.findings import Findings, picture
 
 QUESTION = (
@@ -17,16 +23,16 @@ QUESTION = (
 CAPTION = (
     "Share of the time in which a chip computes, against the number of chips, for 256 and 16 "
     "images per chip: gradients around one ring of all chips, over the two dimensions of a torus, "
-    "and over the torus with batch norm over all images. VGG16 has no norms."
+    "and over the torus with batch norm over all images. VGG-11 has no norms."
 )
-BYTES = 4  # of a float32 gradient
-NETWORKS = {"resnet50": 53, "vgg16": 0}  # number of norms
-CHANNELS = {"resnet50": 26_560, "vgg16": 0}  # in all norms together
-# Blocking exchanges over all devices per norm (counted in the compiled step, results/processes). Up
-# to `moments.MOST_DEVICES`, all devices gather the moments of each, three numbers per channel, and
-# the backward pass reduces one sum. Beyond, there are three reductions: a first mean, the remaining
-# mean with its square, and one in the backward pass.
-TOLD, REDUCTIONS = 3, 3
+# Recorded rows of `compile`, training steps in bfloat16: what a step exchanges is read from them.
+ROWS = {"resnet50": "resnet50_v5e_2x4_2_moments", "vgg11": "vgg_v5e_2x4"}
+FOLDER = pathlib.Path(__file__).parents[2] / "results" / "compile"
+# Up to `moments.MOST_DEVICES`, as in the rows, all devices gather the moments of each norm, and the
+# backward pass reduces one sum. Beyond, there are three reductions: a first mean, the remaining
+# mean with its square, and one in the backward pass (counted in results/processes).
+REDUCTIONS = 3
+FLOAT32 = 4  # bytes; for the servers of 2017, whose gradients were float32
 CHIPS = {8: (4, 2), 64: (8, 8), 512: (32, 16), 4096: (128, 32)}  # sides of the torus
 IMAGES = (256, 16)  # per chip
 VARIANTS = {"smoke": {}}
@@ -58,6 +64,43 @@ GOYAL_IMAGES, GOYAL_SERVERS, GOYAL_EFFICIENCY = 32, 32, 0.9
 SERVER = Machine(rate=90 * 1_281_167 / 3600 / 256 / GOYAL_EFFICIENCY, ring=50e9 / 8, hop=5e-5)
 
 
+class Exchanged(NamedTuple):
+    """What one device exchanges in a step.
+
+    Attributes:
+      gradient: bytes of the gradient that are reduced.
+      norms: number of norms over all images; each gathers moments once.
+      told: bytes of all moments that a device tells the others.
+      back: number of reductions for norms in the backward pass, without those that XLA merged into
+        the gradient's.
+    """
+
+    gradient: int
+    norms: int
+    told: int
+    back: int
+
+
+@functools.cache
+def exchanged(network: str) -> Exchanged:
+    """Return what a network's recorded step exchanges; raise UserError if the row is missing."""
+    path = FOLDER / f"{ROWS[network]}.json"
+    if not path.exists():
+        raise UserError(f"'{path}' is missing; the study scaling runs in a checkout.")
+    row = json.loads(path.read_text())
+
+    def total(what: str, kind: str, use: str) -> int:
+        found = row["collectives"]
+        return sum(one[what] for one in found if (one["kind"], one["use"]) == (kind, use))
+
+    return Exchanged(
+        gradient=total("bytes", "all-reduce", hlo.GRADIENT),
+        norms=total("count", "all-gather", hlo.STATISTICS),
+        told=total("bytes", "all-gather", hlo.STATISTICS) // row["devices"],
+        back=total("count", "all-reduce", hlo.STATISTICS),
+    )
+
+
 def around_ring(size: float, members: int, machine: Machine) -> float:
     """Return the seconds of an all-reduce of `size` bytes around one ring.
 
@@ -85,7 +128,7 @@ def over_torus(size: float, sides: tuple[int, int], machine: Machine) -> float:
 def seconds_of_images(network: str, images: int, machine: Machine) -> float:
     """Return the seconds that a chip takes for a gradient.
 
-    No rate of VGG16 is published for these machines, so it gets ResNet-50's multiply-adds/s.
+    No rate of VGG-11 is published for these machines, so it gets ResNet-50's multiply-adds/s.
     """
     macs = {name: accounting.account(name).macs for name in ("resnet50", network)}
     return images / machine.rate * macs[network] / macs["resnet50"]
@@ -97,26 +140,25 @@ def seconds_of_norms(network: str, chips: int) -> float:
     A reduction of a few numbers per channel costs its latency alone. A gather is the second half of
     an all-reduce.
     """
-    norms, hops = NETWORKS[network], over_torus(0, CHIPS[chips], TPU_V3)
+    found, hops = exchanged(network), over_torus(0, CHIPS[chips], TPU_V3)
     if chips > MOST_DEVICES:
-        return norms * REDUCTIONS * hops
-    gathered = BYTES * TOLD * CHANNELS[network] * chips
-    sent = over_torus(gathered, CHIPS[chips], TPU_V3) - hops
-    return norms * (hops / 2 + hops) + sent / 2
+        return found.norms * REDUCTIONS * hops
+    sent = over_torus(found.told * chips, CHIPS[chips], TPU_V3) - hops
+    return found.norms * hops / 2 + found.back * hops + sent / 2
 
 
 def row(network: str, images: int, chips: int) -> dict:
     """Return the times of a step on TPU v3 chips; communication does not overlap computation."""
-    parameters = accounting.account(network).parameters
+    gradient = exchanged(network).gradient
     compute = seconds_of_images(network, images, TPU_V3)
-    ring = around_ring(BYTES * parameters, chips, TPU_V3)
-    torus = over_torus(BYTES * parameters, CHIPS[chips], TPU_V3)
+    ring = around_ring(gradient, chips, TPU_V3)
+    torus = over_torus(gradient, CHIPS[chips], TPU_V3)
     statistics = seconds_of_norms(network, chips)
     return {
         "network": network,
         "chips": chips,
         "images_per_chip": images,
-        "sent_mb": 2 * (chips - 1) / chips * BYTES * parameters / 1e6,
+        "sent_mb": 2 * (chips - 1) / chips * gradient / 1e6,
         "compute_ms": 1e3 * compute,
         "ring_ms": 1e3 * ring,
         "torus_ms": 1e3 * torus,
@@ -129,28 +171,28 @@ def row(network: str, images: int, chips: int) -> dict:
 
 def goyal() -> float:
     """Return the efficiency that the model predicts for the servers of Goyal et al. 2017."""
-    size = BYTES * accounting.account("resnet50").parameters
+    size = FLOAT32 * accounting.account("resnet50").parameters
     compute = GOYAL_IMAGES / SERVER.rate
     return compute / (compute + around_ring(size, GOYAL_SERVERS, SERVER))
 
 
 def run() -> Findings:
     """Compute the times of a step for each network, batch and number of chips."""
-    at = {case: row(*case) for case in itertools.product(NETWORKS, IMAGES, CHIPS)}
+    at = {case: row(*case) for case in itertools.product(ROWS, IMAGES, CHIPS)}
     return Findings(QUESTION, _answer(at), list(at.values()), {"scaling.png": _draw(at)})
 
 
 def _answer(at: dict[tuple[str, int, int], dict]) -> str:
     full, thin = (at["resnet50", images, 4096] for images in IMAGES)
-    vgg = at["vgg16", IMAGES[1], 4096]
+    vgg = at["vgg11", IMAGES[1], 4096]
     model = thin["efficiency_torus"] * TPU_V3.rate
     return (
-        f"Per step, a chip sends {full['sent_mb']:.0f} MB with ResNet-50 and "
-        f"{vgg['sent_mb']:,.0f} MB with VGG16, for any number of chips. Each of 4,096 chips "
+        f"Per step in bfloat16, a chip sends {full['sent_mb']:.0f} MB with ResNet-50 and "
+        f"{vgg['sent_mb']:,.0f} MB with VGG-11, for any number of chips. Each of 4,096 chips "
         f"computes {full['efficiency_torus']:.0%} of the time with 256 images and "
-        f"{thin['efficiency_torus']:.0%} with 16 (VGG16 {vgg['efficiency_torus']:.0%}). The first "
+        f"{thin['efficiency_torus']:.0%} with 16 (VGG-11 {vgg['efficiency_torus']:.0%}). The first "
         f"bottleneck is batch norm over all images: its "
-        f"{NETWORKS['resnet50'] * REDUCTIONS} small reductions wait "
+        f"{exchanged('resnet50').norms * REDUCTIONS} small reductions wait "
         f"{thin['norms_over_all_ms']:.0f} ms for latency alone, with {thin['compute_ms']:.1f} ms "
         f"of computation and {thin['torus_ms']:.1f} ms for the gradient. group_size removes them. "
         f"The second is one ring of all chips ({thin['ring_ms']:.1f} ms). Predicted and published: "
@@ -169,9 +211,9 @@ def _draw(panels, at: dict[tuple[str, int, int], dict]) -> None:
         "efficiency_ring": ("one ring", style.TRAIN),
         "efficiency_norms_over_all": ("torus, norms over all images", style.TEST),
     }
-    for axes, network in zip(panels, NETWORKS, strict=True):
+    for axes, network in zip(panels, ROWS, strict=True):
         for (name, (label, colour)), images in itertools.product(curves.items(), IMAGES):
-            if NETWORKS[network] or "norms" not in name:
+            if exchanged(network).norms or "norms" not in name:
                 found = [at[network, images, chips][name] for chips in CHIPS]
                 line = "-" if images == IMAGES[0] else "--"
                 look = {"marker": ".", "color": colour, "label": f"{label}, {images} per chip"}
