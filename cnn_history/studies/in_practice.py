@@ -61,10 +61,16 @@ def _kfac(rate, steps):
 
 
 METHODS = {
-    "Adam": Method(lambda rate, steps: optimizers.adam(rate), (1e-2, 3e-3, 3e-2), "rate"),
-    "SGD, momentum, decay": Method(_decayed, (0.3, 0.1, 1.0), "rate"),
-    "K-FAC": Method(_kfac, (0.1, 0.03, 0.3), "rate", differentiate=differentiate.with_factors),
-    "L-BFGS": Method(lambda m, steps: optimizers.lbfgs(m), (10, 5, 20), "memory", full_batch=True),
+    "Adam": Method(
+        lambda rate, steps: optimizers.adam(rate), (1e-2, 3e-3, 3e-2, 1e-1, 3e-1), "rate"
+    ),
+    "SGD, momentum, decay": Method(_decayed, (0.3, 0.1, 1.0, 3.0, 10.0), "rate"),
+    "K-FAC": Method(
+        _kfac, (0.1, 0.3, 1.0, 3.0, 10.0), "rate", differentiate=differentiate.with_factors
+    ),
+    "L-BFGS": Method(
+        lambda m, steps: optimizers.lbfgs(m), (10, 5, 20, 40, 80), "memory", full_batch=True
+    ),
 }
 
 
@@ -81,7 +87,7 @@ class Net(nn.Module):
         return nn.Dense(10)(x.reshape(len(x), -1))
 
 
-def run(passes: int = 40, batch_size: int = 128, settings: int = 3, seeds: int = 5) -> Findings:
+def run(passes: int = 40, batch_size: int = 128, settings: int = 5, seeds: int = 5) -> Findings:
     """Train a small convolutional net on the embedded digits by each rule, tuned equally.
 
     A pass is one value and gradient of every image. Each trial of L-BFGS's line search counts.

@@ -2,7 +2,7 @@
 
     ./launch.sh study --config=experiments/studies/in_practice.py --workdir=runs/in_practice
 
-On the embedded digits, in a few minutes on two cores. Each rule is tried with three settings on a
+On the embedded digits, in a few minutes on two cores. Each rule is tried with five settings on a
 separate seed; its best setting then runs from other seeds. `:long` has more passes and seeds.
 """
 
