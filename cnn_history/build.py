@@ -362,12 +362,12 @@ def _check_stages(config: ConfigDict, network: nn.Module) -> None:
         return
     if not getattr(network, "in_stages", False):
         raise UserError(
-            f"config.kept: {config.model.name} is not built in stages, of which one at a time "
-            "could be computed once more; set it to 'all'."
+            f"config.kept: {config.model.name} has no stages that could be recomputed; set it to "
+            f"'all'."
         )
     if optimizers.OPTIMIZERS[config.optimizer.name].factors:
         raise UserError(
-            f"config.kept: {config.optimizer.name} takes what each layer sees; set it to 'all'."
+            f"config.kept: {config.optimizer.name} needs the inputs of all layers; set it to 'all'."
         )
 
 

@@ -82,7 +82,7 @@ def _account(config: ConfigDict) -> dict:
 
 
 def _largest(config: ConfigDict, found: dict) -> dict:
-    """Return the largest batch whose step fits; each compilation is a process of its own."""
+    """Return the largest batch whose step fits; each compilation runs in a separate process."""
     step = found["programs"]["step"]
     seconds = max(SECONDS, SLOW * step["seconds"])
     question = {"config": json.loads(config.to_json()), "topology": found["topology"]}
@@ -96,7 +96,7 @@ def _largest(config: ConfigDict, found: dict) -> dict:
 
 
 def of_one_batch() -> None:
-    """Be the process that compiles a step for another batch."""
+    """Entry point of a separate process that compiles a step for another batch."""
 
     def respond(question: dict) -> dict:
         _only_trace()

@@ -143,13 +143,13 @@ CONFIGS = {
     ): "config.micro_batches: kfac needs more than a batch's gradient",
     (LENET, "--config.optimizer_state=shard"): "did you mean 'sharded'",
     (LENET, "--config.kept=stage"): "did you mean 'stages'",
-    (LENET, "--config.kept=stages"): "config.kept: lenet5 is not built in stages",
+    (LENET, "--config.kept=stages"): "config.kept: lenet5 has no stages",
     (
         RESNET,
         "--config.kept=convolutions",
         "--config.dataset=digits",
         "--config.optimizer.name=kfac",
-    ): "config.kept: kfac takes what each layer sees",
+    ): "config.kept: kfac needs the inputs of all layers",
     (
         PHOTOS % "resnet_large_batch" + ":batch=256,dataset=digits",
         "--config.model.norm.name=none",

@@ -1,9 +1,10 @@
-"""Stages of networks: what is kept of one for the backward pass.
+"""Stages of networks, and the activations that they keep for the backward pass.
 
-jax keeps each activation that a derivative needs until the backward pass comes to it. Less can be
-kept, and the rest computed a second time before the stage's derivative (Chen, Xu, Zhang & Guestrin
-2016, "Training deep nets with sublinear memory cost", arXiv:1604.06174, sec. 3 and 4). The moments
-that norms find are always kept: they are small, and devices exchange messages to find them.
+By default, jax keeps every activation that a derivative needs until the backward pass uses it. To
+save memory, a stage can keep fewer and recompute the others before its derivative (Chen, Xu, Zhang
+& Guestrin 2016, "Training deep nets with sublinear memory cost", arXiv:1604.06174, sec. 3 and 4).
+Moments of norms are always kept: they are small, and recomputing them would need communication
+between devices.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ import jax
 from cnn_history.layers import forms
 
 ALL, CONVOLUTIONS, STAGES = KEPT = ("all", "convolutions", "stages")
-# Layers that have several forms, by name, and primitives.
+# Names of layers with several forms, and primitives.
 LAYERS_KEPT = {
     CONVOLUTIONS: (("group_moments", "convolve"), (jax.lax.conv_general_dilated_p,)),
     STAGES: (("group_moments",), ()),
@@ -28,11 +29,12 @@ _kept = contextvars.ContextVar("kept", default=ALL)
 
 @contextlib.contextmanager
 def keeping(what: str) -> Iterator[None]:
-    """Trace networks of which this is kept for the backward pass; numbers are the same.
+    """Within this context, traced networks keep `kept` for the backward pass; numbers do not
+    change.
 
-    `all`: whatever a derivative needs. `convolutions`: the outputs of convolutions, and moments;
-    norms, activations and sums are computed once more. `stages`: the input of each stage, and
-    moments; all of the stage is computed once more.
+    `all`: everything that a derivative needs. `convolutions`: the outputs of convolutions, and
+    moments; norms, activations and sums are recomputed. `stages`: the input of each stage, and
+    moments; everything else in the stage is recomputed.
     """
     token = _kept.set(what)
     try:

@@ -1,6 +1,6 @@
-"""A question put to a process of its own, for so many seconds at most.
+"""Run a computation in a separate process, with a time limit.
 
-The compiler looks for no signals and cannot be stopped within a process.
+The compiler ignores signals and cannot be stopped within a process.
 """
 
 import json
@@ -14,7 +14,7 @@ from cnn_history.errors import UserError
 
 
 def answer(command: Sequence[str], question: dict, seconds: float) -> dict | None:
-    """Return what a command answers, by `answering`; None if it takes more than `seconds`.
+    """Return the answer of a command that calls `answering`; None if it takes more than `seconds`.
 
     Raises UserError if it fails. The command ends when this process ends.
     """
@@ -30,16 +30,16 @@ def answer(command: Sequence[str], question: dict, seconds: float) -> dict | Non
     if process.returncode and late:
         return None
     if process.returncode:
-        raise UserError(f"a process that compiles ended with status {process.returncode}.")
+        raise UserError(f"the compiling process failed with status {process.returncode}.")
     return json.loads(said)
 
 
 def answering(respond: Callable[[dict], dict]) -> None:
-    """Answer the question of the process that started this one; end when that one ends."""
+    """Answer the question of the parent process; end when the parent ends."""
     question = json.loads(sys.stdin.readline())
 
     def wait():
-        os.read(sys.stdin.fileno(), 1)  # nothing, once the other end is closed
+        os.read(sys.stdin.fileno(), 1)  # returns nothing once the other end is closed
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()

@@ -1,28 +1,29 @@
-"""The largest number of images that fits a device, by few compilations."""
+"""Find the largest number of images that fits a device, in few compilations."""
 
 import math
 from collections.abc import Callable
 
 MOST = 6  # compilations
-NEAR = 16  # done when what does not fit is within a sixteenth of what fits
+NEAR = 16  # stop when the bounds differ by less than a sixteenth
 SMALL = 1 / 4  # share of the memory at which a second, quick compilation measures a line
 
 
 def largest(
     measure: Callable[[int], dict | None], count: int, first: dict, multiple: int = 1
 ) -> dict:
-    """Return what fits, what does not, and the compilations that it took.
+    """Return the largest size that fits, the smallest that does not, and the compilations used.
 
-    Memory is nearly linear in the number of images. Two small numbers of them give a line; what is
-    tried next is a sixteenth below the place where that line meets the chip's memory, then a
-    sixteenth more at a time, or the geometric middle of one that fits and one that does not.
+    Memory is nearly linear in the number of images. Two small numbers give a line. The next number
+    to try is a sixteenth below the point where the line meets the chip's memory; then a sixteenth
+    more at a time, or the geometric mean of the largest number that fits and the smallest that does
+    not.
 
     Args:
-      measure: number of images -> what compiling for them shows, as `compilation.compiled`; None
-        where that takes too long, as it does near the limit: whether such a number fits is unknown.
-      count: the number that has been compiled already.
-      first: what that showed.
-      multiple: of which numbers are, such as the groups of a norm.
+      measure: number of images -> measurements, as from `compilation.compiled`; None if compiling
+        takes too long, as it does near the limit: it is then unknown whether that number fits.
+      count: a number that has been compiled already.
+      first: its measurements.
+      multiple: divides every number tried, such as the groups of a norm.
 
     Returns:
       `images` (0 if none was found to fit), `too_many` and `unknown` (the smallest numbers that do

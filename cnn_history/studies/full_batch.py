@@ -15,8 +15,8 @@ from cnn_history.studies.findings import Findings, Row, picture
 from cnn_history.studies.interval import columns, decided, interval
 
 NETWORK, IMAGE_SIZE = "lenet5", 32
-TUNING_SEED = 1000  # not among the seeds of the results
-TIMED = 30  # steps that tell what one costs
+TUNING_SEED = 1000  # differs from all seeds of the results
+TIMED = 30  # steps for measuring the time of one
 LOOKS = 25  # measurements during a run, the last one at its end
 FIRST_LOOK = 1 / 50  # of the run's time
 END = 1e-3  # a training loss at which a run counts as finished
@@ -73,7 +73,7 @@ METHODS = {
 
 
 class Point(NamedTuple):
-    """What a run has reached; for several runs, arrays [seeds, looks].
+    """Measurements during a run; for several runs, arrays [seeds, looks].
 
     Attributes:
       seconds: processor time of its steps so far, on all cores.
@@ -186,7 +186,7 @@ def _row(name: str, rate: float | None, tuned: dict[float, float], runs: Point) 
 
 
 def answer(rows: Sequence[Row], runs: dict[str, Point], seconds: float) -> str:
-    """Give what each rule reached, and whether L-BFGS has the lower loss and test error.
+    """Summarize what each rule reached, and whether L-BFGS has the lower loss and test error.
 
     Args:
       rows: rows of the table.
@@ -225,7 +225,7 @@ def _apart(more: np.ndarray, what: str, form: str) -> str:
         more,
         f"a {what} lower by {ends(more)}",
         f"a {what} higher by {ends(-more)}",
-        f"no significantly other {what} ({ends(more)})",
+        f"no significantly different {what} ({ends(more)})",
     )
 
 

@@ -134,7 +134,7 @@ def whole_outside(rule: optax.GradientTransformation, mesh: Mesh):
 
 
 def put(tree, sharding: NamedSharding):
-    """Place numpy arrays of which every process has a full copy."""
+    """Place NumPy arrays; every process has a full copy."""
 
     def place(array):
         array = np.asarray(array)
@@ -155,7 +155,7 @@ def rows(sharding: NamedSharding, count: int) -> np.ndarray:
 
 
 def put_rows(tree, rows: np.ndarray, count: int, sharding: NamedSharding):
-    """Place arrays [count, ...] of which every process has only its own `rows`."""
+    """Place arrays [count, ...]; every process has only its own `rows`."""
 
     def place(array):
         def part(index):

@@ -77,7 +77,7 @@ def in_parts(parts: int, unroll: bool = False) -> Callable:
 
 
 def keeping(what: str, differentiate: Callable) -> Callable:
-    """Return the function for networks of which `what` is kept, one of `models.KEPT`."""
+    """Return the function for networks that keep `what`, one of `models.KEPT`."""
 
     def differentiate_it(*arguments):
         with models.keeping(what):

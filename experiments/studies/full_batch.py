@@ -3,7 +3,7 @@
     ./launch.sh study --config=experiments/studies/full_batch.py --workdir=runs/full_batch
 
 On the embedded digits, without augmentation, to a training loss below 0.001 and beyond. Adam and
-momentum are tuned over five rates on a seed of their own. `:long` has more time and seeds.
+momentum are tuned over five rates on a separate seed. `:long` has more time and seeds.
 """
 
 import functools

@@ -32,7 +32,7 @@ def test_the_answer_is_made_of_the_numbers():
     assert "L-BFGS 0.0008 and 5.00%, below 0.001 after 2.0 s" in said
     assert "momentum, decay 0.001 and 5.00%, below 0.001 in 2 of 3 runs" in said
     assert "a loss lower by 2.0 decades to 2.0 decades, and a test error higher by 1.00%" in said
-    assert said.count("no significantly other") == 2
+    assert said.count("no significantly different") == 2
 
 
 @pytest.mark.slow
