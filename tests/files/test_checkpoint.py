@@ -29,7 +29,7 @@ def test_every_read_beside_a_run_that_saves_all_the_time_is_good(tmp_path, capfd
                 checkpoints.save(step, state(step))
 
     (tmp_path / checkpoint.FOLDER).mkdir()
-    with pytest.raises(ValueError, match="has not saved one yet"):
+    with pytest.raises(ValueError, match="has no checkpoint yet"):
         restore_variables(tmp_path)
     writer = threading.Thread(target=run)
     writer.start()
@@ -81,7 +81,7 @@ def test_a_step_that_is_removed_meanwhile_is_whole_or_chosen_again(
 def test_a_state_of_another_version_is_named(asked, tmp_path):
     with Checkpoints(tmp_path, keep=1) as checkpoints:
         checkpoints.save(1, {"w": jnp.zeros(3)})
-        with pytest.raises(checkpoint.OtherStructure, match="another state than this version's"):
+        with pytest.raises(checkpoint.OtherStructure, match="a state of another version"):
             checkpoints.restore({k: jax.tree.map(jnp.asarray, v) for k, v in asked.items()})
 
 
