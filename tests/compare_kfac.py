@@ -29,8 +29,8 @@ TASKS = flags.DEFINE_list("tasks", "lenet5,resnet20", "Which to run.")
 # What sets the length of a step: the rate of momentum, the bound on the KL divergence of K-FAC.
 # With the bound active the rate of K-FAC changes nothing, as was measured; it stays RATE.
 GRIDS = {
-    "momentum": ("learning_rate", (0.03, 0.1, 0.3)),
-    "kfac": ("kl_clip", (1e-3, 1e-2, 1e-1)),
+    "momentum": ("learning_rate", (0.003, 0.01, 0.03, 0.1, 0.3)),
+    "kfac": ("kl_clip", (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)),
 }
 RATE = 0.1
 TUNING_SEED, SEEDS = 100, (0, 1, 2)
