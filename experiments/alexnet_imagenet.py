@@ -10,8 +10,9 @@ elsewhere; dropout 0.5; LRN; 224x224 crops of the central 256x256, mirrored at r
 the mean image subtracted from grey levels.
 
 Departures: 227x227 crops (see models/alexnet.py). The authors lowered the rate by hand; here it
-drops after five passes without a new lowest error. Both groups of channels are on one device. ¶ Not
-stated: the size of the mean image. Here it is that of the network's inputs.
+drops after five passes without a new lowest error. Both groups of channels are on one device.
+
+Not stated: the size of the mean image. Here it is that of the network's inputs.
 
 Expected: 40.7 % top-1 and 18.2 % top-5 error (validation, one network, ten crops). Not run here: it
 needs an accelerator.

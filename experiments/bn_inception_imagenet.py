@@ -12,7 +12,9 @@ steps".
 
 Not stated, and chosen here: momentum 0.9, as for GoogLeNet; weight decay 0.00004, a fifth of the
 0.0002 in Caffe's release of GoogLeNet; half of Howard's range of distortions; the initialization of
-He et al. 2015; no averaging of parameters. ¶ Departure: synchronous updates.
+He et al. 2015; no averaging of parameters.
+
+Departure: synchronous updates.
 
 Expected: 25.2 % top-1 and 7.82 % top-5 error by one crop, 21.99 and 5.82 % by 144 (validation, one
 network). Not run here: it needs an accelerator.

@@ -8,11 +8,12 @@ with weight 0.3; dropout 0.4, and 0.7 in the auxiliary classifiers; evaluation w
 parameters; crops of 8 to 100 % of the image with aspects of 3/4 to 4/3; photometric distortions;
 the mean colour subtracted.
 
-Departure: synchronous updates; the paper's ran asynchronously on many machines. ¶ Not stated, and
-taken from Caffe's release of the network: batch 32, initial rate 0.01, weight decay 0.0002, 2.4
-million iterations (60 passes), Xavier's initialization and biases of 0.2. Not stated, and chosen
-here: input values are grey levels; Polyak averaging is the mean of the parameters after all
-updates, as in Polyak & Juditsky 1992.
+Departure: synchronous updates; the paper's ran asynchronously on many machines.
+
+Not stated, and taken from Caffe's release of the network: batch 32, initial rate 0.01, weight decay
+0.0002, 2.4 million iterations (60 passes), Xavier's initialization and biases of 0.2. Not stated,
+and chosen here: input values are grey levels; Polyak averaging is the mean of the parameters after
+all updates, as in Polyak & Juditsky 1992.
 
 Expected: 10.07 % top-5 error by one crop, 9.15 % by ten, 7.89 % by 144 (validation, one network).
 Not run here: it needs an accelerator.

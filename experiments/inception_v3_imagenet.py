@@ -8,11 +8,12 @@ passes; 100 passes; gradients clipped at 2.0, labels smoothed by 0.1, a running 
 parameters for evaluation, 299x299 images, one auxiliary classifier with a normalized hidden layer.
 
 Readings: an update uses the 32 images of one replica (the paper's 50 replicas updated
-asynchronously); the threshold of 2.0 applies to the norm of the whole gradient. ¶ Not stated, and
-chosen here: weight 0.3 for the auxiliary classifier, as in GoogLeNet; weight decay 0.00004, values
-in [-1, 1] and an average with decay 0.9999 after a ramp, as in the release; the initialization of
-He et al. 2015; GoogLeNet's augmentation with half its distortions; for 144 crops of 299x299,
-GoogLeNet's scales times 4/3.
+asynchronously); the threshold of 2.0 applies to the norm of the whole gradient.
+
+Not stated, and chosen here: weight 0.3 for the auxiliary classifier, as in GoogLeNet; weight decay
+0.00004, values in [-1, 1] and an average with decay 0.9999 after a ramp, as in the release; the
+initialization of He et al. 2015; GoogLeNet's augmentation with half its distortions; for 144 crops
+of 299x299, GoogLeNet's scales times 4/3.
 
 Expected: 21.2 % top-1 and 5.6 % top-5 error by one crop, 18.77 and 4.2 % by 144 (validation, one
 network; the paper left out blacklisted images). Not run here: it needs an accelerator.

@@ -10,14 +10,17 @@ Measured here: 1.08 % ± 0.10 (n=10), best run 0.96 %; 80 s on two idle CPU core
 
 `:sdlm` is the paper's training (sec. III-B): one example at a time, 1.2 million updates. Each
 weight has its own rate, from second derivatives estimated on 500 examples before each pass; μ =
-0.02. ¶ Readings: the 500 examples are redrawn for each pass; the loss is eq. 9 with j = 1, which
-the paper leaves open. Departure: weights start from U(±√3/√F) (LeCun et al. 1998, "Efficient
-BackProp", eq. 16) instead of U(±2.4/F). With U(±2.4/F), states and second derivatives are so small
-at first that nearly all rates are η/μ = 0.025 for a whole pass (the paper's were 7e-5 to 0.016);
-here the units saturated within a thousand updates. ¶ Measured: 1.71 % (n=1), 3,566 s on two shared
-CPU cores (results/lenet5_1998_mnist_sdlm.json). In the second pass the error rose from 2.5 to 5.0
-%, because the estimates were far smaller in all layers up to C5 and the rates so much higher. It
-fell again with the global rate.
+0.02.
+
+Readings: the 500 examples are redrawn for each pass; the loss is eq. 9 with j = 1, which the paper
+leaves open. Departure: weights start from U(±√3/√F) (LeCun et al. 1998, "Efficient BackProp", eq.
+16) instead of U(±2.4/F). With U(±2.4/F), states and second derivatives are so small at first that
+nearly all rates are η/μ = 0.025 for a whole pass (the paper's were 7e-5 to 0.016); here the units
+saturated within a thousand updates.
+
+Measured: 1.71 % (n=1), 3,566 s on two shared CPU cores (results/lenet5_1998_mnist_sdlm.json). In
+the second pass the error rose from 2.5 to 5.0 %, because the estimates were far smaller in all
+layers up to C5 and the rates so much higher. It fell again with the global rate.
 """
 
 from cnn_history.config import base, choose, parse, smoke, steps

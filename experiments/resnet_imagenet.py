@@ -15,9 +15,10 @@ AlexNet's colour augmentation; the initialization of He et al. 2015.
 Readings: weight decay applies to every parameter, as in the authors' code; He's initialization uses
 fan-in (their later code: fan-out); shortcuts are B (A in the paper's first comparison of 18 and 34
 layers). For tests, batch norm uses the mean statistics of 100 training batches: in the authors'
-release, test-time statistics are not a moving average either. ¶ Departures: the rate drops after
-five passes without a new lowest error; a step's statistics cover the whole batch, the authors' only
-one GPU's part.
+release, test-time statistics are not a moving average either.
+
+Departures: the rate drops after five passes without a new lowest error; a step's statistics cover
+the whole batch, the authors' only one GPU's part.
 
 Expected: 27.88 (A), 24.52, 22.85, 21.75, 21.43 % top-1 error by ten crops (validation). Not run
 here: it needs an accelerator.

@@ -20,10 +20,11 @@ variance", the deeper ones from net A's layers; "after the paper submission we f
 possible to initialise the weights without pre-training by using the random initialisation procedure
 of Glorot & Bengio". The default is Glorot's, which trains every net without pre-training;
 `init=gaussian` has a deviation of 0.01. Taken literally, the deviation would be 0.1; the initial
-logits of net A on photos then have a deviation of 9·10^7 (with 0.01: 9·10^-4). ¶ Departures: the
-rate drops after five passes without a new lowest error. With `jitter`, the paper fine-tunes the net
-of S = 384; here training starts anew. Layers are taken from A by name (conv1_1, conv2_1, conv3_1,
-conv3_2), because in order of depth the shapes do not agree.
+logits of net A on photos then have a deviation of 9·10^7 (with 0.01: 9·10^-4).
+
+Departures: the rate drops after five passes without a new lowest error. With `jitter`, the paper
+fine-tunes the net of S = 384; here training starts anew. Layers are taken from A by name (conv1_1,
+conv2_1, conv3_1, conv3_2), because in order of depth the shapes do not agree.
 
 With Glorot's initialization on grey levels, the rate of 0.01 diverged within 4 steps at a batch of
 8. A batch of 256 has not been run.

@@ -10,8 +10,9 @@ of the central 256x256, less the per-pixel mean.
 
 Readings: "all weights are initialized to 10^-2" is the deviation, since equal weights stay equal;
 biases are 0 as stated. The rate is divided by 10 three times, as in Krizhevsky et al. 2012, after
-five passes without a new lowest error. ¶ Not stated: weight decay; here 0.0005, as in Krizhevsky et
-al. 2012, whom the section follows.
+five passes without a new lowest error.
+
+Not stated: weight decay; here 0.0005, as in Krizhevsky et al. 2012, whom the section follows.
 
 Expected: 38.4 % top-1 and 16.5 % top-5 error (validation, one network; the paper does not say by
 which crops). Not run here: it needs an accelerator.
