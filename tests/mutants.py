@@ -455,7 +455,7 @@ MUTANTS = (
         "tests/test_hostile.py",
     ),
     Mutant(
-        "what has changed is not copied to a bucket again",
+        "unchanged files are copied to a bucket again",
         "self._copied[file] = state",
         "self._copied[file] = _state(self.files)",
         "tests/files/test_bucket.py",

@@ -83,6 +83,7 @@ def test_seeds_evaluate_load_and_start_from(tmp_path):
     assert status == 0, err
     assert "(n=2)" in out
     both = json.loads((tmp_path / "seeds" / "summary.json").read_text())
+    assert both["seed"] == [0, 1]
     members = [f"{tmp_path}/seeds/seed_{seed}" for seed in (0, 1)]
     errors = [json.loads(pathlib.Path(m, "summary.json").read_text())["test"] for m in members]
     assert both["test"]["top1_errors"] == [e["top1_error"] for e in errors]

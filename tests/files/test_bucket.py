@@ -63,6 +63,21 @@ def test_a_run_goes_on_from_its_bucket_and_is_the_same_run(server, tmp_path):
         loop.run(config, there)
 
 
+def test_changed_files_are_copied_again_and_no_others(tmp_path):
+    files, there = tmp_path / "files", tmp_path / "there"
+    for folder in (files, there):
+        folder.mkdir()
+    for name in ("changed", "same"):
+        (files / name).write_text("1")
+    place = bucket.Place(there, files)
+    place.push()
+    (files / "changed").write_text("22")
+    (there / "same").write_text("a copy would replace this")
+    place.push()
+    assert (there / "changed").read_text() == "22"
+    assert (there / "same").read_text() == "a copy would replace this"
+
+
 def test_what_is_missing_is_named(server, monkeypatch):
     with pytest.raises(UserError, match="neither a folder nor gs://BUCKET/FOLDER"):
         bucket.path("s3://bucket/run")
