@@ -3,9 +3,10 @@
     ./launch.sh python -m tests.screen_lenet5_1998 --output=results
 
 Stochastic diagonal Levenberg-Marquardt (LeCun et al. 1998, sec. III-B and appendix C) on the first
-12,000 images of MNIST for three passes, one example at a time. Each reading differs from
-`experiments/lenet5_1998_mnist.py:sdlm` in what its name says. Writes `lenet5_1998_readings.json`,
-or adds to it what is missing, and prints a Markdown table. Needs MNIST in $TFDS_DATA_DIR.
+12,000 images of MNIST for three passes, one example at a time. The first reading is
+`experiments/lenet5_1998_mnist.py:sdlm` with `gamma=1`; the others differ from it in what their
+names say. Writes `lenet5_1998_readings.json`, or adds to it what is missing, and prints a Markdown
+table. Needs MNIST in $TFDS_DATA_DIR.
 """
 
 import functools
@@ -36,7 +37,7 @@ POSITIONS = {"c1": 28 * 28, "s2": 14 * 14, "c3": 10 * 10, "s4": 5 * 5, "c5": 1, 
 
 
 class Reading(NamedTuple):
-    """What the paper leaves open, as `:sdlm` has it by default.
+    """What the paper leaves open, as `:sdlm` with `gamma=1` has it by default.
 
     Attributes:
       limit: initial weights are from U(-limit(F), limit(F)), F being the unit's inputs.
@@ -75,7 +76,7 @@ def lush(inputs):
 
 
 READINGS = {
-    "as `:sdlm`": Reading(),
+    "h anew for each pass, γ = 1": Reading(),
     "weights from U(±2.4/F)": Reading(limit=papers),
     "weights from U(±1/√F)": Reading(limit=lush),
     "U(±2.4/F), F = 1 for subsampling": Reading(limit=papers, inputs_of_subsampling=1),
