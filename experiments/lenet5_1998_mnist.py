@@ -23,7 +23,8 @@ Measured: 0.98 % ± 0.11 (n=3), the best 0.89 %; 8 minutes on a free CPU core
 (results/lenet5_1998_mnist_sdlm.json). With γ = 1, which forgets earlier estimates, one run erred on
 1.71 %: in its second pass the error rose from 2.5 to 5.0 %, because the estimates were far smaller
 in all layers up to C5 and the rates so much higher. γ is the best of 22 readings on 12,000 images
-(docs/experiments.md), by the error on the test images; in full, γ = 0.5 errs on 0.90 % ± 0.04 (n=3).
+(docs/experiments.md), by the error on the test images; in full, γ = 0.5 errs on 0.90 % ± 0.04
+(n=3).
 """
 
 from cnn_history.config import base, choose, parse, smoke, steps
