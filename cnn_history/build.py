@@ -387,7 +387,7 @@ def _check_channels(config: ConfigDict, prepare: Callable, data: datasets.Source
 def _check_batches(config: ConfigDict, devices: int) -> None:
     """Raise UserError if devices, micro-batches or groups of norms do not divide a batch.
 
-    Of an evaluation, the last batch is filled up, and so may be all of them.
+    Batches of an evaluation need no check: their size is rounded up to a multiple of the devices.
     """
     if config.batch_size % devices:
         raise UserError(
