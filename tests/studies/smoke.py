@@ -13,6 +13,10 @@ from cnn_history.studies import auxiliary_heads
 # compile the steps of all nine, with batch norm and without, takes 3 GB.
 MODULES = ("inception_3a", "inception_3b", "pool3", "inception_4a", "inception_4d")
 
+# Images of each split for studies that use all of them in a step: without LLVM's optimizations,
+# which the tests leave out, a step on all digits takes seconds.
+FEW_IMAGES = {"full_batch": 200, "in_practice": 400}
+
 
 def config(name, arg=None):
     """Return a study's config."""
@@ -31,4 +35,8 @@ def findings(name):
                 layer for layer in auxiliary_heads.LAYERS if layer in (*few, "conv1", "conv2")
             ]
             stack.enter_context(mock.patch.object(auxiliary_heads, "LAYERS", layers))
+        if few := FEW_IMAGES.get(name):
+            module = importlib.import_module(f"cnn_history.studies.{name}")
+            images = functools.partial(module.images, examples=few)
+            stack.enter_context(mock.patch.object(module, "images", images))
         return studies.STUDIES[options.pop("study")].run(**options)
