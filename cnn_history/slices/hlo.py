@@ -25,8 +25,9 @@ BITS = re.compile(r"\d+")
 
 # In a layout, after the order of dimensions: the first tile, and the memory space if not HBM.
 TILE, SPACE = re.compile(r":T\(([\d,]+)\)"), re.compile(r"S\([1-9]\d*\)")
-# Instructions that rename an existing array, or name input data.
-NO_ARRAY = {"parameter", "constant", "get-tuple-element", "tuple", "bitcast", "copy-done"}
+# Instructions that rename an existing array, or name input data. One that starts an asynchronous
+# operation also names its operands; the one that ends it names the result.
+NO_ARRAY = re.compile(r"parameter|constant|get-tuple-element|tuple|bitcast|.*-start")
 MOVES = ("copy", "transpose", "pad", "reshape")
 
 
@@ -172,9 +173,9 @@ def layout_costs(text: str) -> list[dict]:
         for called in CALLED.findall(one.line)
     }
     for one in instructions(text):
-        if one.computation in fused or one.opcode in NO_ARRAY:
+        if one.computation in fused or NO_ARRAY.fullmatch(one.opcode):
             continue
-        moved = one.name.partition(".")[0].partition("_")[0].removesuffix("-start")
+        moved = one.name.partition(".")[0].partition("_")[0]
         moved = moved if one.opcode in (moved, "fusion") else one.opcode
         for array in one.arrays:
             if not array.in_hbm:

@@ -66,6 +66,27 @@ def test_what_layouts_cost():
     assert not any(row["array"] == "f32[8,8,8]" for row in rows)
 
 
+# As libtpu 0.0.42.1 fetches a padded array from HBM in two parts, shortened.
+FETCHED = """
+ENTRY %main (param.1: f32[8,40]) -> f32[8,40] {
+  %param.1 = f32[8,40]{1,0:T(8,128)} parameter(0)
+  %copy-start.1 = (f32[8,40]{1,0:T(8,128)}, f32[8,40]{1,0:T(8,128)S(1)}, u32[]{:S(2)}) \
+copy-start(%fusion.1)
+  %copy-done.1 = f32[8,40]{1,0:T(8,128)} copy-done(%copy-start.1)
+  %slice-start.1 = ((f32[8,40]{1,0:T(8,128)}), f32[4,40]{1,0:T(8,128)S(1)}, s32[]{:S(2)}) \
+slice-start(%copy-done.1), slice={[0:4], [0:40]}
+  %slice-start.2 = ((f32[8,40]{1,0:T(8,128)}), f32[4,40]{1,0:T(8,128)S(1)}, s32[]{:S(2)}) \
+slice-start(%copy-done.1), slice={[4:8], [0:40]}
+}
+"""
+
+
+def test_an_array_counts_once_however_often_it_is_fetched():
+    (row,) = hlo.layout_costs(FETCHED)
+    assert (row["what"], row["array"], row["count"]) == ("padding", "f32[8,40]", 1)
+    assert row["bytes"] == 8 * (128 - 40) * 4
+
+
 @pytest.mark.parametrize(
     ("text", "bytes", "padded"),
     [
