@@ -12,7 +12,7 @@ PACKAGE = CHECKOUT / "cnn_history"
 # From the bottom to the top: a part imports of ours what stands above it in this list, and itself.
 # Of a module, the longest entry that it belongs to counts.
 LAYERS = (
-    *("errors", "lookup", "papers", "choices", "cpu"),
+    *("errors", "lookup", "papers", "choices", "cpu", "tpu"),
     *("initializers", "schedules", "losses", "layers", "models", "optimizers"),
     *("datasets", "evaluation", "accounting", "weights"),
     *("config", "files", "reporting", "experiment"),

@@ -42,6 +42,20 @@ def replaced(**forms: Callable) -> Iterator[None]:
         _forms.reset(token)
 
 
+def using(forms: Mapping[str, Callable]) -> Callable[[Callable], Callable]:
+    """Return a decorator: the function is traced with these forms added."""
+
+    def decorate(function: Callable) -> Callable:
+        @functools.wraps(function)
+        def call(*args: Any) -> Any:
+            with replaced(**forms):
+                return function(*args)
+
+        return call
+
+    return decorate
+
+
 @contextlib.contextmanager
 def as_written() -> Iterator[None]:
     """Trace layers without any forms, to see which inputs a position reads."""

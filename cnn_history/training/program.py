@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from cnn_history import losses, optimizers
+from cnn_history import losses, optimizers, tpu
 from cnn_history.cpu import compiler
 from cnn_history.datasets.examples import streamed
 from cnn_history.datasets.prepare import Images
 from cnn_history.datasets.prepare import Keys as ImageKeys
 from cnn_history.experiment import Experiment
+from cnn_history.layers import forms
 from cnn_history.schedules import Plateau
 from cnn_history.training import curvature, devices, keys, trained
 from cnn_history.training.feed import Takes
@@ -79,6 +80,8 @@ def make(
         skips=experiment.plan.skipped_steps,
     )
     divide = functools.partial(devices.divide, mesh)
+    platform = devices.platform(mesh)
+    natively = forms.using(tpu.forms(platform))
 
     def init() -> State:
         size, channels = experiment.size, experiment.train.shape[-1]
@@ -95,6 +98,7 @@ def make(
             zero,
         )
 
+    @natively
     def step(state: State, data: dict, cursor: dict) -> tuple[State, dict]:
         return update(
             state,
@@ -119,6 +123,7 @@ def make(
             lambda state, cursor: step(state, data, cursor), state, cursors, unroll=unroll
         )
 
+    @natively
     def statistics(state: State, data: dict, cursor: dict) -> dict:
         _, updated = experiment.of_last_batch.apply(
             {"params": evaluated(state.params, state.opt_state), **state.model_state},
@@ -135,6 +140,7 @@ def make(
             opt_state=optimizers.observe(experiment.schedule, state.opt_state, error)
         )
 
+    @natively
     def evaluate(state: State, examples: dict) -> dict[str, jax.Array]:
         variables = {"params": evaluated(state.params, state.opt_state), **state.model_state}
         logits = network.apply(variables, test_image(examples["image"]), train=False)
@@ -147,7 +153,6 @@ def make(
         }
 
     everywhere, shapes = devices.replicated(mesh), jax.eval_shape(init)
-    platform = devices.platform(mesh)
     where = devices.all_replicated(shapes, mesh)
     where = where.replace(opt_state=experiment.shardings(shapes.opt_state, mesh))
     advance = functools.partial(
