@@ -103,7 +103,7 @@ def not_finite(variables: Mapping[str, Any]) -> str:
 
 
 def _fault(array: np.ndarray, variance: bool) -> str:
-    if not np.isfinite(array.astype(np.float32)).all():
+    if not np.isfinite(array.astype(np.float32, copy=False)).all():
         return "holds values that are not finite"
     return "holds a negative variance" if variance and (array < 0).any() else ""
 
