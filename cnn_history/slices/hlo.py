@@ -106,7 +106,8 @@ def collectives(
     if it carries an array as large as a kernel, a vector that is not a norm's, or several arrays at
     once; XLA merges small ones into it. A collective that carries only numbers per channel of a
     norm belongs to the norm's statistics: forward, backward, or the gradient of scale and shift. So
-    does one that gathers each device's moments.
+    does one that gathers each device's moments; on 64 devices, XLA:TPU gathers by adding arrays in
+    which each device fills its own part.
 
     Args:
       text: the program's HLO.
@@ -152,6 +153,8 @@ def _use(kind: str, sizes: set[int], kernels: set[int], channels: set[int], told
         return STATISTICS if sizes <= told else OTHER
     if kind != "all-reduce" or max(sizes, default=0) <= 1:
         return OTHER
+    if sizes <= told - kernels:
+        return STATISTICS
     if sizes & (kernels - channels - {1}) or max(sizes) > max(channels, default=1):
         return GRADIENT
     return STATISTICS if sizes <= {1, *channels} else OTHER

@@ -52,6 +52,14 @@ def test_a_bias_alone_is_a_gradient_where_no_norm_has_as_many_channels():
     assert [one["use"] for one in hlo.collectives(text, KERNELS, {10}, 4)] == ["statistics"]
 
 
+def test_moments_that_are_gathered_by_a_sum_are_statistics():
+    """As on 64 devices, where the program of ResNet-20 has no all-gather."""
+    text = "ENTRY %main (p: f32[96]) -> f32[96] {\n  %r = f32[3,4,1,8]{3,2,1,0} all-reduce(%p)\n}"
+    assert [one["use"] for one in hlo.collectives(text, KERNELS, CHANNELS, 4)] == ["statistics"]
+    assert [one["use"] for one in hlo.collectives(text, {96}, CHANNELS, 4)] == ["gradient"]
+    assert [one["use"] for one in hlo.collectives(text, KERNELS, CHANNELS, 8)] == ["gradient"]
+
+
 def test_what_layouts_cost():
     """20 channels fill 128 lanes, 48 too; what is fused or is not in HBM is left out."""
     rows = hlo.layout_costs(TEXT)
