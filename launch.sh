@@ -58,7 +58,9 @@ set_up() {
   local extras python wanted device
   device=$(accelerator)
   case "$device" in
-    cpu) extras="$1"; keep_memory ;;
+    cpu)
+      extras="$1"
+      [[ "$command" == test ]] || keep_memory ;;  # tests compile much and compute little
     cuda | tpu) extras="$1,$device" ;;
     *) fail "ACCELERATOR: expected cpu, cuda or tpu, got $device." ;;
   esac
