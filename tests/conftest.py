@@ -61,6 +61,9 @@ def optimized():
     jax.config.update("jax_disable_most_optimizations", True)
 
 
+_least = 0  # bytes held after a worker last let go
+
+
 @pytest.fixture(autouse=True)
 def _bounded():
     """Let go of what was compiled, once it is much: all of it together takes gigabytes."""
@@ -72,9 +75,6 @@ def _bounded():
             gc.collect()
             ctypes.CDLL(None).malloc_trim(0)
             _least = _resident()
-
-
-_least = 0  # bytes held after a worker last let go
 
 
 def _resident():

@@ -22,8 +22,6 @@ from cnn_history.files import record
 from cnn_history.training import devices
 
 OUTPUT = flags.DEFINE_string("output", None, "Also write the rows as JSON to this file.")
-NETWORKS = flags.DEFINE_list("networks", None, "Networks to measure; all of the suite by default.")
-THRESHOLDS = flags.DEFINE_list("thresholds", None, "Thresholds to vary; all by default.")
 VALUES = {
     "packed_columns": (1, 2, 8),
     "packed_maps": (0, 16, 32, 64, 96),
@@ -37,6 +35,10 @@ VALUES = {
     "places_summed": (4, 25),
 }
 ROUNDS, SECONDS = 7, 1.0
+NETWORKS = flags.DEFINE_multi_enum(
+    "networks", cases.networks(cases.CPU), cases.networks(cases.CPU), "Networks to measure."
+)
+THRESHOLDS = flags.DEFINE_multi_enum("thresholds", list(VALUES), list(VALUES), "What to vary.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +73,7 @@ def rows(case):
     """Yield the rows of a case, most thresholds leaving its program as it is."""
     base = compiled(case)
     seen = {base.compiled.as_text()}
-    for threshold in THRESHOLDS.value or VALUES:
+    for threshold in THRESHOLDS.value:
         for value in VALUES[threshold]:
             other = compiled(case, **{threshold: value})
             if other.compiled.as_text() in seen:
@@ -101,7 +103,7 @@ def main(argv):
     devices.start()
     found = []
     for case in cases.CPU:
-        if NETWORKS.value and case.network not in NETWORKS.value:
+        if case.network not in NETWORKS.value:
             continue
         for row in rows(case):
             median, low, high = (row.ratio[name] for name in ("median", "low", "high"))

@@ -60,6 +60,6 @@ INTEL_AVX512 = Processor(
     tiles_waste=1 / 16,
     places_summed=9,
 )
-# Other processors use the same thresholds. On an AMD EPYC with AVX-512, no other value of any
-# threshold makes ResNet-20's step faster by more than rounds differ (tests/measure_processors.py).
+# Other processors use the same thresholds. On an AMD EPYC with AVX-512, none of 15 other
+# values makes ResNet-20's step faster by more than rounds differ (tests/measure_processors.py).
 PROCESSOR = INTEL_AVX512
