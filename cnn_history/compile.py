@@ -40,7 +40,7 @@ PROGRAMS = flags.DEFINE_multi_enum(
 SEARCH = flags.DEFINE_bool(
     "search",
     False,
-    "Also search for the largest batch that fits, by up to 6 more compilations of limited time.",
+    "Also search for the largest batch that fits, by up to 8 more compilations of limited time.",
 )
 FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "What is printed.")
 OUTPUT = flags.DEFINE_string("output", None, "File to write the JSON to, in any format.")
@@ -89,7 +89,10 @@ def _largest(config: ConfigDict, found: dict) -> dict:
 
     def measure(images: int) -> dict | None:
         asked = {**question, "batch_size": images * found["devices"]}
-        return alone.answer([sys.executable, "-c", ALONE], asked, seconds)
+        shown = alone.answer([sys.executable, "-c", ALONE], asked, seconds)
+        line = compilations.trial(images, shown, round(seconds))
+        print(f"compile: {line}", file=sys.stderr, flush=True)
+        return shown
 
     result = search.largest(measure, found["images_per_device"], step, _multiple(config))
     return {**result, "seconds_of_each": round(seconds)}

@@ -47,6 +47,17 @@ def show(found: dict) -> None:
         tables.rows([{**one, "bytes": _size(one["bytes"])} for one in found["layout"]])
 
 
+def trial(images: int, shown: dict | None, seconds: int) -> str:
+    """Return a line on one compilation of a search."""
+    if shown is None:
+        return f"{images:,} images a device: not compiled within {seconds:,} s."
+    fits = "fit" if shown["fits"] else "do not fit"
+    return (
+        f"{images:,} images a device: {_size(shown['peak_bytes'])} of {_size(shown['hbm_bytes'])}, "
+        f"{fits}; compiled in {shown['seconds']:,.0f} s."
+    )
+
+
 def _bounds(found: dict) -> str:
     bound = found["bound"]
     return (

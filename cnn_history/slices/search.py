@@ -3,9 +3,10 @@
 import math
 from collections.abc import Callable
 
-MOST = 6  # compilations
+MOST = 8  # compilations
 NEAR = 16  # stop when the bounds differ by less than a sixteenth
-SMALL = 1 / 4  # share of the memory at which a second, quick compilation measures a line
+SMALL = 1 / 4  # share of the memory up to which a second, quick compilation gives a better line
+BELOW = 1 / 20  # of a line's end: tried first, so that a sixteenth more is beyond the end
 
 
 def largest(
@@ -13,10 +14,10 @@ def largest(
 ) -> dict:
     """Return the largest size that fits, the smallest that does not, and the compilations used.
 
-    Memory is nearly linear in the number of images. Two small numbers give a line. The next number
-    to try is a sixteenth below the point where the line meets the chip's memory; then a sixteenth
-    more at a time, or the geometric mean of the largest number that fits and the smallest that does
-    not.
+    Memory grows linearly with the number of images, until the compiler saves memory by computing
+    values twice. A line through two numbers that fit gives a guess. If it fits, the next guesses
+    are one sixteenth larger, then two, four and so on. Once the line proved wrong, and a number
+    that does not fit is known, the next guess is the geometric mean of the bounds.
 
     Args:
       measure: number of images -> measurements, as from `compilation.compiled`; None if compiling
@@ -27,46 +28,56 @@ def largest(
 
     Returns:
       `images` (0 if none was found to fit), `too_many` and `unknown` (the smallest numbers that do
-      not fit, and that took too long; None if there is none), and `compilations`.
+      not fit, and that took too long; None if there is none), `compilations`, and `tried`: for each
+      compilation, the first one included, `images`, `fits` and `peak_bytes` (None if unknown).
     """
-    peaks, fits, too_many, unknown = {}, 0, math.inf, math.inf
-    made, shown = 0, first
+    tried, shown = [], first
     while True:
-        if shown is None:
-            unknown = min(unknown, count)
-        else:
-            peaks[count] = shown["peak_bytes"]
-            fits = max(fits, count) if shown["fits"] else fits
-            too_many = too_many if shown["fits"] else min(too_many, count)
-        beyond = min(too_many, unknown)
-        step = max(multiple, fits // NEAR)
-        guess = _next(peaks, fits, beyond, step, first["hbm_bytes"]) // multiple * multiple
-        done = beyond - fits <= step or guess in (0, fits, beyond)
-        if done or made == MOST:
+        answers = {"fits": None, "peak_bytes": None} if shown is None else shown
+        tried.append({"images": count, **{key: answers[key] for key in ("fits", "peak_bytes")}})
+        fits = max(_with(tried, True), default=0)
+        beyond = min(_with(tried, False, None), default=math.inf)
+        guess = _next(tried, fits, beyond, first["hbm_bytes"]) // multiple * multiple
+        done = beyond - fits <= max(multiple, fits // NEAR) or guess in (0, fits, beyond)
+        if done or len(tried) > MOST:
             break
-        count, made = guess, made + 1
-        shown = measure(count)
-    ends = {"too_many": too_many, "unknown": unknown}
-    ends = {name: None if end == math.inf else end for name, end in ends.items()}
-    return {"images": fits, **ends, "compilations": made}
+        count, shown = guess, measure(guess)
+    return {
+        "images": fits,
+        "too_many": min(_with(tried, False), default=None),
+        "unknown": min(_with(tried, None), default=None),
+        "compilations": len(tried) - 1,
+        "tried": tried,
+    }
 
 
-def _next(peaks: dict[int, int], fits: int, beyond: float, step: int, memory: int) -> int:
-    """Return the number of images to try; `peaks` are bytes by number of images."""
-    (few, least), *others = sorted(peaks.items())[-2:]
-    if others:
-        ((many, most),) = others
-        each = (most - least) / (many - few)
-        meets = few + (memory - least) / each if each > 0 else 0
-    else:
-        small = memory * SMALL
-        if least < small and (target := int(few * small / max(least, 1))) < beyond:
-            return target
-        meets = few * memory / least if least >= small else 0
-    target = int(meets * (1 - 1 / NEAR))
-    if fits < target < beyond:
-        return target
+def _with(tried: list[dict], *answers: bool | None) -> list[int]:
+    return [one["images"] for one in tried if one["fits"] in answers]
+
+
+def _next(tried: list[dict], fits: int, beyond: float, memory: int) -> int:
+    """Return the number of images to try."""
     if not fits:
-        return beyond // 2
-    near = fits < meets < fits + 2 * step
-    return fits + step if near or beyond == math.inf else math.isqrt(fits * beyond)
+        first = tried[0]
+        meets = first["images"] * memory / max(first["peak_bytes"], 1)
+        return int(meets * (1 - BELOW)) if len(tried) == 1 else beyond // 2
+    fitting = sorted((one["images"], one["peak_bytes"]) for one in tried if one["fits"])
+    target = _by_line(fitting, memory)
+    if target <= fits + fits // NEAR:
+        steps = 2 ** max(0, len(fitting) - 3)
+        target = fits + max(1, fits // NEAR) * steps
+    if beyond == math.inf or (target < beyond and len(fitting) <= 3):
+        return target
+    return math.isqrt(fits * beyond)
+
+
+def _by_line(fitting: list[tuple[int, int]], memory: int) -> int:
+    """Return a number just below the end of the line through the two largest (number, bytes)."""
+    many, most = fitting[-1]
+    if len(fitting) == 1:
+        if most < memory * SMALL:
+            return int(many * memory * SMALL / max(most, 1))
+        return int(many * memory / most * (1 - BELOW))
+    few, least = fitting[-2]
+    each = (most - least) / (many - few)
+    return int((many + (memory - most) / each) * (1 - BELOW)) if each > 0 else 2 * many

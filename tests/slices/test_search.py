@@ -52,16 +52,36 @@ def test_what_takes_too_long_is_unknown(start, slow):
     assert found["compilations"] <= search.MOST
 
 
-def test_it_ends_where_memory_is_not_linear():
-    """As where the compiler computes anew what does not fit, or asks for the same at any size."""
-    for peaks in (lambda n: min(10 * n, HBM) + n // 10, lambda n: 100, lambda n: 10 * n * n):
+@pytest.mark.parametrize("start", [8, 128, 400, 2000])
+@pytest.mark.parametrize(
+    "peak",
+    [
+        lambda n: min(30 * n, 12_000 + 6 * n),
+        lambda n: min(10 * n, HBM) + n // 10,
+        lambda n: n * n // 20,
+    ],
+)
+def test_it_ends_where_memory_is_not_linear(start, peak):
+    """As where the compiler computes values twice once memory is short."""
 
-        def measure(n, peaks=peaks):
-            return {"fits": peaks(n) <= HBM, "peak_bytes": peaks(n), "hbm_bytes": HBM}
+    def measure(n):
+        return {"fits": peak(n) <= HBM, "peak_bytes": peak(n), "hbm_bytes": HBM}
 
-        found = search.largest(measure, 8, measure(8))
-        assert found["compilations"] <= search.MOST
-        assert measure(found["images"])["fits"]
+    found = search.largest(measure, start, measure(start))
+    assert found["compilations"] <= search.MOST
+    assert measure(found["images"])["fits"]
+    assert not measure(found["too_many"])["fits"]
+    assert found["too_many"] - found["images"] <= found["images"] // search.NEAR
+    answers = [(one["images"], one["fits"]) for one in found["tried"]]
+    assert answers == [(images, measure(images)["fits"]) for images, _ in answers]
+    assert len(answers) == found["compilations"] + 1
+
+
+def test_it_ends_where_everything_fits():
+    found = search.largest(lambda n: memory(n, fixed=100, each=0), 8, memory(8, fixed=100, each=0))
+    assert found["compilations"] <= search.MOST
+    assert found["too_many"] is None
+    assert found["unknown"] is None
 
 
 ANSWERING = """
