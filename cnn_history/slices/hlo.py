@@ -37,6 +37,7 @@ class Array(NamedTuple):
     Attributes:
       text: in HLO, without its layout.
       size: number of values.
+      shape: without sides of 1.
       bytes: of the values.
       padded: bytes in the array's layout, with whole tiles.
       in_hbm: whether the array lies in HBM.
@@ -44,6 +45,7 @@ class Array(NamedTuple):
 
     text: str
     size: int
+    shape: tuple[int, ...]
     bytes: int
     padded: int
     in_hbm: bool
@@ -92,7 +94,11 @@ def _array(found: re.Match) -> Array:
             padded[axis] = -(-padded[axis] // side) * side
     text = f"{found['dtype']}[{found['dims']}]"
     whole = [round(values * each) for values in (size, math.prod(padded))]
-    return Array(text, size, *whole, not SPACE.search(layout))
+    return Array(text, size, _without_ones(*dims), *whole, not SPACE.search(layout))
+
+
+def _without_ones(*dims: int) -> tuple[int, ...]:
+    return tuple(n for n in dims if n > 1)
 
 
 def collectives(
@@ -106,8 +112,8 @@ def collectives(
     if it carries an array as large as a kernel, a vector that is not a norm's, or several arrays at
     once; XLA merges small ones into it. A collective that carries only numbers per channel of a
     norm belongs to the norm's statistics: forward, backward, or the gradient of scale and shift. So
-    does one that gathers each device's moments; on 64 devices, XLA:TPU gathers by adding arrays in
-    which each device fills its own part.
+    does one that gathers each device's moments, which is told by its shape; on 64 devices, XLA:TPU
+    gathers by adding arrays in which each device fills its own part.
 
     Args:
       text: the program's HLO.
@@ -115,8 +121,8 @@ def collectives(
       channels: sizes of the norms' vectors.
       devices: number of devices.
     """
-    told = {MOMENTS * devices * size for size in channels}
-    found, known = list(instructions(text)), (set(kernels), set(channels), told)
+    moments = {_without_ones(MOMENTS, devices, size) for size in channels}
+    found, known = list(instructions(text)), (set(kernels), set(channels), moments)
     asynchronous = {
         called
         for one in found
@@ -135,7 +141,7 @@ def collectives(
         later = started or one.computation in asynchronous or "async" in one.computation
         channel = CHANNEL.search(one.line)
         of = channel[1] if channel else (one.computation, one.name)
-        use = _use(kind, {array.size for array in arrays}, *known)
+        use = _use(kind, arrays, *known)
         later = later or (of in sent and sent[of][2])
         sent[of] = kind, use, later, sum(array.bytes for array in arrays)
     counts, sizes = Counter(), Counter()
@@ -148,13 +154,14 @@ def collectives(
     ]
 
 
-def _use(kind: str, sizes: set[int], kernels: set[int], channels: set[int], told: set[int]) -> str:
-    if kind == "all-gather":
-        return STATISTICS if sizes <= told else OTHER
+def _use(
+    kind: str, arrays: list[Array], kernels: set[int], channels: set[int], moments: set[tuple]
+) -> str:
+    sizes = {array.size for array in arrays}
+    if kind in ("all-gather", "all-reduce") and {array.shape for array in arrays} <= moments:
+        return STATISTICS
     if kind != "all-reduce" or max(sizes, default=0) <= 1:
         return OTHER
-    if sizes <= told - kernels:
-        return STATISTICS
     if sizes & (kernels - channels - {1}) or max(sizes) > max(channels, default=1):
         return GRADIENT
     return STATISTICS if sizes <= {1, *channels} else OTHER

@@ -54,10 +54,22 @@ def test_a_bias_alone_is_a_gradient_where_no_norm_has_as_many_channels():
 
 def test_moments_that_are_gathered_by_a_sum_are_statistics():
     """As on 64 devices, where the program of ResNet-20 has no all-gather."""
-    text = "ENTRY %main (p: f32[96]) -> f32[96] {\n  %r = f32[3,4,1,8]{3,2,1,0} all-reduce(%p)\n}"
-    assert [one["use"] for one in hlo.collectives(text, KERNELS, CHANNELS, 4)] == ["statistics"]
-    assert [one["use"] for one in hlo.collectives(text, {96}, CHANNELS, 4)] == ["gradient"]
-    assert [one["use"] for one in hlo.collectives(text, KERNELS, CHANNELS, 8)] == ["gradient"]
+
+    def uses(shape, kernels, devices=4):
+        text = f"ENTRY %main (p: f32[96]) -> f32[96] {{\n  %r = f32[{shape}] all-reduce(%p)\n}}"
+        return [one["use"] for one in hlo.collectives(text, kernels, CHANNELS, devices)]
+
+    assert uses("3,4,1,8", KERNELS) == ["statistics"]
+    assert uses("3,4,1,8", KERNELS, devices=8) == ["gradient"]
+    # A kernel of as many values; BN-Inception on 64 devices has such.
+    assert uses("3,4,1,8", {96}) == ["statistics"]
+    assert uses("1,1,12,8", {96}) == ["gradient"]
+
+
+def test_an_update_of_as_many_values_as_moments_is_not_statistics():
+    """As with `optimizer_state=sharded`."""
+    text = "ENTRY %main (p: f32[12]) -> f32[96] {\n  %r = f32[1,1,12,8] all-gather(%p)\n}"
+    assert [one["use"] for one in hlo.collectives(text, {96}, CHANNELS, 4)] == ["other"]
 
 
 def test_what_layouts_cost():
