@@ -113,7 +113,7 @@ def collectives(
     once; XLA merges small ones into it. A collective that carries only numbers per channel of a
     norm belongs to the norm's statistics: forward, backward, or the gradient of scale and shift. So
     does one that gathers each device's moments, which is told by its shape; on 64 devices, XLA:TPU
-    gathers by adding arrays in which each device fills its own part.
+    gathers by adding arrays in which each device fills its own part, sometimes several at once.
 
     Args:
       text: the program's HLO.
@@ -157,9 +157,10 @@ def collectives(
 def _use(
     kind: str, arrays: list[Array], kernels: set[int], channels: set[int], moments: set[tuple]
 ) -> str:
-    sizes = {array.size for array in arrays}
-    if kind in ("all-gather", "all-reduce") and {array.shape for array in arrays} <= moments:
+    others = [array for array in arrays if array.shape not in moments]
+    if kind in ("all-gather", "all-reduce") and arrays and not others:
         return STATISTICS
+    sizes = {array.size for array in others}
     if kind != "all-reduce" or max(sizes, default=0) <= 1:
         return OTHER
     if sizes & (kernels - channels - {1}) or max(sizes) > max(channels, default=1):

@@ -56,7 +56,7 @@ def test_moments_that_are_gathered_by_a_sum_are_statistics():
     """As on 64 devices, where the program of ResNet-20 has no all-gather."""
 
     def uses(shape, kernels, devices=4):
-        text = f"ENTRY %main (p: f32[96]) -> f32[96] {{\n  %r = f32[{shape}] all-reduce(%p)\n}}"
+        text = f"ENTRY %main (p: f32[96]) -> f32[96] {{\n  %r = (f32[{shape}]) all-reduce(%p)\n}}"
         return [one["use"] for one in hlo.collectives(text, kernels, CHANNELS, devices)]
 
     assert uses("3,4,1,8", KERNELS) == ["statistics"]
@@ -64,6 +64,9 @@ def test_moments_that_are_gathered_by_a_sum_are_statistics():
     # A kernel of as many values; BN-Inception on 64 devices has such.
     assert uses("3,4,1,8", {96}) == ["statistics"]
     assert uses("1,1,12,8", {96}) == ["gradient"]
+    # Merged with the sums of another norm, or with the gradient.
+    assert uses("3,4,1,8], f32[8", KERNELS) == ["statistics"]
+    assert uses("3,4,1,8], f32[3,3,3,8", KERNELS) == ["gradient"]
 
 
 def test_an_update_of_as_many_values_as_moments_is_not_statistics():

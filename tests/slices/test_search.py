@@ -130,3 +130,4 @@ def test_it_ends_with_the_compiler(config):
     assert largest["images"] > found["images_per_device"]
     assert largest["too_many"] or largest["unknown"]
     assert largest["compilations"] <= search.MOST
+    assert ended.stderr.decode().count(" images a device: ") == largest["compilations"]
