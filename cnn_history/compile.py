@@ -40,7 +40,8 @@ PROGRAMS = flags.DEFINE_multi_enum(
 SEARCH = flags.DEFINE_bool(
     "search",
     False,
-    "Also search for the largest batch that fits, by up to 8 more compilations of limited time.",
+    f"Also search for the largest batch that fits, by up to {search.MOST} more compilations of "
+    "limited time.",
 )
 FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "What is printed.")
 OUTPUT = flags.DEFINE_string("output", None, "File to write the JSON to, in any format.")

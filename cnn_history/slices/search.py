@@ -14,8 +14,8 @@ def largest(
 ) -> dict:
     """Return the largest size that fits, the smallest that does not, and the compilations used.
 
-    Memory grows linearly with the number of images, until the compiler saves memory by computing
-    values twice. A line through two numbers that fit gives a guess. If it fits, the next guesses
+    Memory grows linearly with the number of images, until little is left and the compiler saves
+    some. A line through two numbers that fit gives a guess. If it fits, the next guesses
     are one sixteenth larger, then two, four and so on. Once the line proved wrong, and a number
     that does not fit is known, the next guess is the geometric mean of the bounds.
 
@@ -37,11 +37,12 @@ def largest(
         tried.append({"images": count, **{key: answers[key] for key in ("fits", "peak_bytes")}})
         fits = max(_with(tried, True), default=0)
         beyond = min(_with(tried, False, None), default=math.inf)
-        guess = _next(tried, fits, beyond, first["hbm_bytes"]) // multiple * multiple
-        done = beyond - fits <= max(multiple, fits // NEAR) or guess in (0, fits, beyond)
-        if done or len(tried) > MOST:
+        near = max(multiple, fits // NEAR)
+        if beyond - fits <= near or len(tried) > MOST:
             break
-        count, shown = guess, measure(guess)
+        guess = _next(tried, fits, beyond, near, first["hbm_bytes"])
+        count = max(fits + multiple, guess // multiple * multiple)
+        shown = measure(count)
     return {
         "images": fits,
         "too_many": min(_with(tried, False), default=None),
@@ -55,7 +56,7 @@ def _with(tried: list[dict], *answers: bool | None) -> list[int]:
     return [one["images"] for one in tried if one["fits"] in answers]
 
 
-def _next(tried: list[dict], fits: int, beyond: float, memory: int) -> int:
+def _next(tried: list[dict], fits: int, beyond: float, near: int, memory: int) -> int:
     """Return the number of images to try."""
     if not fits:
         first = tried[0]
@@ -63,9 +64,8 @@ def _next(tried: list[dict], fits: int, beyond: float, memory: int) -> int:
         return int(meets * (1 - BELOW)) if len(tried) == 1 else beyond // 2
     fitting = sorted((one["images"], one["peak_bytes"]) for one in tried if one["fits"])
     target = _by_line(fitting, memory)
-    if target <= fits + fits // NEAR:
-        steps = 2 ** max(0, len(fitting) - 3)
-        target = fits + max(1, fits // NEAR) * steps
+    if target <= fits + near:
+        target = fits + near * 2 ** max(0, len(fitting) - 3)
     if beyond == math.inf or (target < beyond and len(fitting) <= 3):
         return target
     return math.isqrt(fits * beyond)

@@ -29,10 +29,16 @@ def test_it_is_within_a_sixteenth(start):
     assert found["compilations"] <= search.MOST
 
 
-def test_numbers_are_multiples():
-    found = search.largest(memory, 64, memory(64), multiple=64)
-    assert found["images"] % 64 == 0
+@pytest.mark.parametrize("multiple", [64, 200, 700])
+@pytest.mark.parametrize("times", [1, 2, 10])
+def test_numbers_are_multiples(multiple, times):
+    """And the ends are as near as these allow: 1,590 images fit."""
+    start = multiple * times
+    found = search.largest(memory, start, memory(start), multiple=multiple)
+    assert all(one["images"] % multiple == 0 for one in found["tried"])
     assert memory(found["images"])["fits"]
+    assert not memory(found["too_many"])["fits"]
+    assert found["too_many"] - found["images"] <= max(multiple, found["images"] // search.NEAR)
 
 
 def test_nothing_fits():
